@@ -1,0 +1,179 @@
+"""Calls to the Bot API, through the SDK and over aiohttp."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from urllib.parse import quote
+
+import aiohttp
+from telegram import Bot
+from telegram.error import TelegramError
+from telegram.request import BaseRequest, RequestData
+
+from channels.telegram.refusal import ApiError, refusal
+from gateway.types import Json
+
+CALL_SECONDS = 30.0  # for a whole call
+CONNECT_SECONDS = 10.0
+CONNECTIONS = 256  # at once; a waiting one costs the time of its call
+
+# Raised before a byte of the request is sent.
+_CONNECTING = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL)
+
+# At DEBUG the SDK logs every message with its text.
+logging.getLogger("telegram").setLevel(logging.WARNING)
+
+
+class Request(BaseRequest):
+    """The SDK's way to the server. It alone knows the token, so that nothing else can print it."""
+
+    def __init__(self, *, token: str, api_url: str, seconds: float | None) -> None:
+        self._root = f"{api_url.rstrip('/')}/bot{quote(token, safe=':')}/"
+        self._secrets = (token, quote(token, safe=":"), quote(token, safe=""))
+        self._timeout = aiohttp.ClientTimeout(total=seconds, sock_connect=CONNECT_SECONDS)
+        self._session: aiohttp.ClientSession | None = None
+
+    @property
+    def read_timeout(self) -> float | None:
+        return self._timeout.total
+
+    async def initialize(self) -> None:
+        """Nothing: the session begins with the first call."""
+
+    async def shutdown(self) -> None:
+        """Drops all connections; a later call opens new ones."""
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+
+    async def do_request(
+        self, url: str, method: str, request_data: RequestData | None = None, *_: object, **__: object
+    ) -> tuple[int, bytes]:
+        parameters = {} if request_data is None else request_data.parameters
+        return 200, await self.fetch(url.rpartition("/")[2], parameters)
+
+    async def fetch(self, method: str, parameters: Json) -> bytes:
+        """The body of a good answer. Raises ApiError, never with the token in its text."""
+        url = self._root + method
+        body = json.dumps(parameters).encode()
+        headers = {"Content-Type": "application/json"}
+        try:
+            async with self._open().post(url, data=body, headers=headers, allow_redirects=False) as answer:
+                status, content = answer.status, await answer.read()
+        except _CONNECTING as error:
+            raise ApiError(self._safe(f"{method}: {type(error).__name__} {error}"), kind="connect") from None
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise ApiError(self._safe(f"{method}: {type(error).__name__} {error}"), kind="lost") from None
+        if 200 <= status < 300:
+            return content
+        raise refusal(method, status, self._safe(content.decode("utf-8", "replace")))
+
+    @staticmethod
+    def parse_json_payload(payload: bytes) -> Json:
+        """The envelope of a good answer. Raises ApiError: done, but what came of it cannot be read."""
+        try:
+            answer = json.loads(payload)
+        except (ValueError, RecursionError):
+            answer = None
+        if not isinstance(answer, dict) or answer.get("ok") is not True or "result" not in answer:
+            raise ApiError("an answer that cannot be read", kind="lost", status=200)
+        return answer
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            connector = aiohttp.TCPConnector(limit=CONNECTIONS)
+            self._session = aiohttp.ClientSession(connector=connector, timeout=self._timeout)
+        return self._session
+
+    def _safe(self, text: str) -> str:
+        for secret in self._secrets:
+            text = text.replace(secret, "<token>")
+        return text
+
+
+class Api:
+    """The calls we make. All raise ApiError."""
+
+    def __init__(self, *, token: str, api_url: str) -> None:
+        self._polls = Request(token=token, api_url=api_url, seconds=None)
+        calls = Request(token=token, api_url=api_url, seconds=CALL_SECONDS)
+        self._requests = (self._polls, calls)
+        self._bot = Bot(
+            "kept-by-request",
+            base_url=lambda _: "bot",
+            base_file_url=lambda _: "file",
+            request=calls,
+            get_updates_request=self._polls,
+        )
+
+    async def me(self) -> tuple[str, str]:
+        """The bot's own id and its username."""
+        with _told("getMe"):
+            user = await self._bot.get_me()
+            return str(user.id), user.username or user.first_name
+
+    async def updates(self, offset: int | None, seconds: int, kinds: Sequence[str]) -> bytes:
+        """The raw answer to a long poll of *seconds*; all updates before *offset* are forgotten there."""
+        wanted: Json = {"timeout": seconds, "allowed_updates": list(kinds)}
+        if offset is not None:
+            wanted["offset"] = offset
+        return await self._polls.fetch("getUpdates", wanted)
+
+    async def reconnect(self) -> None:
+        """Makes the next poll use a new connection."""
+        await self._polls.shutdown()
+
+    async def drop_webhook(self) -> None:
+        """Leaves polling as the only way; what waits there stays."""
+        with _told("deleteWebhook"):
+            await self._bot.delete_webhook()
+
+    async def name_commands(self, commands: Sequence[tuple[str, str]]) -> None:
+        """What the client offers after '/': (name, description)."""
+        with _told("setMyCommands"):
+            await self._bot.set_my_commands(list(commands))
+
+    async def send(self, chat_id: str, thread_id: int | None, text: str, options: Json) -> str:
+        """A new message; its id. *options* are parameters of sendMessage."""
+        with _told("sendMessage"):
+            sent = await self._bot.send_message(
+                chat_id, text, message_thread_id=thread_id, api_kwargs=options
+            )
+            return str(sent.message_id)
+
+    async def edit(self, chat_id: str, message_id: int, text: str, options: Json) -> None:
+        """Another text for a message; *options* are parameters of editMessageText."""
+        with _told("editMessageText"):
+            await self._bot.edit_message_text(
+                text, chat_id=chat_id, message_id=message_id, api_kwargs=options
+            )
+
+    async def typing(self, chat_id: str, thread_id: int | None) -> None:
+        """Shows "typing" for five seconds; Bot API, sendChatAction."""
+        with _told("sendChatAction"):
+            await self._bot.send_chat_action(chat_id, "typing", message_thread_id=thread_id)
+
+    async def answer(self, press_id: str, text: str) -> None:
+        """Ends a button's spinner; *text*, if any, is shown to who pressed it."""
+        with _told("answerCallbackQuery"):
+            await self._bot.answer_callback_query(press_id, text or None)
+
+    async def close(self) -> None:
+        """Drops all connections."""
+        for request in self._requests:
+            await request.shutdown()
+
+
+@contextmanager
+def _told(method: str) -> Iterator[None]:
+    """What the SDK raises by itself, as ours: the server has answered, but not as its documentation says."""
+    try:
+        yield
+    except ApiError:
+        raise
+    except (TelegramError, KeyError, TypeError, ValueError, AttributeError) as error:
+        text = f"{method}: an answer that cannot be read, {type(error).__name__}"
+        raise ApiError(text, kind="lost", status=200) from None

@@ -1,0 +1,171 @@
+"""Telegram as a channel."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from channels.telegram.inbound import to_inbound
+from channels.telegram.keyboard import keyboard
+from channels.text import telegram as text
+from gateway.errors import DeliveryError
+from gateway.failpoints import Point, passing
+from gateway.protocols import Accept, Clock
+from gateway.types import Account, Address, Chunk, Json, Limits
+
+if TYPE_CHECKING:
+    from channels.telegram.api import Api
+
+API_URL = "https://api.telegram.org"
+ACK_TEXT = 200  # characters; Bot API, answerCallbackQuery
+
+log = logging.getLogger(__name__)
+
+
+class Secret(Protocol):
+    """A token that does not print itself."""
+
+    def get_secret_value(self) -> str: ...
+
+
+class Telegram:
+    """One bot.
+
+    *poll_seconds* is how long the server may hold a poll open (Bot API: at most 50); *commands* are (name,
+    description) for the client's menu. *on_health* is told of every change with a kind and a reason: ok,
+    conflict (somebody else polls with this token), auth (token refused), down (no answers, or nothing could
+    be stored), disk (no space left). Raises ValueError for an empty token.
+    """
+
+    name = "telegram"
+
+    def __init__(
+        self,
+        *,
+        token: Secret | str,
+        api_url: str = API_URL,
+        delivery: Literal["opening", "placeholder"] = "opening",
+        stream: bool = True,
+        rate: Literal["adaptive", "strict"] = "adaptive",
+        poll_seconds: int = 50,
+        commands: Sequence[tuple[str, str]] = (),
+        clock: Clock,
+        on_health: Callable[[str, str | None], None] | None = None,
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+    ) -> None:
+        self.limits = Limits(placing=delivery, edits=True, stream=stream, strict=rate == "strict")
+        self.last_poll: int | None = None  # microseconds UTC of the last completed poll
+        self._token = (token if isinstance(token, str) else token.get_secret_value()).strip()
+        if not self._token:
+            raise ValueError("a Telegram bot needs a token")
+        self._api_url, self._poll_seconds, self._commands = api_url, poll_seconds, tuple(commands)
+        self._clock, self._sleep = clock, sleep
+        self._on_health = on_health or (lambda kind, text: None)
+        self._opened: Api | None = None
+        self._answered_at: float | None = None  # the same moment as last_poll, on the monotonic clock
+        self._menu: asyncio.Task[None] | None = None
+
+    async def start(self) -> tuple[str, str]:
+        """The bot's id and username. Raises DeliveryError; the caller tries again."""
+        try:
+            number, username = await self._api.me()
+        except DeliveryError as error:
+            if error.kind == "auth":
+                self._on_health("auth", str(error))
+            raise
+        if self._commands and self._menu is None:
+            self._menu = asyncio.create_task(self._name_commands(), name="telegram.commands")
+        return number, username
+
+    async def run(self, account: Account, accept: Accept) -> None:
+        from channels.telegram.poll import Poll
+
+        poll = Poll(
+            api=self._api,
+            read=partial(to_inbound, bot_id=int(account.platform_id), bot_username=account.name),
+            report=self._on_health,
+            answered=self._answered,
+            seconds=self._poll_seconds,
+            sleep=self._sleep,
+        )
+        await poll.run(account, accept)
+
+    def poll_age(self) -> float | None:
+        """Seconds since the last completed poll; None before the first."""
+        return None if self._answered_at is None else time.monotonic() - self._answered_at
+
+    def render(self, markdown: str) -> list[Chunk]:
+        return [_chunk(piece) for piece in text.render(markdown)]
+
+    def plain(self, chunk: Chunk) -> Chunk:
+        return Chunk(text=chunk.text, buttons=chunk.buttons)
+
+    def opening(self, chunk: Chunk) -> Chunk:
+        """Buttons come with the whole text: what is short already keeps them."""
+        piece = text.Piece(chunk.text, tuple(chunk.extra.get("entities", ())))
+        first = text.opening(piece)
+        return chunk if first is piece else _chunk(first)
+
+    async def send(self, address: Address, chunk: Chunk, *, nonce: str) -> str:
+        """*nonce* is of no use here: the Bot API has no way to recognise a repeat."""
+        passing(Point.SEND, "before")
+        sent = await self._api.send(address.chat_id, _thread(address), chunk.text, _options(chunk))
+        passing(Point.SEND, "after")
+        return sent
+
+    async def edit(self, address: Address, message_id: str, chunk: Chunk) -> None:
+        passing(Point.EDIT, "before")
+        await self._api.edit(address.chat_id, int(message_id), chunk.text, _options(chunk))
+        passing(Point.EDIT, "after")
+
+    async def typing(self, address: Address) -> None:
+        await self._api.typing(address.chat_id, _thread(address))
+
+    async def ack(self, press_id: str, text: str = "") -> None:
+        await self._api.answer(press_id, text[:ACK_TEXT])
+
+    async def close(self) -> None:
+        if self._menu is not None:
+            self._menu.cancel()
+            await asyncio.wait([self._menu])
+        if self._opened is not None:
+            await self._opened.close()
+
+    @property
+    def _api(self) -> Api:
+        if self._opened is None:
+            from channels.telegram.api import Api  # the SDK: only who uses it pays for it
+
+            self._opened = Api(token=self._token, api_url=self._api_url)
+        return self._opened
+
+    def _answered(self) -> None:
+        self.last_poll, self._answered_at = self._clock(), time.monotonic()
+
+    async def _name_commands(self) -> None:
+        try:
+            await self._api.name_commands(self._commands)
+        except DeliveryError as error:
+            log.warning("telegram.commands_not_set", extra={"reason": str(error)})
+
+
+def _chunk(piece: text.Piece) -> Chunk:
+    return Chunk(text=piece.text, extra={"entities": list(piece.entities)} if piece.entities else {})
+
+
+def _thread(address: Address) -> int | None:
+    return int(address.thread_id) if address.thread_id else None
+
+
+def _options(chunk: Chunk) -> Json:
+    """Parameters that sendMessage and editMessageText have in common. Bot API."""
+    options: Json = {"link_preview_options": {"is_disabled": True}}
+    if entities := chunk.extra.get("entities"):
+        options["entities"] = entities
+    if chunk.buttons:
+        options["reply_markup"] = keyboard(chunk.buttons)
+    return options

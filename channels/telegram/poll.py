@@ -1,0 +1,130 @@
+"""The loop that takes updates in: nothing is confirmed to Telegram before it is on disk here."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from channels.telegram.api import Api
+from channels.telegram.backoff import Backoff
+from channels.telegram.page import Page, read_page
+from channels.telegram.refusal import ApiError
+from gateway.errors import DiskFull, StoreError
+from gateway.failpoints import Point, passing
+from gateway.protocols import Accept
+from gateway.types import Account, Inbound
+
+GRACE = 10.0  # seconds a poll may take longer than it asked for, before its connection counts as dead
+STRIKES = 3  # refusals of the token before we believe it
+WANTED = ("message", "edited_message", "callback_query", "my_chat_member")
+
+log = logging.getLogger(__name__)
+
+
+class Poll:
+    """Long polling of one bot; *report* is told of changes: ok, conflict, auth, down or disk, and why."""
+
+    def __init__(
+        self,
+        *,
+        api: Api,
+        read: Callable[[object], Inbound],
+        report: Callable[[str, str | None], None],
+        answered: Callable[[], None],
+        seconds: int,
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+    ) -> None:
+        self._api, self._read, self._report, self._answered = api, read, report, answered
+        self._seconds, self._sleep = seconds, sleep
+        self._outage, self._rivalry = Backoff(0.5, 30.0), Backoff(5.0, 60.0)
+        self._state = ""
+        self._strikes = 0
+        self._webhook_dropped = False
+
+    async def run(self, account: Account, accept: Accept) -> None:
+        """Never comes back. Raises ApiError(kind='auth') when the token is refused."""
+        offset: int | None = None
+        while True:
+            try:
+                page = await self._page(offset)
+                if page.events:
+                    await accept(account, page.events)
+            except ApiError as error:
+                await self._refused(error)
+            except StoreError as error:
+                # Nothing was stored: with the old offset the same page comes again.
+                self._tell("disk" if isinstance(error, DiskFull) else "down", f"not stored: {error}")
+                await self._sleep(self._outage.next())
+            else:
+                # An empty answer to an offset has confirmed it. To go on without one is right even when ids
+                # begin anew after a week of silence: an old, higher offset would drop the new updates.
+                offset = page.offset
+                await self._taken(page)
+
+    async def _page(self, offset: int | None) -> Page:
+        # The first poll, and one after trouble, does not wait: its answer tells at once that all is well.
+        seconds = 0 if self._state in ("", "down", "disk") else self._seconds
+        passing(Point.POLL, "before")
+        try:
+            async with asyncio.timeout(seconds + GRACE):
+                body = await self._api.updates(offset, seconds, WANTED)
+        except TimeoutError:
+            raise ApiError("getUpdates: no answer, not even an empty one", kind="lost") from None
+        passing(Point.POLL, "after")
+        try:
+            page = read_page(body, self._read)
+        except ValueError as error:
+            raise ApiError(f"getUpdates: {error}", kind="lost", status=200) from None
+        self._answered()
+        return page
+
+    async def _taken(self, page: Page) -> None:
+        if page.events and page.offset is None:
+            # Stored, but nothing there to confirm it by: it comes again with the next one that has a number.
+            self._tell("down", "an update without a number")
+            await self._sleep(self._outage.next())
+            return
+        self._outage.reset()
+        self._rivalry.reset()
+        self._strikes = 0
+        self._tell("ok", None)
+
+    async def _refused(self, error: ApiError) -> None:
+        if error.status == 409:
+            await self._conflict(error)
+        elif error.kind == "auth":
+            self._strikes += 1
+            if self._strikes >= STRIKES:
+                self._tell("auth", str(error))
+                raise error
+            await self._sleep(self._outage.next())
+        elif error.kind == "flood":
+            await self._sleep(error.retry_after or self._outage.next())
+        else:
+            self._tell("down", str(error))
+            await self._api.reconnect()
+            await self._sleep(self._outage.next())
+
+    async def _conflict(self, error: ApiError) -> None:
+        """Somebody else takes our updates: another instance, or a webhook that was left behind."""
+        if "webhook" in str(error) and not self._webhook_dropped:
+            self._webhook_dropped = True
+            try:
+                await self._api.drop_webhook()
+            except ApiError as failure:
+                log.warning("telegram.webhook_stays", extra={"reason": str(failure)})
+            else:
+                log.warning("telegram.webhook_dropped")
+                return
+        self._tell("conflict", str(error))
+        await self._sleep(self._rivalry.next())
+
+    def _tell(self, state: str, text: str | None) -> None:
+        if state == self._state:
+            return
+        self._state = state
+        log.log(
+            logging.INFO if state == "ok" else logging.WARNING, f"telegram.{state}", extra={"reason": text}
+        )
+        self._report(state, text)

@@ -1,0 +1,123 @@
+"""Markdown as plain text with marked spans, the step before a platform's own form."""
+
+import re
+from collections.abc import Sequence
+from functools import cache
+from typing import TYPE_CHECKING
+
+from channels.text.inline import inline, is_web
+from channels.text.spans import Span, tidy
+from channels.text.split import spaced
+from channels.text.table import table
+from channels.text.writer import Writer
+
+if TYPE_CHECKING:
+    from markdown_it import MarkdownIt
+    from markdown_it.token import Token
+
+RULE = "─" * 12
+_DEEPEST = 60  # nested blocks; the parser drops what is deeper, so such a text is shown as it is
+_TASKS = {"[ ] ": "☐ ", "[x] ": "☑ ", "[X] ": "☑ "}
+_LANGUAGE = re.compile(r"[^\s{}`]{1,64}")
+
+
+def styled(markdown: str) -> tuple[str, list[Span]]:
+    """The text without its markup and the spans of it, sorted, outer before inner, none of them overlapping.
+
+    Code has nothing inside and nothing around it; a quote is never within a quote.
+    """
+    tokens = _parser().parse(markdown)
+    if any(token.level >= _DEEPEST - 1 for token in tokens):
+        return spaced(markdown), []
+    writer = Writer(lines=markdown.split("\n"))
+    _blocks(tokens, writer)
+    text = spaced("".join(writer.parts))  # character references can bring controls
+    return text, tidy(text, writer.spans)
+
+
+@cache
+def _parser() -> "MarkdownIt":
+    from markdown_it import MarkdownIt
+
+    # No raw HTML: "List<String>" must stay. No reference definitions: they would vanish, and links would
+    # change when a later line arrives. No underlined headings: "text", then "-" is mostly a list on its way.
+    parser = MarkdownIt("commonmark", {"html": False, "maxNesting": _DEEPEST})
+    parser.enable(["table", "strikethrough"]).disable(["lheading", "reference", "html_block", "html_inline"])
+    normalize = parser.normalizeLink
+    parser.validateLink = lambda url: True  # type: ignore[method-assign]
+    parser.normalizeLink = lambda url: normalize(url) if is_web(url) else url  # type: ignore[method-assign]
+    return parser
+
+
+def _blocks(tokens: "Sequence[Token]", out: Writer) -> None:
+    at = 0
+    while at < len(tokens):
+        token = tokens[at]
+        match token.type:
+            case "inline":
+                inline(token.children or (), out)
+            case "paragraph_open" | "paragraph_close":
+                out.ask(1 if token.hidden else 2)
+            case "heading_open" | "heading_close":
+                out.ask(2)
+                if token.nesting > 0 and tokens[at + 1].content:
+                    out.open("bold")
+                elif out.opened.get("bold"):
+                    out.close("bold")
+                    out.ask(2)
+            case "fence" | "code_block":
+                language = _LANGUAGE.match(token.info.strip())
+                out.block(token.content.rstrip("\n").expandtabs(4), language.group() if language else "")
+            case "hr":
+                out.ask(2)
+                out.write(RULE)
+                out.ask(2)
+            case "blockquote_open" | "blockquote_close":
+                _quote(token, out)
+            case "bullet_list_open" | "ordered_list_open":
+                out.ask(1 if out.lists else 2)
+                out.lists.append(int(token.attrs.get("start", 1)) if token.type[0] == "o" else None)
+            case "bullet_list_close" | "ordered_list_close":
+                out.lists.pop()
+                out.ask(1 if out.lists else 2)
+            case "list_item_open":
+                _item(token, tokens[at + 1 : at + 3], out)
+            case "list_item_close":
+                out.margins.pop()
+                out.fresh = False
+            case "table_open":
+                end = next(i for i in range(at, len(tokens)) if tokens[i].type == "table_close")
+                table(tokens[at:end], out)
+                at = end
+        at += 1
+
+
+def _quote(token: "Token", out: Writer) -> None:
+    out.ask(2)
+    if token.nesting > 0:
+        out.quotes += 1
+        if out.quotes == 1:
+            out.opened["blockquote"] = [out.length]
+        else:
+            out.margins.append("> ")
+        return
+    out.quotes -= 1
+    if out.quotes:
+        out.margins.pop()
+    else:
+        out.close("blockquote")
+
+
+def _item(token: "Token", following: "Sequence[Token]", out: Writer) -> None:
+    out.ask(1)
+    number = out.lists[-1]
+    marker = "• " if number is None else f"{number}{token.markup} "
+    if number is not None:
+        out.lists[-1] = number + 1
+    children = following[1].children if len(following) == 2 and following[1].type == "inline" else None
+    if children and (box := _TASKS.get(children[0].content[:4])):
+        children[0].content = children[0].content[4:]
+        marker = box if number is None else marker + box
+    out.write(marker)
+    out.fresh = True
+    out.margins.append(" " * len(marker))

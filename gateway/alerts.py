@@ -1,0 +1,102 @@
+"""Who is told of trouble: once per cause and hour, and once when it is over."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING
+
+from gateway import log
+from gateway.delivery import Delivery
+from gateway.errors import StoreError
+from gateway.failpoints import Point
+from gateway.finish import notice
+from gateway.protocols import Clock
+from gateway.types import HOUR, OutboxRow, Place
+
+if TYPE_CHECKING:
+    from storage import Store, Unit
+
+OVER = "-over"  # a cause with this ending says that the trouble is over
+
+
+class Alerts:
+    """*addresses* gives whom to tell, as telegram:12345; each alert is a log line in any case."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        delivery: Delivery,
+        clock: Clock,
+        addresses: Callable[[], Awaitable[Sequence[str]]],
+    ) -> None:
+        self._store = store
+        self._delivery = delivery
+        self._clock = clock
+        self._addresses = addresses
+        self._told: dict[str, int] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def tell(self, cause: str, text: str) -> None:
+        """Trouble (or the end of it); never raises, never waits."""
+        now = self._clock()
+        if cause.endswith(OVER):
+            if self._told.pop(cause.removesuffix(OVER), None) is None:
+                return
+            log.info("trouble.over", cause=cause.removesuffix(OVER), text=text)
+        elif now - self._told.get(cause, -HOUR) < HOUR:
+            return
+        else:
+            self._told[cause] = now
+            log.warning("trouble", cause=cause, text=text)
+        task = asyncio.get_running_loop().create_task(self._send(cause, text, now))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def over(self, cause: str, text: str) -> None:
+        """The trouble of that cause has ended; told once, and only if it had been told."""
+        self.tell(cause + OVER, text)
+
+    async def drain(self, seconds: float) -> None:
+        if self._tasks:
+            await asyncio.wait(list(self._tasks), timeout=seconds)
+
+    async def _send(self, cause: str, text: str, now: int) -> None:
+        try:
+            for address in await self._addresses():
+                channel, _, chat = address.partition(":")
+                line = self._delivery.line_of(channel)
+                if line is None:
+                    continue
+                rows = await self._store.commit(
+                    Point.NOTICE,
+                    self._enter,
+                    line.account.id,
+                    channel,
+                    chat,
+                    f"alert:{cause}:{now}",
+                    text,
+                    now,
+                )
+                self._delivery.enqueue(rows)
+        except StoreError as error:
+            log.error("alert.store", cause=cause, error=str(error))
+
+    async def _enter(
+        self, unit: Unit, account: int, channel: str, chat: str, origin: str, text: str, now: int
+    ) -> list[OutboxRow]:
+        speaker = await unit.people.account_by_id(account)
+        assert speaker is not None
+        place = await unit.places.at(speaker, Place(chat_id=chat, kind="direct"))
+        line = self._delivery.line(account)
+        assert line is not None
+        return await notice(
+            unit,
+            account,
+            place.id,
+            f"{origin}:{channel}:{chat}",
+            log.clean(f"⚠ {text}" if not origin.split(":")[1].endswith(OVER) else text),
+            lambda _, said: line.channel.render(said),
+            now,
+        )

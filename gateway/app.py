@@ -1,0 +1,429 @@
+"""The one place that wires everything and runs it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from gateway import __version__, log
+from gateway.access import Policy
+from gateway.alerts import Alerts
+from gateway.billing import Pricing
+from gateway.commands.table import Table
+from gateway.core import Core, build, system_clock
+from gateway.cron import Cron, JobSpec
+from gateway.dispatcher import Habits
+from gateway.errors import DeliveryError, StoreError
+from gateway.failpoints import Point
+from gateway.manager import SessionManager
+from gateway.models.catalogue import DEMO, Catalogue, ProviderConfig
+from gateway.protocols import Channel, Clock, Tool
+from gateway.roster import Roster
+from gateway.settings import Changes, Settings, SettingsError, compare, load
+from gateway.tools import default_tools
+from gateway.turn import Options
+from gateway.types import DAY, MINUTE, Account
+from gateway.usage import Rates
+
+LOCK_WAIT = 10.0  # seconds for a CLI command to let go of the database
+TICK = 60.0  # seconds between two rounds of housekeeping
+DOWN_AFTER = 5 * MINUTE  # a channel that is down as long is an alert
+LEAST_FREE = 200 * 1024 * 1024  # bytes of disk
+# What is asked when a key is all that is configured.
+USUAL_MODELS = {"anthropic": "claude-sonnet-5", "openai": "gpt-5-mini"}
+
+
+@dataclass(slots=True)
+class ChannelState:
+    """How a channel is doing; *since* is when it came into this state (microseconds UTC)."""
+
+    name: str
+    channel: Channel
+    state: str = "starting"  # starting, ok, conflict, down, disk, auth
+    text: str | None = None
+    since: int = 0
+    account: Account | None = None
+
+
+@dataclass(slots=True)
+class App:
+    """A gateway that runs. Made by `start`; ended by `stop`."""
+
+    settings: Settings
+    core: Core
+    manager: SessionManager
+    roster: Roster
+    cron: Cron
+    alerts: Alerts
+    environ: Mapping[str, str]
+    clock: Clock
+    started: int
+    channels: list[ChannelState] = field(default_factory=list)
+    tasks: list[asyncio.Task[None]] = field(default_factory=list)
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+
+    # -- while running ----------------------------------------------------------------------------------------
+
+    async def reload(self) -> Changes:
+        """Read the configuration again and take over what can be; raises SettingsError and changes nothing then."""
+        new = load(self.settings.source, environ=self.environ)
+        changes = compare(self.settings, new)
+        log.hide(new.secrets())
+        await self.core.catalogue.replace(
+            providers=providers(new), default=default_model(new), fallbacks=new.agent.fallback_models
+        )
+        self.core.pricing.overrides = overrides(new)
+        self.core.runner.options = options(new)
+        self.core.dispatcher.habits = habits(new)
+        self.settings = new
+        await self.cron.sync(job_specs(new))
+        log.info("reloaded", now=",".join(changes.now) or None, restart=",".join(changes.restart) or None)
+        return changes
+
+    @property
+    def ready(self) -> str | None:
+        """None when all is well; else the first thing that is not."""
+        for each in self.channels:
+            if each.state not in ("ok",):
+                return f"{each.name}: {each.state}" + (f" ({each.text})" if each.text else "")
+        if self.core.dispatcher.outage_since is not None:
+            return "the model provider refuses us"
+        return None
+
+    # -- tasks ------------------------------------------------------------------------------------------------
+
+    async def serve(self, state: ChannelState) -> None:
+        """Keep one channel going whatever happens to it; its trouble is not the others'."""
+        wait = 1.0
+        while not self.stopping.is_set():
+            try:
+                id, name = await state.channel.start()
+                await self._connect(state, id, name)
+                wait = 1.0
+                assert state.account is not None
+                await state.channel.run(state.account, self.core.dispatcher.accept)
+            except DeliveryError as error:
+                if error.kind == "auth":
+                    self.health(state, "auth", str(error))
+                    return
+                self.health(state, "down", str(error))
+            except StoreError as error:
+                self.health(state, "disk", str(error))
+            except Exception as error:  # noqa: BLE001 - the edge of a task: one channel's fault stays its own
+                log.crash("channel.failed", error, channel=state.name)
+                self.health(state, "down", f"{type(error).__name__}: {error}")
+            await asyncio.sleep(wait)
+            wait = min(60.0, wait * 2)
+
+    async def _connect(self, state: ChannelState, id: str, name: str) -> None:
+        if state.account is not None and state.account.platform_id == id:
+            return
+        account = await self.core.store.commit(
+            Point.PEOPLE, lambda unit: unit.people.account(state.name, id, name)
+        )
+        self.core.delivery.register(account, state.channel)
+        state.account = account
+        log.info("channel.connected", channel=state.name, account=id, name=name)
+        # Not before the first poll: whoever writes now waits for nothing.
+        self.tasks.append(asyncio.create_task(self.core.dispatcher.connected(account.id), name="connected"))
+
+    def health(self, state: ChannelState, kind: str, text: str | None) -> None:
+        """A channel's own word on how it is."""
+        if state.state != kind:
+            state.since = self.clock()
+        state.state, state.text = kind, text
+        cause = f"channel:{state.name}"
+        match kind:
+            case "ok":
+                self.alerts.over(cause, f"{state.name} works again.")
+            case "auth":
+                self.alerts.tell(cause, f"{state.name}: the token was refused; put a new one in and restart.")
+            case "conflict":
+                self.alerts.tell(cause, f"{state.name}: another program polls with the same token.")
+            case "disk":
+                self.alerts.tell("storage", f"nothing can be stored: {text}")
+            case _:
+                log.warning("channel.down", channel=state.name, error=text)
+
+    async def housekeeping(self) -> None:
+        """Once a minute: a sign of life, idle sessions, the disk, channels that stay down."""
+        swept = self.clock()
+        while not self.stopping.is_set():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self.stopping.wait(), TICK)
+                return
+            now = self.clock()
+            try:
+                await self.core.dispatcher.alive()
+                if now - swept >= self.settings.sessions.idle_sweep_minutes * MINUTE:
+                    swept = now
+                    await self.core.dispatcher.sweep()
+            except StoreError as error:
+                self.alerts.tell("storage", f"nothing can be stored: {error}")
+            else:
+                self.alerts.over("storage", "The database can be written again.")
+            free = shutil.disk_usage(self.settings.gateway.data_dir).free
+            if free < LEAST_FREE:
+                self.alerts.tell(
+                    "disk", f"only {free // 1_000_000} MB are free on the disk of the data folder."
+                )
+            else:
+                self.alerts.over("disk", "There is space on the disk again.")
+            for each in self.channels:
+                if each.state == "down" and now - each.since >= DOWN_AFTER:
+                    self.alerts.tell(
+                        f"channel:{each.name}", f"{each.name} has been down for five minutes: {each.text}"
+                    )
+
+    async def stop(self) -> None:
+        """Nothing new in, running turns to their end within drain_seconds, the rest parked; all on disk."""
+        self.stopping.set()
+        for task in self.tasks:
+            task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+        await self.cron.stop()
+        await self.core.dispatcher.stop(self.settings.gateway.drain_seconds)
+        await self.core.delivery.drain(3.0)
+        await self.alerts.drain(1.0)
+        for each in self.channels:
+            await each.channel.close()
+        await self.core.catalogue.close()
+        with suppress(StoreError):
+            await self.core.dispatcher.alive()
+        await self.core.store.close()
+
+
+async def start(
+    settings: Settings,
+    *,
+    environ: Mapping[str, str],
+    clock: Clock = system_clock,
+    tools: Mapping[str, Tool] | None = None,
+) -> App:
+    """Lock, migrate, recover, connect. Raises Locked, SchemaTooNew and StoreError."""
+    from storage import open_store
+
+    log.hide(settings.secrets())
+    data = settings.gateway.data_dir
+    data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    store = await open_store(settings.database, wait=LOCK_WAIT)
+    catalogue = Catalogue(
+        providers=providers(settings),
+        default=default_model(settings),
+        fallbacks=settings.agent.fallback_models,
+        silence=settings.agent.first_token_timeout_seconds,
+    )
+    roster = Roster(store=store, clock=clock)
+    # The alerts need the delivery and the delivery's owner needs the alerts: the later one is bound by name.
+    core = build(
+        store=store,
+        catalogue=catalogue,
+        pricing=Pricing(overrides(settings)),
+        tools=default_tools() if tools is None else tools,
+        options=options(settings),
+        habits=habits(settings),
+        clock=clock,
+        on_trouble=lambda cause, text: alerts.tell(cause, text),
+        on_stranger=_stranger,
+    )
+
+    async def addresses() -> tuple[str, ...]:
+        named = app.settings.gateway.alerts
+        if named:
+            return tuple(named)
+        configured = [f"telegram:{id}" for id in app.settings.channels.telegram.owners]
+        return tuple(dict.fromkeys([*configured, *await roster.owners()]))
+
+    alerts = Alerts(store=store, delivery=core.delivery, clock=clock, addresses=addresses)
+    manager = SessionManager(core, zone=settings.gateway.timezone)
+    table = Table(manager=manager, roster=roster)
+    core.dispatcher.commands = table
+    app = App(
+        settings=settings,
+        core=core,
+        manager=manager,
+        roster=roster,
+        cron=Cron(store=store, accept=core.dispatcher.accept, clock=clock, zone=settings.gateway.timezone),
+        alerts=alerts,
+        environ=environ,
+        clock=clock,
+        started=clock(),
+    )
+    _channels(app, table)
+    await core.dispatcher.recover()
+    for state in app.channels:
+        app.tasks.append(asyncio.create_task(app.serve(state), name=f"channel-{state.name}"))
+    await app.cron.sync(job_specs(settings))
+    await app.cron.start()
+    app.tasks.append(asyncio.create_task(app.housekeeping(), name="housekeeping"))
+    app.tasks.append(asyncio.create_task(catalogue.warm(), name="warm"))
+    log.info("started", version=__version__, model=catalogue.default, data=str(data))
+    return app
+
+
+def _stranger(channel: str, user_id: str) -> None:
+    log.info("stranger", channel=channel, user_id=user_id, let_in=f"parley people allow {channel}:{user_id}")
+
+
+def _channels(app: App, table: Table) -> None:
+    telegram = app.settings.channels.telegram
+    if telegram.enabled or (telegram.enabled is None and telegram.token.get_secret_value()):
+        from channels import load_channel
+
+        state = ChannelState(name="telegram", channel=None, since=app.clock())  # type: ignore[arg-type]
+        state.channel = load_channel("telegram")(
+            token=telegram.token,
+            api_url=telegram.api_url,
+            delivery=telegram.delivery,
+            stream=telegram.stream,
+            rate=telegram.rate,
+            poll_seconds=telegram.poll_seconds,
+            commands=table.menu() if telegram.commands else (),
+            clock=app.clock,
+            on_health=lambda kind, text: app.health(state, kind, text),
+        )
+        app.channels.append(state)
+
+
+async def run(
+    settings: Settings,
+    *,
+    environ: Mapping[str, str] | None = None,
+    tools: Mapping[str, Tool] | None = None,
+    attached: Callable[[App], Awaitable[None]] | None = None,
+) -> None:
+    """Run until SIGTERM or SIGINT (a second one ends at once). *attached* runs beside it and ends it."""
+    app = await start(settings, environ=os.environ if environ is None else environ, tools=tools)
+    loop = asyncio.get_running_loop()
+
+    def end() -> None:
+        if app.stopping.is_set():
+            os._exit(130)
+        app.stopping.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, end)
+    loop.add_signal_handler(signal.SIGHUP, lambda: app.tasks.append(asyncio.create_task(_reload(app))))
+    from gateway.web.server import serve
+
+    server = asyncio.create_task(serve(app), name="web")
+    beside = asyncio.create_task(_attach(attached, app), name="attached") if attached else None
+    try:
+        await app.stopping.wait()
+    finally:
+        for task in (beside, server):
+            if task is not None:
+                task.cancel()
+        await asyncio.gather(*(task for task in (beside, server) if task is not None), return_exceptions=True)
+        await app.stop()
+
+
+async def _attach(attached: Callable[[App], Awaitable[None]], app: App) -> None:
+    try:
+        await attached(app)
+    finally:
+        app.stopping.set()
+
+
+async def _reload(app: App) -> None:
+    try:
+        await app.reload()
+    except SettingsError as error:
+        log.error("reload.refused", problems=str(error))
+
+
+# -- settings as the parts want them --------------------------------------------------------------------------
+
+
+def providers(settings: Settings) -> dict[str, ProviderConfig]:
+    return {
+        name: ProviderConfig(
+            name=name, kind=each.kind, api_key=each.api_key.get_secret_value(), base_url=each.base_url
+        )
+        for name, each in settings.providers.items()
+    }
+
+
+def default_model(settings: Settings) -> str:
+    """The configured model; else the usual one of the first provider that can be asked; else the demo."""
+    if settings.agent.model:
+        return settings.agent.model
+    for name, each in settings.providers.items():
+        if each.api_key.get_secret_value() and not each.base_url:
+            return f"{name}:{USUAL_MODELS[each.kind]}"
+    return DEMO
+
+
+def overrides(settings: Settings) -> dict[str, Rates | Literal["free"]]:
+    found: dict[str, Rates | Literal["free"]] = {}
+    for name, each in settings.providers.items():
+        if each.price == "free":
+            found[f"{name}/*"] = "free"
+        elif each.price:
+            for model, price in each.price.items():
+                found[f"{name}/{model}"] = Rates(
+                    uncached=price.input,
+                    output=price.output,
+                    read=price.cache_read,
+                    write_5m=price.cache_write_5m,
+                    write_1h=price.cache_write_1h,
+                )
+    return found
+
+
+def options(settings: Settings) -> Options:
+    agent = settings.agent
+    return Options(
+        system_prompt=agent.system_prompt,
+        max_output_tokens=agent.max_output_tokens,
+        temperature=agent.temperature,
+        cache=agent.cache,
+        retries=agent.retries,
+        max_requests=agent.max_requests,
+        max_tool_calls=agent.max_tool_calls,
+        turn_timeout=agent.turn_timeout_seconds,
+        zone=settings.gateway.timezone,
+    )
+
+
+def habits(settings: Settings) -> Habits:
+    telegram = settings.channels.telegram
+    return Habits(
+        policy=Policy(
+            allow={"telegram": frozenset(telegram.allow)}, owners={"telegram": frozenset(telegram.owners)}
+        ),
+        gap_minutes={"main": None, "http": None, "job": None, "telegram": telegram.gap_minutes},
+        carry_over=settings.sessions.carry_over,
+        away_after=settings.gateway.away_after_minutes * MINUTE or 10_000 * DAY,
+        zone=settings.gateway.timezone,
+        most_turns=settings.gateway.max_turns_at_once,
+    )
+
+
+def job_specs(settings: Settings) -> list[JobSpec]:
+    return [
+        JobSpec(
+            name=job.name,
+            schedule=job.schedule,
+            zone=job.zone or settings.gateway.timezone,
+            prompt=job.prompt,
+            deliver_to=tuple(job.deliver_to),
+            enabled=job.enabled,
+            session=job.session,
+            catch_up=job.catch_up,
+            model=job.model,
+        )
+        for job in settings.jobs
+    ]
+
+
+def socket_path(data_dir: Path) -> Path:
+    """Where the local API listens; only this user may connect (0600)."""
+    return data_dir / "parley.sock"

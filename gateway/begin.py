@@ -1,0 +1,347 @@
+"""How a conversation goes on: lease it, gate its first waiting row again, and begin one turn; one commit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from gateway import access, transcript, wording
+from gateway.errors import LeaseLost
+from gateway.sessions import Continue, New, carried_over, new_code, reset_notice, resolve, title_of
+from gateway.turn import Started
+from gateway.types import (
+    Button,
+    Chunk,
+    Conversation,
+    Identity,
+    Kind,
+    OutboxRow,
+    Place,
+    Sender,
+    Session,
+    Turn,
+    UsageSettled,
+    Waiting,
+)
+
+if TYPE_CHECKING:
+    from storage import Unit
+
+MOST_ROWS = 20  # messages merged into one turn
+MOST_BYTES = 32 * 1024
+MOST_CRASHES = 3  # attempts at one turn before it is put aside
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What decides, at this moment."""
+
+    owner: str  # this process
+    now: int
+    policy: access.Policy
+    gap_minutes: Callable[[str], int | None]  # by channel; None: explicit
+    carry_over: bool
+    render: Callable[[int, str], list[Chunk]]
+    nonce: Callable[[str, int], str]
+    token: Callable[[], str]
+    recover: Callable[[tuple[Any, ...]], tuple[str, UsageSettled]]
+    resume_parked: bool
+    served: Callable[[int, str], bool]  # (account, channel): whether an answer could be delivered
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Nothing:
+    """Nobody waits here, or somebody else has it. *parked*: a turn waits for the operator."""
+
+    parked: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """A turn to run; *notices* are to be sent before its answer, *parts* it had placed in an earlier life."""
+
+    started: Started
+    notices: tuple[OutboxRow, ...] = ()
+    parts: tuple[OutboxRow, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """A command that waited for its place in the order."""
+
+    row: Waiting
+    conversation: Conversation
+    identity: Identity | None
+    fence: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Poisoned:
+    """A turn that took the process down too often; it is dead now and the person is told."""
+
+    turn: Turn
+    notices: tuple[OutboxRow, ...]
+
+
+Begun = Nothing | Ask | Command | Poisoned
+
+
+async def begin(unit: Unit, id: int, fence: int | None, rules: Rules) -> Begun:
+    """What to do next in conversation *id*; *fence* if we hold its lease already."""
+    if fence is None:
+        fence = await unit.places.lease(id, rules.owner)
+        if fence is None:
+            return Nothing()
+    elif not await unit.places.holds(id, fence):
+        raise LeaseLost(f"conversation {id} is somebody else's now")
+    place = await unit.places.get(id)
+    if not rules.served(place.account, place.channel):
+        await unit.places.release(id, fence)
+        return Nothing()
+    unfinished = await unit.turns.unfinished(id)
+    if unfinished is not None:
+        if unfinished.state == "parked" and not rules.resume_parked:
+            await unit.places.release(id, fence)
+            return Nothing(parked=True)
+        return await _again(unit, place, unfinished, fence, rules)
+    while True:
+        head = await unit.inbox.head(id, now=rules.now, count=MOST_ROWS)
+        if not head:
+            await unit.places.release(id, fence)
+            return Nothing()
+        identity = await unit.people.identity_by_id(head[0].identity) if head[0].identity else None
+        reason = _refusal(head[0], place, identity, rules)
+        if reason is not None:
+            await unit.inbox.forget(head[0].id, error=reason)
+        elif head[0].kind is Kind.COMMAND:
+            await unit.inbox.take(head[0].id, None)
+            return Command(row=head[0], conversation=place, identity=identity, fence=fence)
+        else:
+            return await _first(unit, place, identity, _run(head), fence, rules)
+
+
+def _refusal(row: Waiting, place: Conversation, identity: Identity | None, rules: Rules) -> str | None:
+    """The gate once more: who was let in when it was sent may be out by now."""
+    verdict = access.may(
+        kind=row.kind,
+        channel=place.channel,
+        place=Place(chat_id=place.chat_id, thread_id=place.thread_id, user_id=place.user_id, kind=place.kind),
+        sender=Sender(user_id=identity.user_id, name=identity.name) if identity else None,
+        state=identity.state if identity else "new",
+        role=identity.role if identity else None,
+        addressed=True,
+        policy=rules.policy,
+    )
+    return None if verdict.allowed else verdict.reason
+
+
+def _run(head: Sequence[Waiting]) -> list[Waiting]:
+    """The longest run from the head that is one person's, for one session, within the limits."""
+    first, run, size = head[0], [head[0]], len(head[0].text.encode())
+    if first.trigger is not None or first.kind is Kind.JOB:
+        return run
+    for row in head[1:]:
+        size += len(row.text.encode())
+        same = (row.identity, row.session, row.kind) == (first.identity, first.session, first.kind)
+        if not same or row.trigger is not None or size > MOST_BYTES:
+            break
+        run.append(row)
+    return run
+
+
+async def _first(
+    unit: Unit, place: Conversation, identity: Identity | None, rows: list[Waiting], fence: int, rules: Rules
+) -> Ask:
+    session, notices = await _session(unit, place, identity, rows, rules)
+    head = rows[0]
+    turn = await unit.turns.add(
+        session=session.id,
+        conversation=place.id,
+        identity=identity.id if identity else None,
+        trigger=head.trigger,
+        job_run=head.job_run,
+        fence=fence,
+        model=session.model,
+        now=rules.now,
+    )
+    for row in rows:
+        body = transcript.user(row.text, sender=str(row.body.get("from", "")))
+        await unit.transcript.add(session.id, "user", body, now=rules.now, turn=turn.id)
+        await unit.inbox.take(row.id, turn.id)
+    person = None if head.trigger is not None else rows[-1].received
+    await unit.sessions.count(session.id, now=rules.now, messages=len(rows), turns=1, person=person)
+    if session.title is None:
+        await unit.sessions.set_title_if_empty(session.id, title_of(head.text))
+    model = None
+    if head.job_run is not None:
+        job = await unit.jobs.of_run(head.job_run)
+        model = (str(job.spec.get("model") or "") or None) if job else None
+        await unit.jobs.run_state(head.job_run, "running", session=session.id, started=rules.now)
+    return Ask(
+        started=Started(
+            turn=turn,
+            session=session,
+            conversation=replace(place, fence=fence),
+            identity=identity,
+            rows=tuple(rows),
+            entries=tuple(await unit.transcript.live(session.id)),
+            model=model,
+        ),
+        notices=tuple(notices),
+    )
+
+
+async def _session(
+    unit: Unit, place: Conversation, identity: Identity | None, rows: list[Waiting], rules: Rules
+) -> tuple[Session, list[OutboxRow]]:
+    """The session these rows belong to, and what the person is to be told about it."""
+    head = rows[0]
+    if head.session is not None:
+        named = await unit.sessions.get(head.session)
+        if named is not None:
+            if named.state == "closed":
+                await unit.sessions.reopen(named.id, now=rules.now)
+            return named, []
+    if head.body.get("fresh"):
+        return (
+            await unit.sessions.add(
+                code=new_code(),
+                conversation=place.id,
+                now=rules.now,
+                origin="job" if head.trigger else "new",
+                triggered_by=head.trigger,
+                title=head.trigger,
+                unread=True,
+            ),
+            [],
+        )
+    current = await unit.sessions.get(place.current_session) if place.current_session else None
+    match resolve(current, received=head.received, gap_minutes=rules.gap_minutes(place.channel)):
+        case Continue(id):
+            found = await unit.sessions.get(id)
+            assert found is not None
+            return found, []
+        case New(closed, _):
+            if closed is not None:
+                await unit.sessions.close(closed, reason="idle", now=rules.now)
+            return await _new(unit, place, identity, head, rules)
+
+
+async def _new(
+    unit: Unit, place: Conversation, identity: Identity | None, head: Waiting, rules: Rules
+) -> tuple[Session, list[OutboxRow]]:
+    session = await unit.sessions.add(
+        code=new_code(),
+        conversation=place.id,
+        owner=identity.person if identity else None,
+        now=rules.now,
+        triggered_by=head.trigger,
+    )
+    await unit.places.point(place.id, session.id)
+    previous = await unit.sessions.previous(place.id, but=session.id)
+    if previous is None or previous.close_reason != "idle" or head.trigger is not None:
+        return session, []
+    if not await unit.sessions.told(previous.id, now=rules.now):
+        return session, []
+    if rules.carry_over:
+        await _carry_over(unit, session, previous, rules.now)
+    return session, await _tell_reset(unit, place, session, previous, head, rules)
+
+
+async def _carry_over(unit: Unit, session: Session, previous: Session, now: int) -> None:
+    last = await unit.transcript.last(previous.id, 6)
+    asked = next((str(e.body.get("text", "")) for e in reversed(last) if e.kind == "user"), "")
+    answered = next((transcript.visible(e.body) for e in reversed(last) if e.kind == "assistant"), "")
+    text = carried_over(previous.title, asked, answered)
+    await unit.transcript.add(session.id, "note", transcript.note(text), now=now)
+
+
+async def _tell_reset(
+    unit: Unit, place: Conversation, session: Session, previous: Session, head: Waiting, rules: Rules
+) -> list[OutboxRow]:
+    """One line with the way back."""
+    since = previous.last_person or previous.created
+    text = reset_notice(idle_minutes=(head.received - since) // 60_000_000, title=previous.title)
+    origin = f"reset:{session.id}"
+    chunks = rules.render(place.account, text)
+    rows: list[OutboxRow] = []
+    for part, chunk in enumerate(chunks):
+        if part == len(chunks) - 1:
+            token = rules.token()
+            chunk = replace(chunk, buttons=(Button(label="Continue the previous one", token=token),))
+            await unit.outbox.button(
+                token,
+                action="continue-previous",
+                args={"v": 1, "previous": previous.id, "new": session.id},
+                conversation=place.id,
+            )
+        row = await unit.outbox.add(
+            origin=origin,
+            part=part,
+            account=place.account,
+            conversation=place.id,
+            session=session.id,
+            kind="notice",
+            payload_=chunk,
+            nonce=rules.nonce(origin, part),
+            now=rules.now,
+        )
+        if row is not None:
+            rows.append(row)
+    return rows
+
+
+async def _again(unit: Unit, place: Conversation, turn: Turn, fence: int, rules: Rules) -> Ask | Poisoned:
+    """A turn that was interrupted: what it had finished stands, what it had open is charged as an estimate."""
+    for row in await unit.ledger.open_rows(turn=turn.id):
+        await unit.ledger.settle(*rules.recover(row))
+    crashed = turn.state == "running"
+    attempt = await unit.turns.again(turn.id, fence, crashed=crashed)
+    turn = replace(turn, attempt=attempt, fence=fence, state="running")
+    if attempt > MOST_CRASHES:
+        return await _poison(unit, place, turn, rules)
+    session = await unit.sessions.get(turn.session)
+    assert session is not None
+    model = None
+    if turn.job_run is not None:
+        job = await unit.jobs.of_run(turn.job_run)
+        model = (str(job.spec.get("model") or "") or None) if job else None
+    return Ask(
+        started=Started(
+            turn=turn,
+            session=session,
+            conversation=replace(place, fence=fence),
+            identity=await unit.people.identity_by_id(turn.identity) if turn.identity else None,
+            rows=tuple(await unit.inbox.of_turn(turn.id)),
+            entries=tuple(await unit.transcript.live(session.id)),
+            last_step=await unit.turns.last_step(turn.id),
+            model=model,
+        ),
+        parts=tuple(await unit.outbox.of_origin(f"turn:{turn.id}")),
+    )
+
+
+async def _poison(unit: Unit, place: Conversation, turn: Turn, rules: Rules) -> Poisoned:
+    await unit.turns.finish(turn.id, "dead", now=rules.now, error_kind="poison", error="crashed too often")
+    await unit.inbox.settle_turn(turn.id, "dead")
+    if turn.job_run is not None:
+        await unit.jobs.run_state(turn.job_run, "failed", reason="crashed too often", ended=rules.now)
+    await unit.places.release(place.id, turn.fence)
+    rows = []
+    for part, chunk in enumerate(rules.render(place.account, wording.POISON)):
+        rows.append(
+            await unit.outbox.put(
+                origin=f"turn:{turn.id}",
+                part=part,
+                account=place.account,
+                conversation=place.id,
+                session=turn.session,
+                kind="notice",
+                payload_=chunk,
+                nonce=rules.nonce(f"turn:{turn.id}", part),
+                state="ready",
+                now=rules.now,
+            )
+        )
+    return Poisoned(turn=turn, notices=tuple(rows))

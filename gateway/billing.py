@@ -1,0 +1,268 @@
+"""One provider request and its ledger row: open before it is made, settled whatever becomes of it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import uuid
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from gateway import usage
+from gateway.errors import ModelError
+from gateway.failpoints import Point, passing
+from gateway.history import size
+from gateway.protocols import Answer, Clock, Counted, Delta, Model, Prompt
+from gateway.types import Purpose, Tokens, UsageOpen, UsageSettled
+
+if TYPE_CHECKING:
+    from storage import Store, Unit
+
+# A request that failed with one of these was never worked on, so it used nothing.
+UNUSED = frozenset(
+    {"connect", "overloaded", "rate_limited", "auth", "credit", "context", "shape", "refused", "not_found"}
+)
+AHEAD = 256  # output tokens a provider may have made beyond what reached us when a stream was cut
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Booking:
+    """On whose account a request goes."""
+
+    purpose: Purpose
+    channel: str
+    turn: int | None = None
+    step: int | None = None
+    attempt: int | None = None
+    session: int | None = None
+    conversation: int | None = None
+    identity: int | None = None
+    trigger: str | None = None
+
+
+@dataclass(slots=True)
+class Request:
+    """A request under way; *settled* is what its ledger row must be told, in the commit of what it led to."""
+
+    uid: str
+    model: Model
+    at: int
+    worst: Tokens
+    text: str = ""
+    counted: Tokens | None = None
+    settled: UsageSettled | None = field(default=None)
+
+
+class Pricing:
+    """Prices at the moment of a request; overrides may be swapped while running."""
+
+    def __init__(self, overrides: usage.Overrides | None = None) -> None:
+        self.overrides = overrides or {}
+        self._missing: set[str] = set()
+        self.on_missing: Callable[[str], None] = lambda model: None
+
+    @property
+    def overrides(self) -> usage.Overrides:
+        """What the operator has set, by provider/model; the demo costs nothing."""
+        return self._overrides
+
+    @overrides.setter
+    def overrides(self, overrides: usage.Overrides) -> None:
+        self._overrides: usage.Overrides = {"demo/*": "free", **overrides}
+
+    def settle(
+        self,
+        *,
+        state: str,
+        tokens: Tokens,
+        provider: str,
+        kind: str,
+        base_url: str,
+        model: str,
+        at: int,
+        ended: int,
+        provider_id: str | None = None,
+        provider_cost: int | None = None,
+    ) -> UsageSettled:
+        """The settled row; a missing price is NULL and loud, never 0."""
+        price = usage.find_price(
+            provider_kind=kind,
+            provider_name=provider,
+            base_url=base_url,
+            model=model,
+            at=at,
+            tokens=tokens,
+            overrides=self.overrides,
+        )
+        cost = usage.cost(price, tokens)
+        if price is None and model not in self._missing and state != "failed":
+            self._missing.add(model)
+            self.on_missing(f"{provider}:{model}")
+        return UsageSettled(
+            state=state,  # type: ignore[arg-type]
+            tokens=tokens,
+            ended=ended,
+            model=model,
+            provider_id=provider_id,
+            cost=cost if provider_cost is None else provider_cost,
+            cost_state="unpriced" if price is None or cost is None else price.state,
+            price=json.dumps(price.to_json(), sort_keys=True) if price is not None else None,
+            provider_cost=provider_cost,
+        )
+
+
+class Biller:
+    """Makes requests; none leaves without its ledger row, and each row is settled by what came back."""
+
+    def __init__(self, *, store: Store, pricing: Pricing, clock: Clock) -> None:
+        self._store = store
+        self._pricing = pricing
+        self._clock = clock
+
+    async def open(
+        self, model: Model, prompt: Prompt, booking: Booking, *, check: Callable[[Unit], Any] | None = None
+    ) -> Request:
+        """Write the row; *check* runs in the same commit and may raise LeaseLost."""
+        request = Request(
+            uid=str(uuid.uuid4()), model=model, at=self._clock(), worst=worst_case(model, prompt)
+        )
+        row = UsageOpen(
+            uid=request.uid,
+            worst=request.worst,
+            purpose=booking.purpose,
+            channel=booking.channel,
+            provider=model.provider,
+            model_asked=model.model,
+            at=request.at,
+            turn=booking.turn,
+            step=booking.step,
+            attempt=booking.attempt,
+            session=booking.session,
+            conversation=booking.conversation,
+            identity=booking.identity,
+            trigger=booking.trigger,
+        )
+
+        async def work(unit: Unit) -> None:
+            if check is not None:
+                await check(unit)
+            await unit.ledger.open(row)
+
+        await self._store.commit(Point.REQUEST, work)
+        return request
+
+    async def stream(self, request: Request, prompt: Prompt) -> AsyncGenerator[Delta | Answer]:
+        """The answer as it comes. Afterwards, also after an error or a cancellation, request.settled is set."""
+        passing(Point.MODEL, "before")
+        try:
+            async with aclosing(request.model.stream(prompt)) as events:
+                async for event in events:
+                    match event:
+                        case Counted(tokens):
+                            request.counted = tokens
+                        case Delta(text):
+                            request.text += text
+                            yield event
+                        case Answer():
+                            request.settled = self._known(request, event)
+                            passing(Point.MODEL, "after")
+                            yield event
+        except ModelError as error:
+            request.settled = self._failed(request, error)
+            raise
+        except (asyncio.CancelledError, GeneratorExit):
+            if request.settled is None:
+                request.settled = self._estimated(request)
+            raise
+
+    async def settle(self, request: Request) -> None:
+        """Settle alone, when there is nothing else to commit with it."""
+        assert request.settled is not None
+        settled = request.settled
+
+        async def work(unit: Unit) -> None:
+            await unit.ledger.settle(request.uid, settled)
+
+        await self._store.commit(Point.SETTLE, work)
+
+    def recover(self, row: tuple[Any, ...], *, kind: str, base_url: str) -> tuple[str, UsageSettled]:
+        """What to charge for a row that a crash left open: its worst case, as an estimate."""
+        uid, provider, model, at, uncached, write, output = row
+        return uid, self._pricing.settle(
+            state="estimated",
+            tokens=Tokens(uncached=uncached, write_5m=write, output=output),
+            provider=provider,
+            kind=kind,
+            base_url=base_url,
+            model=model,
+            at=at,
+            ended=self._clock(),
+        )
+
+    def _known(self, request: Request, answer: Answer) -> UsageSettled:
+        if answer.tokens is None:
+            return self._estimated(request, model=answer.model, provider_id=answer.provider_id)
+        return self._settled(
+            request,
+            "known",
+            answer.tokens,
+            model=answer.model,
+            provider_id=answer.provider_id,
+            provider_cost=answer.provider_cost,
+        )
+
+    def _failed(self, request: Request, error: ModelError) -> UsageSettled:
+        if error.tokens is not None:
+            request.counted = error.tokens
+        if error.kind in UNUSED and request.counted is None and not request.text:
+            return self._settled(request, "failed", Tokens())
+        return self._estimated(request)
+
+    def _estimated(self, request: Request, *, model: str = "", provider_id: str = "") -> UsageSettled:
+        """From above: the input the provider named, else every byte a token; the output that reached us and more."""
+        seen = request.counted
+        output = min(request.worst.output, len(request.text.encode("utf-8", "replace")) + AHEAD)
+        if seen is None:
+            tokens = Tokens(uncached=request.worst.uncached, write_5m=request.worst.write_5m, output=output)
+        else:
+            tokens = Tokens(seen.uncached, seen.read, seen.write_5m, seen.write_1h, max(seen.output, output))
+        return self._settled(request, "estimated", tokens, model=model, provider_id=provider_id)
+
+    def _settled(
+        self,
+        request: Request,
+        state: str,
+        tokens: Tokens,
+        *,
+        model: str = "",
+        provider_id: str = "",
+        provider_cost: int | None = None,
+    ) -> UsageSettled:
+        return self._pricing.settle(
+            state=state,
+            tokens=tokens,
+            provider=request.model.provider,
+            kind=request.model.kind,
+            base_url=request.model.base_url,
+            model=model or request.model.model,
+            at=request.at,
+            ended=self._clock(),
+            provider_id=provider_id or None,
+            provider_cost=provider_cost,
+        )
+
+
+def worst_case(model: Model, prompt: Prompt) -> Tokens:
+    """An upper bound: no tokenizer makes more than one token of a byte, and what is cached may be written first."""
+    text = len(prompt.stable.encode("utf-8", "replace")) + len(prompt.volatile.encode("utf-8", "replace"))
+    tools = sum(
+        len(tool.name) + len(tool.description) + len(json.dumps(tool.parameters)) + 64
+        for tool in prompt.tools
+    )
+    bound = usage.estimate_input(text + tools + size(prompt.messages))
+    cached = prompt.cache and model.kind == "anthropic"
+    return Tokens(
+        uncached=0 if cached else bound, write_5m=bound if cached else 0, output=prompt.max_output_tokens
+    )

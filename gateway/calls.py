@@ -1,0 +1,55 @@
+"""A command or a pressed button on its way to whoever carries it out, and what comes back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from gateway.types import Conversation, Identity, Json, Role, Waiting
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """Who wants what, and where. *name* is without the slash; *args* is the rest of the line."""
+
+    name: str
+    args: str
+    row: Waiting
+    conversation: Conversation
+    identity: Identity | None
+    role: Role
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """A button to be put under a reply."""
+
+    label: str
+    action: str
+    args: Json = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """What the person is told ('' for nothing); *toast* is shown on the button that was pressed."""
+
+    text: str = ""
+    offers: Sequence[Offer] = ()
+    toast: str = ""
+
+
+class Commands(Protocol):
+    """Every chat command and button action."""
+
+    def mode(self, name: str) -> Literal["now", "between"] | None:
+        """'now' never waits; 'between' waits for the running turn; None: there is no such command."""
+        ...
+
+    async def run(self, call: Call) -> Reply:
+        """Raises Refused with a text for the person."""
+        ...
+
+    async def press(self, action: str, args: Json, call: Call) -> Reply:
+        """Raises Refused with a text for the person."""
+        ...

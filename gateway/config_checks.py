@@ -1,0 +1,98 @@
+"""What no single key can show: settings that contradict each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from ipaddress import ip_address
+from typing import TYPE_CHECKING
+
+from gateway.config_file import Key
+
+if TYPE_CHECKING:
+    from gateway.settings import JobSettings, Settings
+
+Contradiction = tuple[Key, str, str]  # the path of a key, what is wrong, the remedy
+
+
+def contradictions(settings: Settings) -> Iterator[Contradiction]:
+    yield from _telegram(settings)
+    yield from _web(settings)
+    yield from _providers(settings)
+    yield from _models(settings)
+    yield from _jobs(settings)
+
+
+def _telegram(settings: Settings) -> Iterator[Contradiction]:
+    telegram = settings.channels.telegram
+    if telegram.active and not telegram.token:
+        yield (
+            ("channels", "telegram", "enabled"),
+            "there is no token",
+            "set token, token_file or PARLEY_CHANNELS__TELEGRAM__TOKEN",
+        )
+
+
+def _web(settings: Settings) -> Iterator[Contradiction]:
+    web = settings.web
+    if not web.token and not _loopback(web.host):
+        yield (
+            ("web", "host"),
+            f"{web.host!r} can be reached by others and there is no token",
+            'set token in [web], or host = "127.0.0.1"',
+        )
+
+
+def _loopback(host: str) -> bool:
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _providers(settings: Settings) -> Iterator[Contradiction]:
+    for name, provider in settings.providers.items():
+        if provider.kind == "anthropic" and provider.base_url.endswith("/v1"):
+            yield (
+                ("providers", name, "base_url"),
+                "ends in /v1, which is added to it",
+                f"write {provider.base_url.removesuffix('/v1')}",
+            )
+
+
+def _models(settings: Settings) -> Iterator[Contradiction]:
+    named: list[tuple[Key, str]] = [(("agent", "model"), settings.agent.model)]
+    named += [
+        (("agent", "fallback_models", i), model) for i, model in enumerate(settings.agent.fallback_models)
+    ]
+    named += [(("jobs", i, "model"), job.model) for i, job in enumerate(settings.jobs)]
+    for path, model in named:
+        name, colon, _ = model.partition(":")
+        provider = settings.providers.get(name)
+        if colon and provider is None:
+            yield path, f"there is no provider {name!r}", f"add [providers.{name}] or set {_key_name(name)}"
+        elif colon and provider is not None and not provider.usable:
+            yield path, f"provider {name!r} has no api_key", f"set {_key_name(name)} or api_key_file"
+
+
+def _key_name(provider: str) -> str:
+    vendors = {"anthropic": "ANTHROPIC_API_KEY", "openai": "OPENAI_API_KEY"}
+    return vendors.get(provider, f"PARLEY_PROVIDERS__{provider.upper()}__API_KEY")
+
+
+def _jobs(settings: Settings) -> Iterator[Contradiction]:
+    seen: set[str] = set()
+    for index, job in enumerate(settings.jobs):
+        if job.name in seen:
+            yield ("jobs", index, "name"), f"{job.name!r} is there twice", "give each job a name of its own"
+        seen.add(job.name)
+        yield from _schedule(job, index, job.zone or settings.gateway.timezone)
+
+
+def _schedule(job: JobSettings, index: int, zone: str) -> Iterator[Contradiction]:
+    from gateway.schedule import ScheduleError, parse
+
+    try:
+        # Compared with 1970: a single time that is over must not keep the gateway from starting.
+        parse(job.schedule, zone, now=0)
+    except ScheduleError as error:
+        yield ("jobs", index, "schedule"), str(error).removesuffix(f"; {error.remedy}"), error.remedy

@@ -1,0 +1,311 @@
+"""The tables of parley.toml: each key with its type, default, unit and limits."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    SecretStr,
+    Tag,
+)
+from pydantic_settings import NoDecode
+
+NEVER = "never"  # gap_minutes: only an explicit command starts a new session
+KINDS = ("anthropic", "openai")  # wire formats that a provider can speak
+
+
+class Mistake(ValueError):
+    """A value that no setting can have: *what* is wrong with it, and the *remedy*."""
+
+    def __init__(self, what: str, remedy: str) -> None:
+        super().__init__(f"{what}; {remedy}")
+        self.what = what
+        self.remedy = remedy
+
+
+def _zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise Mistake(f"no such time zone: {name!r}", "use an IANA name such as Europe/Berlin") from None
+    return name
+
+
+def _listed(value: object) -> object:
+    """A list; text is read as JSON or as words between commas (environment variables are text)."""
+    if isinstance(value, str) and value.lstrip().startswith("["):
+        try:
+            return _listed(json.loads(value))
+        except json.JSONDecodeError:
+            raise Mistake("is not a JSON list", 'write it as in ["a","b"] or a,b') from None
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    if isinstance(value, int):
+        return (value,)
+    return value
+
+
+def _user_id(value: object) -> object:
+    text = str(value).strip()
+    if isinstance(value, int) and not isinstance(value, bool):
+        return text
+    if isinstance(value, str) and not re.fullmatch(r"-?[0-9]+", text):
+        raise Mistake(
+            f"{text!r} is not a numeric id",
+            "use the numeric id; send /whoami or /start to the bot to see yours",
+        )
+    return text if isinstance(value, str) else value
+
+
+def _address(value: str) -> str:
+    if value != "main" and not re.fullmatch(r"[a-z][a-z0-9_]*:[^\s:]+(:[^\s:]+)?", value):
+        raise Mistake(f"{value!r} is not an address", 'write channel:id, as in "telegram:12345"')
+    return value
+
+
+def _targets(value: object) -> object:
+    return () if value == "none" else _listed(value)
+
+
+def _gap(value: object) -> object:
+    return None if value == NEVER else value
+
+
+def _folder(value: object) -> object:
+    if value == "":
+        raise Mistake("is empty", "name a folder, as in ~/.parley")
+    return home(value) if isinstance(value, str | Path) else value
+
+
+def home(value: str | Path) -> Path:
+    """*value* with ~ replaced. Raises Mistake when there is no such user, or when it cannot be a path."""
+    try:
+        path = Path(value).expanduser()
+    except RuntimeError:
+        raise Mistake(f"{str(value)!r} is in the home folder of nobody", "write the whole path") from None
+    if "\0" in str(path):
+        raise Mistake(f"{str(value)!r} cannot be a path", "leave out the null character")
+    return path
+
+
+def _stripped(value: object) -> object:
+    return value.strip() if isinstance(value, str) else value
+
+
+def _http(url: str) -> str:
+    if url and (urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).netloc):
+        raise Mistake("is not an http address", "write it as in https://host or http://127.0.0.1:8081")
+    return url.rstrip("/")
+
+
+def _bot_api(url: str) -> str:
+    if re.search(r"/bot[^/]*$", url):
+        raise Mistake("is more than the root of the Bot API", "leave out /bot and the token")
+    return url
+
+
+def _bot_token(value: SecretStr) -> SecretStr:
+    if value and not re.fullmatch(r"[0-9]+:\S+", value.get_secret_value()):
+        raise Mistake("is not a bot token", "copy it from @BotFather; it looks like 123456:ABC-DEF")
+    return value
+
+
+def _database(url: str) -> str:
+    path = url.removeprefix("sqlite:///")
+    if url and path == url:
+        scheme = url.partition(":")[0]
+        raise Mistake(
+            f"{scheme!r} databases are not supported", 'write sqlite:///path/to/parley.db or leave it ""'
+        )
+    if url and not path.strip("/"):
+        raise Mistake("names no file", "write sqlite:///path/to/parley.db")
+    home(path)
+    return url
+
+
+def _model(name: str) -> str:
+    if name and name != "demo" and not re.fullmatch(r"[^:\s]+:\S+", name):
+        raise Mistake(
+            f"{name!r} names no provider", 'write provider:model, as in "anthropic:claude-sonnet-4-5"'
+        )
+    return name
+
+
+def _job_name(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][\w.-]{0,63}", name):
+        raise Mistake(f"{name!r} is not a job's name", "use up to 64 letters, digits, '.', '-' or '_'")
+    return name
+
+
+def _kinds(value: object) -> object:
+    """Providers whose *kind* is said by their name."""
+    if not isinstance(value, Mapping):
+        return value
+    return {
+        name: {"kind": name, **table} if name in KINDS and isinstance(table, Mapping) else table
+        for name, table in value.items()
+    }
+
+
+def _provider_name(name: str) -> str:
+    if not re.fullmatch(r"[a-z0-9]+([_-][a-z0-9]+)*", name) or name == "demo":
+        raise Mistake(
+            f"{name!r} cannot name a provider", "use small letters, digits and '-'; 'demo' is taken"
+        )
+    return name
+
+
+Secret = Annotated[SecretStr, BeforeValidator(_stripped)]
+UserId = Annotated[str, BeforeValidator(_user_id)]
+UserIds = Annotated[tuple[UserId, ...], NoDecode, BeforeValidator(_listed)]
+Address = Annotated[str, AfterValidator(_address)]
+Addresses = Annotated[tuple[Address, ...], NoDecode, BeforeValidator(_listed)]
+Targets = Annotated[tuple[Address, ...], NoDecode, BeforeValidator(_targets)]
+Model = Annotated[str, AfterValidator(_model)]
+Models = Annotated[tuple[Model, ...], NoDecode, BeforeValidator(_listed)]
+Url = Annotated[str, AfterValidator(_http), Field(repr=False)]  # it may hold a password
+Zone = Annotated[str, AfterValidator(_zone)]
+Dollars = Annotated[Decimal, Field(ge=0, allow_inf_nan=False)]  # US dollars per million tokens
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class Table(BaseModel):
+    """A table of parley.toml; unknown keys are refused and values never change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class GatewaySettings(Table):
+    data_dir: Annotated[Path, BeforeValidator(_folder)] = Field(
+        default_factory=lambda: Path("~/.parley").expanduser()
+    )
+    timezone: Zone = "UTC"
+    alerts: Addresses = ()  # who hears of trouble; none: the owners
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    drain_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 20  # for running turns at shutdown
+    max_turns_at_once: Annotated[int, Field(ge=1)] = 64
+    away_after_minutes: Annotated[int, Field(ge=0)] = 120  # an older message is offered, not answered
+
+
+class StorageSettings(Table):
+    url: Annotated[str, AfterValidator(_database)] = ""  # '': parley.db in the data folder
+
+
+class AgentSettings(Table):
+    model: Model = ""  # '': the configured provider's usual model; the offline demo without any provider
+    fallback_models: Models = ()
+    system_prompt: str = (
+        "You are a helpful assistant in a chat. Answer briefly, and say so when you do not know."
+    )
+    max_output_tokens: Annotated[int, Field(ge=1)] = 4096
+    max_requests: Annotated[int, Field(ge=1)] = 25  # per turn
+    max_tool_calls: Annotated[int, Field(ge=0)] = 50  # per turn
+    turn_timeout_seconds: Seconds = 600
+    first_token_timeout_seconds: Seconds = 120
+    context_window: Annotated[int, Field(ge=1)] | None = None  # tokens; None: what is known of the model
+    temperature: Annotated[float, Field(ge=0, le=2)] | None = None  # None: the provider's default
+    cache: bool = True  # ask the provider to cache the prompt
+    retries: Annotated[int, Field(ge=0, le=10)] = 2  # of a failed request, before falling back
+
+
+class Price(Table):
+    """US dollars per million tokens; None: unknown, and requests with such tokens are counted as unpriced."""
+
+    input: Dollars
+    output: Dollars
+    cache_read: Dollars | None = None
+    cache_write_5m: Dollars | None = None
+    cache_write_1h: Dollars | None = None
+
+
+Pricing = Annotated[
+    Annotated[Literal["free"], Tag("free")] | Annotated[dict[str, Price], Tag("table")],
+    Discriminator(lambda value: "free" if isinstance(value, str) else "table"),
+]
+
+
+class ProviderSettings(Table):
+    kind: Literal["anthropic", "openai"]  # the wire format; left out: the table's name
+    api_key: Secret = SecretStr("")
+    api_key_file: Path | None = None
+    base_url: Url = ""  # '': the vendor's own; Anthropic without /v1, OpenAI with it
+    price: Pricing | None = None  # by model; None: the known list prices
+
+    @property
+    def usable(self) -> bool:
+        """Whether requests can be tried: it has a key, or a server of its own that may need none."""
+        return bool(self.api_key) or bool(self.base_url)
+
+
+Providers = Annotated[
+    dict[Annotated[str, AfterValidator(_provider_name)], ProviderSettings], BeforeValidator(_kinds)
+]
+
+
+class SessionSettings(Table):
+    idle_sweep_minutes: Annotated[int, Field(ge=1)] = 5  # between two searches for idle sessions
+    group_scope: Literal["chat", "user"] = "chat"  # one session for the group, or one for each member
+    carry_over: bool = True  # a new session is told the end of the one before
+
+
+class MainSettings(Table):
+    enabled: bool = True
+    rule: Literal["explicit"] = "explicit"  # sessions end by command only
+
+
+class TelegramSettings(Table):
+    enabled: bool | None = None  # None: when there is a token
+    token: Annotated[Secret, AfterValidator(_bot_token)] = SecretStr("")
+    token_file: Path | None = None
+    api_url: Annotated[Url, AfterValidator(_bot_api)] = "https://api.telegram.org"
+    gap_minutes: Annotated[Annotated[int, Field(ge=0)] | None, BeforeValidator(_gap)] = (
+        360  # None: explicit sessions
+    )
+    allow: UserIds = ()  # ids of people and groups
+    owners: UserIds = ()  # allowed everything
+    stream: bool = True
+    delivery: Literal["opening", "placeholder"] = "opening"
+    rate: Literal["adaptive", "strict"] = "adaptive"
+    poll_seconds: Annotated[int, Field(ge=0, le=50)] = 50  # getUpdates timeout
+    commands: bool = True  # publish the list of commands to Telegram's menu
+
+    @property
+    def active(self) -> bool:
+        return bool(self.token) if self.enabled is None else self.enabled
+
+
+class ChannelSettings(Table):
+    main: MainSettings = MainSettings()
+    telegram: TelegramSettings = TelegramSettings()
+
+
+class JobSettings(Table):
+    name: Annotated[str, AfterValidator(_job_name)]
+    schedule: str  # "0 9 * * MON-FRI", "@daily", "every 90m" or "at 2026-12-01 09:00"
+    prompt: Annotated[str, Field(min_length=1)]
+    zone: Zone | None = None  # None: [gateway] timezone
+    deliver_to: Targets = ("main",)  # (): kept in the session only
+    enabled: bool = True
+    session: Literal["isolated", "chat"] = "isolated"  # its own, or the one of the chat it delivers to
+    catch_up: Literal["none", "last", "all"] = "last"  # runs missed while the gateway was down
+    model: Model = ""  # '': [agent] model
+
+
+class WebSettings(Table):
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 0  # 0: no TCP, the Unix socket only
+    token: Secret = SecretStr("")
+    token_file: Path | None = None

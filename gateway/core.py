@@ -1,0 +1,105 @@
+"""The path of a message put together over a store: what a running gateway and a bare SessionManager share."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gateway.billing import Biller, Pricing
+from gateway.delivery import Delivery
+from gateway.dispatcher import Dispatcher, Habits
+from gateway.errors import ModelError, Refused
+from gateway.hub import Hub
+from gateway.models.catalogue import Catalogue
+from gateway.protocols import Clock, Model, Tool
+from gateway.turn import Options, TurnRunner
+
+if TYPE_CHECKING:
+    from storage import Store
+
+
+def system_clock() -> int:
+    """Now, in microseconds UTC."""
+    return time.time_ns() // 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Core:
+    """Everything between the channels and the store."""
+
+    store: Store
+    catalogue: Catalogue
+    pricing: Pricing
+    biller: Biller
+    hub: Hub
+    delivery: Delivery
+    runner: TurnRunner
+    dispatcher: Dispatcher
+    clock: Clock
+
+
+def build(
+    *,
+    store: Store,
+    catalogue: Catalogue,
+    pricing: Pricing,
+    tools: Mapping[str, Tool],
+    options: Options,
+    habits: Habits,
+    clock: Clock = system_clock,
+    on_trouble: Callable[[str, str], None] = lambda cause, text: None,
+    on_stranger: Callable[[str, str], None] = lambda channel, user_id: None,
+) -> Core:
+    """*on_trouble*(cause, text) is told what the operator should know."""
+
+    def fault(error: ModelError, model: Model) -> None:
+        on_trouble(f"provider:{model.provider}", f"{model.ref} refuses: {error}")
+
+    def kind(provider: str) -> tuple[str, str]:
+        """(wire format, address) of a provider that a ledger row names; it may be configured no longer."""
+        try:
+            model = catalogue.get(f"{provider}:-")
+        except Refused:
+            return provider, ""
+        return model.kind, model.base_url
+
+    pricing.on_missing = lambda model: on_trouble(
+        "price", f"no price is known for {model}: counted as unpriced"
+    )
+    biller = Biller(store=store, pricing=pricing, clock=clock)
+    hub = Hub()
+    delivery = Delivery(store=store, clock=clock, on_gone=lambda text: on_trouble("dead-letter", text))
+    runner = TurnRunner(
+        store=store,
+        biller=biller,
+        chain=catalogue.chain,
+        tools=tools,
+        options=options,
+        clock=clock,
+        on_fault=fault,
+    )
+    dispatcher = Dispatcher(
+        store=store,
+        delivery=delivery,
+        runner=runner,
+        biller=biller,
+        hub=hub,
+        habits=habits,
+        clock=clock,
+        model_kind=kind,
+        on_trouble=on_trouble,
+        on_stranger=on_stranger,
+    )
+    return Core(
+        store=store,
+        catalogue=catalogue,
+        pricing=pricing,
+        biller=biller,
+        hub=hub,
+        delivery=delivery,
+        runner=runner,
+        dispatcher=dispatcher,
+        clock=clock,
+    )

@@ -1,0 +1,275 @@
+"""The outbox: chunks leave in order per conversation, each step on disk before the call it announces."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+from gateway import log
+from gateway.errors import DeliveryError, StoreError
+from gateway.failpoints import Point
+from gateway.protocols import Channel, Clock
+from gateway.rate import Priority, RateGate
+from gateway.types import DAY, SECOND, Account, Address, Chunk, OutboxRow
+
+if TYPE_CHECKING:
+    from storage import Store, Unit
+
+PLACEHOLDER = Chunk(text="…")
+LONGEST_WAIT = 60.0  # seconds between two tries
+GIVE_UP_AFTER = DAY  # the platform keeps inbound for a day; we keep outbound as long
+MOST_LOST = 5  # ambiguous sends of one chunk before it is given up
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """An account that is connected: its channel and its rate gate."""
+
+    account: Account
+    channel: Channel
+    gate: RateGate
+
+
+class Delivery:
+    """Sends what is in the outbox; the only caller of Channel.send and Channel.edit besides the preview."""
+
+    def __init__(
+        self, *, store: Store, clock: Clock, on_gone: Callable[[str], None] = lambda text: None
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._on_gone = on_gone
+        self._lines: dict[int, Line] = {}
+        self._queues: dict[int, deque[OutboxRow]] = {}
+        self._senders: dict[int, asyncio.Task[None]] = {}
+        self._addresses: dict[int, Address] = {}
+        # What the person sees in a message right now, where we know it: saves an edit that changes nothing.
+        self.shown: dict[int, Chunk] = {}
+
+    def register(self, account: Account, channel: Channel) -> Line:
+        line = Line(account, channel, RateGate(channel.limits))
+        self._lines[account.id] = line
+        return line
+
+    def line(self, account: int) -> Line | None:
+        """None: that account is not connected (or needs no delivery)."""
+        return self._lines.get(account)
+
+    def line_of(self, channel: str) -> Line | None:
+        """The first connected account of a platform."""
+        return next((line for line in self._lines.values() if line.account.channel == channel), None)
+
+    def idle(self, conversation: int) -> bool:
+        return conversation not in self._senders
+
+    def enqueue(self, rows: Sequence[OutboxRow]) -> None:
+        """Send rows that were just committed."""
+        for row in rows:
+            if row.account not in self._lines or row.state in ("sent", "dead"):
+                continue
+            self._queues.setdefault(row.conversation, deque()).append(row)
+            if row.conversation not in self._senders:
+                task = asyncio.create_task(self._send_all(row.conversation), name=f"send-{row.conversation}")
+                self._senders[row.conversation] = task
+
+    async def recover(self, account: int) -> int:
+        """Queue everything an earlier process left undelivered on that account; gives how many chunks."""
+
+        async def work(unit: Unit) -> list[OutboxRow]:
+            # What belongs to a turn that is still to be finished is that turn's to complete.
+            unfinished = {f"turn:{turn.id}" for turn in await unit.turns.open()}
+            found: list[OutboxRow] = []
+            for conversation in await unit.outbox.open_places():
+                rows = await unit.outbox.open(conversation)
+                found += [row for row in rows if row.account == account and row.origin not in unfinished]
+            return found
+
+        rows = await self._store.read(work)
+        busy = {row.id for queue in self._queues.values() for row in queue}
+        rows = [row for row in rows if row.id not in busy]
+        self.enqueue(rows)
+        return len(rows)
+
+    async def drain(self, seconds: float) -> None:
+        """Let what is under way go out, for at most so long; the rest is on disk."""
+        if self._senders:
+            await asyncio.wait(list(self._senders.values()), timeout=seconds)
+        for task in self._senders.values():
+            task.cancel()
+        await asyncio.gather(*self._senders.values(), return_exceptions=True)
+
+    async def address(self, conversation: int) -> Address:
+        if conversation not in self._addresses:
+            if len(self._addresses) > 10_000:
+                self._addresses.clear()
+            found = await self._store.read(lambda unit: unit.places.get(conversation))
+            self._addresses[conversation] = found.address
+        return self._addresses[conversation]
+
+    async def _send_all(self, conversation: int) -> None:
+        queue = self._queues[conversation]
+        try:
+            address = await self.address(conversation)
+            while queue:
+                again = await self._send(self._lines[queue[0].account], address, queue[0])
+                if again is None:
+                    self.shown.pop(queue.popleft().id, None)
+                else:
+                    queue[0] = again
+        except StoreError as error:
+            # On disk it stands as it was: the next start, or the next answer here, takes it up again.
+            log.error("delivery.store", conversation=conversation, error=str(error))
+        finally:
+            del self._senders[conversation]
+            left = self._queues.pop(conversation)
+            if left:
+                self.shown = {
+                    id: chunk for id, chunk in self.shown.items() if id not in {row.id for row in left}
+                }
+
+    async def _send(self, line: Line, address: Address, row: OutboxRow) -> OutboxRow | None:
+        """One step with one row; None when it is done with, else the row as it is now."""
+        wait = (row.not_before - self._clock()) / SECOND
+        if wait > 0:
+            await asyncio.sleep(wait)
+        try:
+            if row.state != "placed":
+                row = await self._place(line, address, row)
+            if row.state == "placed":
+                await self._complete(line, address, row)
+        except DeliveryError as error:
+            return await self._failed(line, address, row, error)
+        return None
+
+    async def _place(self, line: Line, address: Address, row: OutboxRow) -> OutboxRow:
+        """Send the whole, where that can be done, or the opening that edits will complete."""
+        first = opening(line.channel, row.payload)
+        whole = first == row.payload
+        state: Literal["sending", "placing"] = "sending" if whole else "placing"
+        if row.state != state or row.attempts:
+            await self._store.commit(Point.PLACING, _state, row.id, state, self._clock())
+        row = replace(row, state=state, attempts=row.attempts + 1)
+        bulk = row.kind == "job"
+        await line.gate.admit(
+            address.chat_id, kind=address.kind, priority=Priority.BULK if bulk else Priority.FINAL
+        )
+        message_id = await line.channel.send(address, first, nonce=row.nonce)
+        if whole:
+            await self._store.commit(Point.SENT, _sent, row.id, self._clock(), message_id)
+            return replace(row, state="sent", message_id=message_id)
+        await self._store.commit(Point.PLACED, _placed, row.id, message_id)
+        return replace(row, state="placed", message_id=message_id)
+
+    async def _complete(self, line: Line, address: Address, row: OutboxRow) -> None:
+        """The final text into a message whose id is on disk: can be repeated without harm."""
+        assert row.message_id is not None
+        if self.shown.get(row.id) != row.payload:
+            await line.gate.admit(address.chat_id, kind=address.kind, priority=Priority.FINAL)
+            try:
+                await line.channel.edit(address, row.message_id, row.payload)
+            except DeliveryError as error:
+                if error.kind != "unchanged":
+                    raise
+        await self._store.commit(Point.SENT, _sent, row.id, self._clock(), None)
+
+    async def _failed(
+        self, line: Line, address: Address, row: OutboxRow, error: DeliveryError
+    ) -> OutboxRow | None:
+        """What to do next with a chunk that did not go out."""
+        now = self._clock()
+        started = row.first_try or now
+        match error.kind:
+            case "flood":
+                seconds = error.retry_after or 1.0
+                line.gate.flooded(address.chat_id, seconds)
+                return await self._put_off(row, seconds, error)
+            case "format":
+                plain = line.channel.plain(row.payload)
+                if plain != row.payload:
+                    await self._store.commit(Point.PUT_OFF, _repay, row.id, plain)
+                    return replace(row, payload=plain)
+            case "missing":
+                # The person deleted the message we were filling: say it anew.
+                if row.attempts <= MOST_LOST:
+                    return replace(await self._put_off(row, 0.0, error, state="ready"), message_id=None)
+            case "connect" | "server" | "auth":
+                if now - started < GIVE_UP_AFTER:
+                    return await self._put_off(row, min(LONGEST_WAIT, 0.5 * 2 ** min(row.attempts, 7)), error)
+            case "lost":
+                # It may have arrived. What can be repeated is an opening or a mark, or a nonce that is recognised.
+                if row.attempts <= MOST_LOST:
+                    return await self._put_off(row, 1.0, error)
+            case _:
+                pass
+        await self._store.commit(
+            Point.PUT_OFF, _dead, row, f"{error.kind}: {error}", error.kind == "gone", now
+        )
+        log.warning("delivery.dead", origin=row.origin, part=row.part, kind=error.kind, error=str(error))
+        if error.kind != "gone":
+            self._on_gone(f"{row.origin} part {row.part} could not be delivered: {error}")
+        return None
+
+    async def _put_off(
+        self, row: OutboxRow, seconds: float, error: DeliveryError, *, state: str | None = None
+    ) -> OutboxRow:
+        until = self._clock() + int(seconds * SECOND)
+        now_state = state or ("placed" if row.state == "placed" else "ready")
+        await self._store.commit(Point.PUT_OFF, _put_off, row.id, until, now_state, f"{error.kind}: {error}")
+        return replace(
+            row,
+            not_before=until,
+            state=now_state,  # type: ignore[arg-type]
+            attempts=row.attempts + 1 if row.state == "placed" else row.attempts,
+            first_try=row.first_try or self._clock(),
+        )
+
+
+def opening(channel: Channel, chunk: Chunk) -> Chunk:
+    """What is sent first of a chunk, by the channel's way of placing."""
+    match channel.limits.placing:
+        case "exact":
+            return chunk
+        case "opening":
+            return channel.opening(chunk)
+        case "placeholder":
+            return PLACEHOLDER
+
+
+def first_state(channel: Channel, chunk: Chunk) -> Literal["sending", "placing"]:
+    """The state in which a chunk that goes out at once is committed."""
+    return "sending" if opening(channel, chunk) == chunk else "placing"
+
+
+def nonce(origin: str, part: int) -> str:
+    """The same for every try of a chunk; 24 characters (Discord allows 25)."""
+    return hashlib.sha256(f"{origin}/{part}".encode()).hexdigest()[:24]
+
+
+async def _state(unit: Unit, id: int, state: str, now: int) -> None:
+    await unit.outbox.state(id, state, now=now)
+
+
+async def _sent(unit: Unit, id: int, now: int, message_id: str | None) -> None:
+    await unit.outbox.sent(id, now=now, message_id=message_id)
+
+
+async def _placed(unit: Unit, id: int, message_id: str) -> None:
+    await unit.outbox.placed(id, message_id)
+
+
+async def _repay(unit: Unit, id: int, chunk: Chunk) -> None:
+    await unit.outbox.repay(id, chunk)
+
+
+async def _put_off(unit: Unit, id: int, until: int, state: str, error: str) -> None:
+    await unit.outbox.put_off(id, not_before=until, state=state, error=error)
+
+
+async def _dead(unit: Unit, row: OutboxRow, error: str, gone: bool, now: int) -> None:
+    await unit.outbox.dead(row.id, error=error)
+    if gone:
+        await unit.places.block(row.conversation, now)

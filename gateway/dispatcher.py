@@ -1,0 +1,780 @@
+"""The path of one message: accept, lease, run, finish. One worker per conversation that has something to do."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Literal
+from zoneinfo import ZoneInfo
+
+from gateway import intake, log, wording
+from gateway.access import Policy
+from gateway.begin import Ask, Command, Nothing, Poisoned, Rules, begin
+from gateway.billing import Biller
+from gateway.calls import Call, Commands, Reply
+from gateway.delivery import Delivery, nonce
+from gateway.errors import DeliveryError, LeaseLost, ModelError, Refused, StoreError
+from gateway.failpoints import Point
+from gateway.finish import Finished, Target, finish, keep, move_back, notice
+from gateway.hub import Hub, Seen
+from gateway.preview import Preview
+from gateway.protocols import Clock
+from gateway.turn import Outcome, Progress, Started, TurnRunner
+from gateway.types import (
+    HOUR,
+    MINUTE,
+    SECOND,
+    Account,
+    Button,
+    Chunk,
+    Inbound,
+    Kind,
+    Lane,
+    Place,
+    Receipt,
+    Turn,
+    UsageSettled,
+    Waiting,
+)
+
+if TYPE_CHECKING:
+    from storage import Store, Unit
+
+KEEP_FOR = 6 * HOUR  # how long a message is kept for an operator to mend what is wrong
+PROBE_EVERY = MINUTE
+STORE_RETRY = 5.0  # seconds
+AWAY_NOTICE_AFTER = 2.0  # seconds of quiet, so that one line counts all that was missed
+
+
+@dataclass(slots=True)
+class Live:
+    """A turn that is running in this process."""
+
+    started: Started
+    progress: Progress
+    task: asyncio.Task[Outcome]
+    stopped: bool = False  # by the person, not by our own end
+    moved_to: int | None = None  # the session its messages go back to
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Habits:
+    """What the operator has set about conversations; swapped whole on reload. Times in microseconds."""
+
+    policy: Policy
+    gap_minutes: dict[str, int | None]
+    carry_over: bool = True
+    away_after: int = 2 * HOUR
+    zone: str = "UTC"
+    most_turns: int = 64
+
+
+@dataclass(slots=True)
+class Outage:
+    """A provider that refuses us: turns are kept, one is tried each minute."""
+
+    since: int
+    next_probe: int
+    parked: set[int] = field(default_factory=set)
+
+
+class Dispatcher:
+    """Owns the order of things. Everything it must not forget is on disk before it acts."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        delivery: Delivery,
+        runner: TurnRunner,
+        biller: Biller,
+        hub: Hub,
+        habits: Habits,
+        clock: Clock,
+        model_kind: Callable[[str], tuple[str, str]],
+        on_trouble: Callable[[str, str], None] = lambda cause, text: None,
+        on_stranger: Callable[[str, str], None] = lambda channel, user_id: None,
+    ) -> None:
+        self._store = store
+        self._delivery = delivery
+        self._runner = runner
+        self._biller = biller
+        self._hub = hub
+        self.habits = habits
+        self._clock = clock
+        self._model_kind = model_kind
+        self._on_trouble = on_trouble
+        self._on_stranger = on_stranger
+        self.commands: Commands | None = None
+        self._owner = secrets.token_hex(8)
+        self._workers: dict[int, bool] = {}  # conversation -> something came in meanwhile
+        self._live: dict[int, Live] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._seats = asyncio.Semaphore(habits.most_turns)
+        self._outage: Outage | None = None
+        self._stopping = False
+        self._away_timer: asyncio.TimerHandle | None = None
+        self._booted = clock()
+        self._last_alive = self._booted
+
+    # -- in ---------------------------------------------------------------------------------------------------
+
+    async def accept(self, account: Account, events: Sequence[Inbound]) -> list[Receipt]:
+        """Put a page of events on disk, then set about them. Raises StoreError: then nothing was stored."""
+        now = self._clock()
+        door = intake.Door(
+            policy=self.habits.policy,
+            mode=self._mode,
+            render=self.render,
+            nonce=nonce,
+            now=now,
+            away_before=now - self.habits.away_after,
+        )
+        taken = await self._store.commit(Point.ACCEPT, intake.accept, account, events, door)
+        self._delivery.enqueue(taken.notices)
+        for stranger in taken.strangers:
+            self._on_stranger(stranger.channel, stranger.user_id)
+        self._set_about(taken.receipts)
+        return taken.receipts
+
+    def _set_about(self, receipts: Sequence[Receipt]) -> None:
+        for receipt in receipts:
+            if receipt.state == "held":
+                self._tell_away_soon()
+            if receipt.state != "waiting" or receipt.conversation is None or receipt.inbox_id is None:
+                continue
+            if receipt.lane is Lane.CONTROL:
+                self._spawn(self._control(receipt.inbox_id), f"control-{receipt.inbox_id}")
+            else:
+                self.wake(receipt.conversation)
+
+    def _mode(self, name: str) -> Literal["now", "between"] | None:
+        return self.commands.mode(name) if self.commands else None
+
+    def wake(self, conversation: int) -> None:
+        """There may be something to do in that conversation."""
+        if self._stopping:
+            return
+        if conversation in self._workers:
+            self._workers[conversation] = True
+        else:
+            self._workers[conversation] = False
+            self._spawn(self._work(conversation), f"work-{conversation}")
+
+    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        task = asyncio.create_task(self._guarded(work, name), name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _guarded(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        try:
+            await work
+        except Exception as error:  # noqa: BLE001 - the edge of a task: whatever nobody foresaw is told here
+            log.crash("task.failed", error, task=name)
+            self._on_trouble("internal", f"{name}: {type(error).__name__}: {error}")
+
+    # -- start and stop ---------------------------------------------------------------------------------------
+
+    async def recover(self) -> None:
+        """Take up what an earlier process left. The instance lock says that no other owner lives."""
+        now = self._clock()
+
+        async def work(unit: Unit) -> tuple[list[int], list[Waiting], int]:
+            await unit.places.release_all()
+            alive = int(await unit.meta.get("alive") or now)
+            await unit.meta.put("alive", str(now))
+            await unit.inbox.hold_old(before=now - self.habits.away_after)
+            unfinished = await unit.turns.open()
+            for row in await unit.ledger.open_rows():
+                await unit.ledger.settle(*self._recovered(row))
+            places = {turn.conversation for turn in unfinished}
+            places.update(await unit.inbox.waiting_places(now=now))
+            return sorted(places), await unit.inbox.open_control(), alive
+
+        places, controls, self._last_alive = await self._store.commit(Point.RECOVER, work)
+        for row in controls:
+            self._spawn(self._control(row.id), f"control-{row.id}")
+        for place in places:
+            self.wake(place)
+        self._tell_away_soon()
+
+    async def alive(self) -> None:
+        """A sign of life on disk, so that the next start knows how long we were away; call it each minute."""
+        await self._store.commit(Point.META, _alive, str(self._clock()))
+
+    async def sweep(self) -> int:
+        """Close sessions that nobody came back to; the person is told with their next message. Gives how many."""
+        now = self._clock()
+
+        async def work(unit: Unit) -> int:
+            closed = 0
+            for channel, gap in self.habits.gap_minutes.items():
+                if gap is None:
+                    continue
+                for session, _ in await unit.sessions.idle(channel, before=now - gap * MINUTE):
+                    closed += await unit.sessions.close(session, reason="idle", now=now)
+            return closed
+
+        return await self._store.commit(Point.SWEEP, work)
+
+    async def stop(self, seconds: float) -> None:
+        """Begin nothing new, give running turns so long, park the rest; the next start finishes them."""
+        self._stopping = True
+        if self._away_timer is not None:
+            self._away_timer.cancel()
+        tasks = list(self._tasks)
+        if tasks:
+            await asyncio.wait(tasks, timeout=seconds)
+        for live in list(self._live.values()):
+            live.task.cancel()
+        if self._tasks:
+            _, late = await asyncio.wait(list(self._tasks), timeout=3.0)
+            for task in late:
+                task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    # -- what is going on -------------------------------------------------------------------------------------
+
+    def running(self, conversation: int) -> Live | None:
+        return self._live.get(conversation)
+
+    @property
+    def turns_running(self) -> int:
+        return len(self._live)
+
+    @property
+    def outage_since(self) -> int | None:
+        """When the provider began to refuse us; None when all is well."""
+        return self._outage.since if self._outage else None
+
+    async def cancel(self, conversation: int) -> bool:
+        """Stop the running turn there; False when none is running."""
+        live = self._live.get(conversation)
+        if live is None or live.task.done():
+            return False
+        live.stopped = True
+        await self._store.commit(Point.CONTROL, _cancel, live.started.turn.id, self._clock())
+        live.task.cancel()
+        return True
+
+    async def move(self, conversation: int, new: int, previous: int) -> bool:
+        """Let the messages of the turn running in session *new* wait for session *previous* instead."""
+        live = self._live.get(conversation)
+        if live is None or live.task.done() or live.started.session.id != new:
+            return False
+        live.moved_to = previous
+        live.task.cancel()
+        return True
+
+    async def connected(self, account: int) -> None:
+        """An account can speak now: deliver what it left, and go on with its conversations."""
+        await self._delivery.recover(account)
+
+        async def work(unit: Unit) -> list[int]:
+            unfinished = [turn.conversation for turn in await unit.turns.open()]
+            waiting = await unit.inbox.waiting_places(now=self._clock())
+            return sorted({*unfinished, *waiting})
+
+        for place in await self._store.read(work):
+            self.wake(place)
+        self._tell_away_soon()
+
+    # -- one conversation -------------------------------------------------------------------------------------
+
+    async def _work(self, conversation: int) -> None:
+        fence: int | None = None
+        try:
+            while not self._stopping:
+                self._workers[conversation] = False
+                try:
+                    async with self._seats:
+                        fence, go_on = await self._next(conversation, fence)
+                except LeaseLost as error:
+                    log.warning("lease.lost", conversation=conversation, error=str(error))
+                    return
+                except StoreError as error:
+                    self._on_trouble("storage", str(error))
+                    await asyncio.sleep(STORE_RETRY)
+                    fence, go_on = self._live_fence(conversation, fence), True
+                if not go_on and not self._workers[conversation]:
+                    return
+        finally:
+            again = self._workers.pop(conversation, False)
+            if again and not self._stopping:
+                self.wake(conversation)
+
+    def _live_fence(self, conversation: int, fence: int | None) -> int | None:
+        """The lease we still hold after a failed step."""
+        live = self._live.get(conversation)
+        return live.started.turn.fence if live is not None else fence
+
+    async def _next(self, conversation: int, fence: int | None) -> tuple[int | None, bool]:
+        """One step: (the fence we still hold, whether there is more to do)."""
+        begun = await self._store.commit(Point.BEGIN, begin, conversation, fence, self._rules(conversation))
+        match begun:
+            case Nothing(parked=parked):
+                if parked and self._outage is not None:
+                    await self._say_kept(conversation)
+                return None, False
+            case Poisoned(turn=turn, notices=put_aside):
+                self._delivery.enqueue(put_aside)
+                self._on_trouble("dead-letter", f"turn {turn.id} was put aside: {wording.POISON}")
+                self._publish_end(turn, Outcome(state="dead", text=wording.POISON), ())
+                return None, True
+            case Command(row=waiting, fence=held):
+                await self._command(waiting)
+                return held, True
+            case Ask(started=started, notices=notices, parts=parts):
+                for told in notices:
+                    seen = Seen(kind="notice", conversation=conversation, text=told.payload.text)
+                    self._hub.publish(seen)
+                self._delivery.enqueue(notices)
+                finished = await self._run(started, list(parts))
+                if finished is None:
+                    return None, False
+                return (started.turn.fence if finished.more else None), finished.more
+        raise AssertionError(begun)
+
+    def _rules(self, conversation: int) -> Rules:
+        now = self._clock()
+        outage = self._outage
+        probe = outage is None or (now >= outage.next_probe)
+        if outage is not None and probe:
+            outage.next_probe = now + PROBE_EVERY
+        return Rules(
+            owner=self._owner,
+            now=now,
+            policy=self.habits.policy,
+            gap_minutes=lambda channel: self.habits.gap_minutes.get(channel),
+            carry_over=self.habits.carry_over,
+            render=self.render,
+            nonce=nonce,
+            token=lambda: secrets.token_urlsafe(16),
+            recover=self._recovered,
+            resume_parked=probe,
+            served=lambda account, channel: (
+                channel in intake.LOCAL or self._delivery.line(account) is not None
+            ),
+        )
+
+    def _recovered(self, row: tuple[Any, ...]) -> tuple[str, UsageSettled]:
+        kind, base_url = self._model_kind(str(row[1]))
+        return self._biller.recover(row, kind=kind, base_url=base_url)
+
+    async def _run(self, started: Started, parts: list[Any]) -> Finished | None:
+        """Run a turn and store its end; None when it was put aside for later."""
+        turn = started.turn
+        preview = await self._preview(started)
+        progress = Progress(entries=list(started.entries), step=started.last_step)
+        ids = tuple(row.id for row in started.rows)
+        place = turn.conversation
+        self._hub.publish(
+            Seen(kind="started", conversation=place, turn=turn.id, session=turn.session, inbox=ids)
+        )
+
+        def show(text: str) -> None:
+            if preview is not None:
+                preview.text = text
+            if self._hub.watched(place):
+                self._hub.publish(Seen(kind="text", conversation=place, turn=turn.id, text=text, inbox=ids))
+
+        if preview is not None:
+            preview.start(parts)
+        task = asyncio.create_task(self._runner.run(started, progress, show), name=f"turn-{turn.id}")
+        live = self._live[place] = Live(started, progress, task)
+        try:
+            await asyncio.wait([task])
+            if preview is not None:
+                await preview.close()
+            outcome = self._outcome(live)
+            return await self._end(started, outcome, progress, preview)
+        finally:
+            if not task.done():
+                task.cancel()
+            self._live.pop(place, None)
+
+    def _outcome(self, live: Live) -> Outcome:
+        """How the task ended. Raises what it raised."""
+        if not live.task.cancelled():
+            return live.task.result()
+        if live.moved_to is not None:
+            return Outcome(state="moved", request=live.progress.request)
+        if live.stopped:
+            return self._runner.cancelled(live.progress)
+        return Outcome(state="parked", request=live.progress.request)
+
+    async def _end(
+        self, started: Started, outcome: Outcome, progress: Progress, preview: Preview | None
+    ) -> Finished | None:
+        now = self._clock()
+        turn = started.turn
+        if outcome.state == "kept" and now - turn.started >= KEEP_FOR:
+            outcome = replace(outcome, state="failed", text=wording.GAVE_UP)
+        if outcome.state in ("kept", "parked"):
+            await self._keep(started, outcome)
+            return None
+        if outcome.state == "moved":
+            live = self._live[turn.conversation]
+            assert live.moved_to is not None
+            rows = await self._store.commit(
+                Point.FINISH, move_back, started, outcome, live.moved_to, self.render, now
+            )
+            self._delivery.enqueue(rows)
+            return Finished(rows=rows, more=True)
+        targets = await self._targets(started, outcome, preview)
+        unread = turn.job_run is not None or (not targets and not self._hub.watched(turn.conversation))
+        while True:
+            try:
+                finished = await self._store.commit(
+                    Point.FINISH, finish, started, outcome, targets, now, unread, self._delivery.shown
+                )
+                break
+            except LeaseLost:
+                raise
+            except StoreError as error:
+                # The answer is made and paid for: hold on to it until it can be stored.
+                self._on_trouble("storage", str(error))
+                await asyncio.sleep(STORE_RETRY)
+        self._delivery.enqueue(finished.rows)
+        if outcome.state == "done":
+            self._outage_over()
+        self._publish_end(turn, outcome, tuple(row.id for row in started.rows))
+        self._log(started, outcome, progress)
+        return finished
+
+    async def _keep(self, started: Started, outcome: Outcome) -> None:
+        kept = outcome.state == "kept"
+        now = self._clock()
+        rows = await self._store.commit(Point.FINISH, keep, started, outcome, self.render, now, kept)
+        self._delivery.enqueue(rows)
+        if not kept:
+            return
+        place = started.turn.conversation
+        if self._outage is None:
+            self._outage = Outage(since=now, next_probe=now + PROBE_EVERY)
+            self._spawn(self._probe(), "probe")
+        self._outage.parked.add(place)
+        self._hub.publish(
+            Seen(
+                kind="done",
+                conversation=place,
+                turn=started.turn.id,
+                session=started.turn.session,
+                text=wording.KEPT,
+                state="kept",
+                error=outcome.error,
+                inbox=tuple(row.id for row in started.rows),
+            )
+        )
+
+    async def _probe(self) -> None:
+        """While a provider refuses us: wake one kept conversation a minute."""
+        while self._outage is not None and not self._stopping:
+            wait = max(0.0, (self._outage.next_probe - self._clock()) / SECOND)
+            await asyncio.sleep(min(wait, 1.0))
+            if wait <= 0 and self._outage is not None:
+                if not self._outage.parked:
+                    self._outage = None
+                    return
+                self.wake(next(iter(self._outage.parked)))
+                await asyncio.sleep(0.05)
+
+    def _outage_over(self) -> None:
+        if self._outage is None:
+            return
+        parked, self._outage = self._outage.parked, None
+        self._on_trouble("provider-over", "the provider answers again")
+        for place in parked:
+            self.wake(place)
+
+    async def _say_kept(self, conversation: int) -> None:
+        """Whoever writes during an outage is told once that it is kept."""
+        assert self._outage is not None
+        origin = f"kept:{conversation}:{self._outage.since}"
+        account = (await self._delivery.address(conversation)).account
+        rows = await self._store.commit(
+            Point.NOTICE, notice, account, conversation, origin, wording.KEPT, self.render, self._clock()
+        )
+        self._delivery.enqueue(rows)
+
+    # -- out --------------------------------------------------------------------------------------------------
+
+    def render(self, account: int, text: str) -> list[Chunk]:
+        """[] for accounts that need no delivery (whoever listens there reads the transcript)."""
+        line = self._delivery.line(account)
+        return line.channel.render(text) if line else []
+
+    async def _preview(self, started: Started) -> Preview | None:
+        place = started.conversation
+        line = self._delivery.line(place.account)
+        if line is None:
+            return None
+        return Preview(
+            store=self._store,
+            delivery=self._delivery,
+            line=line,
+            address=place.address,
+            turn=started.turn.id,
+            session=started.session.id,
+            clock=self._clock,
+        )
+
+    async def _targets(self, started: Started, outcome: Outcome, preview: Preview | None) -> list[Target]:
+        place = started.conversation
+        line = self._delivery.line(place.account)
+        if line is not None:
+            return [
+                Target(
+                    account=place.account,
+                    conversation=place.id,
+                    channel=line.channel,
+                    chunks=line.channel.render(outcome.text),
+                    origin=f"turn:{started.turn.id}",
+                    placed=preview.placed if preview else 0,
+                )
+            ]
+        found: list[Target] = []
+        for number, (account, conversation) in enumerate(await self._job_places(started)):
+            line = self._delivery.line(account)
+            if line is not None:
+                found.append(
+                    Target(
+                        account=account,
+                        conversation=conversation,
+                        channel=line.channel,
+                        chunks=line.channel.render(outcome.text),
+                        origin=f"job:{started.turn.job_run}:{number}",
+                        kind="job",
+                    )
+                )
+        return found
+
+    async def _job_places(self, started: Started) -> list[tuple[int, int]]:
+        """(account, conversation) of everywhere a job's answer is to be delivered."""
+        run = started.turn.job_run
+        if run is None:
+            return []
+        line_of = self._delivery.line_of
+
+        async def work(unit: Unit) -> list[tuple[int, int]]:
+            job = await unit.jobs.of_run(run)
+            found: list[tuple[int, int]] = []
+            for target in job.spec.get("deliver_to", ()) if job else ():
+                channel, _, chat = str(target).partition(":")
+                line = line_of(channel)
+                if line is not None and chat:
+                    kind: Literal["direct", "group"] = "group" if chat.startswith("-") else "direct"
+                    place = await unit.places.at(line.account, Place(chat_id=chat, kind=kind))
+                    found.append((line.account.id, place.id))
+            return found
+
+        return await self._store.commit(Point.JOB, work)
+
+    def _publish_end(self, turn: Turn, outcome: Outcome, ids: tuple[int, ...]) -> None:
+        self._hub.publish(
+            Seen(
+                kind="done",
+                conversation=turn.conversation,
+                turn=turn.id,
+                session=turn.session,
+                text=outcome.text,
+                state=outcome.state,
+                error=outcome.error,
+                inbox=ids,
+            )
+        )
+
+    def _log(self, started: Started, outcome: Outcome, progress: Progress) -> None:
+        turn, now = started.turn, self._clock()
+        settled = outcome.request.settled if outcome.request else None
+        log.info(
+            "turn.finished",
+            turn=turn.id,
+            session=turn.session,
+            channel=started.conversation.channel,
+            trigger=turn.trigger,
+            state=outcome.state,
+            error=outcome.error_kind,
+            attempt=turn.attempt,
+            model=outcome.model or None,
+            requests=progress.requests,
+            input_tokens=settled.tokens.input if settled else None,
+            cache_read_tokens=settled.tokens.read if settled else None,
+            output_tokens=settled.tokens.output if settled else None,
+            cost_nano=settled.cost if settled else None,
+            messages=len(started.rows),
+            queued_ms=(turn.started - started.rows[0].received) // 1000 if started.rows else None,
+            turn_ms=(now - turn.started) // 1000,
+        )
+
+    # -- commands and buttons ---------------------------------------------------------------------------------
+
+    async def _control(self, id: int) -> None:
+        """A row that never waits: a command, a button, or something we can only answer with a line."""
+        row = await self._store.read(lambda unit: unit.inbox.get(id))
+        if row is None or row.state != "waiting":
+            return
+        if row.kind is Kind.COMMAND:
+            await self._command(row)
+        elif row.kind is Kind.BUTTON:
+            await self._press(row)
+        else:
+            long = len(row.text) > 1000
+            await self._reply(row, Reply(text=wording.TOO_LONG if long else wording.NO_TEXT))
+
+    async def _command(self, row: Waiting) -> None:
+        name, args = intake.command_of(row.text)
+        try:
+            if self.commands is None or self.commands.mode(name) is None:
+                raise Refused(wording.UNKNOWN_COMMAND)
+            reply = await self.commands.run(await self._call(row, name, args))
+        except Refused as error:
+            reply = Reply(text=str(error))
+        except ModelError as error:
+            reply = Reply(text=wording.FAILED[error.kind])
+        await self._reply(row, reply)
+
+    async def _press(self, row: Waiting) -> None:
+        token = str(row.body.get("button", ""))
+        found = await self._store.read(lambda unit: unit.outbox.pressed(token))
+        now = self._clock()
+        reply = Reply(toast=wording.STALE_BUTTON)
+        if found is not None and self.commands is not None:
+            action, args, conversation, _, expires, _ = found
+            # The same answer for a forged, foreign, old or used button: it must not tell them apart.
+            valid = conversation == row.conversation and (expires is None or now < expires)
+            if valid and await self._store.commit(Point.CONTROL, _use, token, now):
+                try:
+                    reply = await self.commands.press(action, args, await self._call(row, action, ""))
+                except Refused as error:
+                    reply = Reply(text=str(error))
+        await self._ack(row, reply.toast)
+        await self._reply(row, reply)
+
+    async def _ack(self, row: Waiting, toast: str) -> None:
+        line = self._delivery.line(row.account)
+        if line is None or not row.body.get("press"):
+            return
+        try:
+            await line.channel.ack(str(row.body["press"]), toast)
+        except DeliveryError as error:
+            log.warning("button.ack", error=str(error))
+
+    async def _call(self, row: Waiting, name: str, args: str) -> Call:
+        async def work(unit: Unit) -> Call:
+            assert row.conversation is not None
+            identity = await unit.people.identity_by_id(row.identity) if row.identity else None
+            return Call(
+                name=name,
+                args=args,
+                row=row,
+                conversation=await unit.places.get(row.conversation),
+                identity=identity,
+                role=(identity.role if identity else None) or "user",
+            )
+
+        return await self._store.read(work)
+
+    async def _reply(self, row: Waiting, reply: Reply) -> None:
+        """The row is done and its reply is on its way, in one commit."""
+        assert row.conversation is not None
+        conversation = row.conversation
+        origin = f"reply:{row.id}"
+        chunks = self.render(row.account, reply.text) if reply.text else []
+        buttons = [(secrets.token_urlsafe(16), offer) for offer in reply.offers]
+        if chunks and buttons:
+            shown = tuple(Button(label=offer.label, token=token) for token, offer in buttons)
+            chunks[-1] = replace(chunks[-1], buttons=shown)
+        now = self._clock()
+
+        async def work(unit: Unit) -> list[Any]:
+            await unit.inbox.settle(row.id, "done")
+            for token, offer in buttons if chunks else ():
+                await unit.outbox.button(
+                    token, action=offer.action, args=offer.args, conversation=conversation
+                )
+            rows = []
+            for part, chunk in enumerate(chunks):
+                rows.append(
+                    await unit.outbox.add(
+                        origin=origin,
+                        part=part,
+                        account=row.account,
+                        conversation=conversation,
+                        session=None,
+                        kind="notice",
+                        payload_=chunk,
+                        nonce=nonce(origin, part),
+                        now=now,
+                    )
+                )
+            return [found for found in rows if found is not None]
+
+        self._delivery.enqueue(await self._store.commit(Point.CONTROL, work))
+        self._hub.publish(
+            Seen(kind="done", conversation=conversation, text=reply.text, state="command", inbox=(row.id,))
+        )
+
+    # -- away -------------------------------------------------------------------------------------------------
+
+    def _tell_away_soon(self) -> None:
+        if self._away_timer is not None:
+            self._away_timer.cancel()
+        loop = asyncio.get_running_loop()
+        self._away_timer = loop.call_later(AWAY_NOTICE_AFTER, lambda: self._spawn(self._tell_away(), "away"))
+
+    async def _tell_away(self) -> None:
+        """One line per chat for what came while we were away, with [Answer] and [Drop]."""
+        zone = ZoneInfo(self.habits.zone)
+        since, until = (
+            datetime.fromtimestamp(at / SECOND, zone).strftime("%H:%M")
+            for at in (self._last_alive, self._booted)
+        )
+        now = self._clock()
+
+        async def work(unit: Unit) -> list[Any]:
+            rows = []
+            for conversation, last in await unit.inbox.held_places():
+                place = await unit.places.get(conversation)
+                count, _, _ = await unit.inbox.held(conversation)
+                chunks = self.render(place.account, wording.away(since, until, count))
+                if not chunks:
+                    continue
+                tokens = {label: secrets.token_urlsafe(16) for label in ("Answer", "Drop")}
+                origin = f"away:{conversation}:{last}"
+                buttons = tuple(Button(label=label, token=token) for label, token in tokens.items())
+                row = await unit.outbox.add(
+                    origin=origin,
+                    part=0,
+                    account=place.account,
+                    conversation=conversation,
+                    session=None,
+                    kind="notice",
+                    payload_=replace(chunks[0], buttons=buttons),
+                    nonce=nonce(origin, 0),
+                    now=now,
+                )
+                if row is not None:
+                    rows.append(row)
+                    for label, token in tokens.items():
+                        await unit.outbox.button(
+                            token, action=f"away-{label.lower()}", args={"v": 1}, conversation=conversation
+                        )
+            return rows
+
+        self._delivery.enqueue(await self._store.commit(Point.NOTICE, work))
+
+
+async def _alive(unit: Unit, now: str) -> None:
+    await unit.meta.put("alive", now)
+
+
+async def _cancel(unit: Unit, turn: int, now: int) -> None:
+    await unit.turns.cancel(turn, now=now)
+
+
+async def _use(unit: Unit, token: str, now: int) -> bool:
+    return await unit.outbox.use_button(token, now=now)

@@ -1,0 +1,184 @@
+"""How a turn ends: the answer, its bill, what is to be sent and every counter, in one commit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+from gateway import transcript, wording
+from gateway.delivery import first_state, nonce
+from gateway.protocols import Channel
+from gateway.turn import Outcome, Started, check
+from gateway.types import Chunk, OutboxRow
+
+if TYPE_CHECKING:
+    from storage import Unit
+
+OVER = Chunk(text="—")  # what is left in a message that the final text no longer needs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """Where an answer goes: rendered for that channel already."""
+
+    account: int
+    conversation: int
+    channel: Channel
+    chunks: Sequence[Chunk]
+    origin: str
+    kind: Literal["answer", "job"] = "answer"
+    placed: int = 0  # parts that a preview has begun
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """*more*: somebody waits in this conversation and we still hold its lease."""
+
+    rows: list[OutboxRow]
+    more: bool
+
+
+async def finish(
+    unit: Unit,
+    started: Started,
+    outcome: Outcome,
+    targets: Sequence[Target],
+    now: int,
+    unread: bool,
+    shown: Mapping[int, Chunk],
+) -> Finished:
+    """Raises LeaseLost when the conversation is somebody else's by now: then nothing is stored."""
+    turn = started.turn
+    await check(unit, turn)
+    if outcome.request is not None and outcome.request.settled is not None:
+        await unit.ledger.settle(outcome.request.uid, outcome.request.settled)
+    if outcome.parts:
+        body = transcript.assistant(outcome.parts, model=outcome.model, interrupted=outcome.state != "done")
+        await unit.transcript.add(turn.session, "assistant", body, now=now, turn=turn.id)
+    rows = [row for target in targets for row in await _outgoing(unit, started, target, now, shown)]
+    await unit.inbox.settle_turn(turn.id, "done")
+    await unit.turns.finish(
+        turn.id, outcome.state, now=now, error_kind=outcome.error_kind, error=outcome.error
+    )
+    await unit.sessions.count(turn.session, now=now)
+    if unread:
+        await unit.sessions.set_unread(turn.session, True)
+    if turn.job_run is not None:
+        await _job(unit, turn.job_run, outcome, bool(targets), now)
+    more = bool(await unit.inbox.head(turn.conversation, now=now, count=1))
+    if not more:
+        await unit.places.release(turn.conversation, turn.fence)
+    return Finished(rows=rows, more=more)
+
+
+async def _outgoing(
+    unit: Unit, started: Started, target: Target, now: int, shown: Mapping[int, Chunk]
+) -> list[OutboxRow]:
+    """One row a chunk. The first goes out at once, so it is committed in the state of being sent."""
+    rows: list[OutboxRow] = []
+    chunks = [*target.chunks, *[OVER] * (target.placed - len(target.chunks))]
+    for part, chunk in enumerate(chunks):
+        row = await unit.outbox.put(
+            origin=target.origin,
+            part=part,
+            account=target.account,
+            conversation=target.conversation,
+            session=started.session.id,
+            kind=target.kind,
+            payload_=chunk,
+            nonce=nonce(target.origin, part),
+            state=first_state(target.channel, chunk) if part == 0 else "ready",
+            now=now,
+        )
+        if row.state == "placed" and shown.get(row.id) == chunk:
+            await unit.outbox.sent(row.id, now=now)
+        else:
+            rows.append(row)
+    return rows
+
+
+async def _job(unit: Unit, run: int, outcome: Outcome, delivered: bool, now: int) -> None:
+    state = "done" if outcome.state == "done" else "failed"
+    await unit.jobs.run_state(run, state, reason=outcome.error, ended=now)
+    await unit.jobs.delivery(run, "waiting" if delivered else "none")
+
+
+async def keep(
+    unit: Unit,
+    started: Started,
+    outcome: Outcome,
+    render: Callable[[int, str], list[Chunk]],
+    now: int,
+    tell: bool,
+) -> list[OutboxRow]:
+    """Park a turn: it runs again when the operator has mended what is wrong, or at the next start."""
+    turn = started.turn
+    await check(unit, turn)
+    if outcome.request is not None and outcome.request.settled is not None:
+        await unit.ledger.settle(outcome.request.uid, outcome.request.settled)
+    await unit.turns.park(turn.id)
+    await unit.places.release(turn.conversation, turn.fence)
+    if not tell:
+        return []
+    return await notice(
+        unit, started.conversation.account, turn.conversation, f"kept:{turn.id}", wording.KEPT, render, now
+    )
+
+
+async def move_back(
+    unit: Unit,
+    started: Started,
+    outcome: Outcome,
+    previous: int,
+    render: Callable[[int, str], list[Chunk]],
+    now: int,
+) -> list[OutboxRow]:
+    """Take a turn back: its messages wait again, for the previous session, which is current from now on."""
+    turn = started.turn
+    await check(unit, turn)
+    if outcome.request is not None and outcome.request.settled is not None:
+        await unit.ledger.settle(outcome.request.uid, outcome.request.settled)
+    await unit.inbox.put_back(turn.id, session=previous)
+    await unit.turns.finish(turn.id, "cancelled", now=now, error_kind="moved")
+    await unit.sessions.close(turn.session, reason="moved", now=now)
+    await unit.sessions.reopen(previous, now=now)
+    await unit.places.point(turn.conversation, previous)
+    rows: list[OutboxRow] = []
+    placed = await unit.outbox.of_origin(f"turn:{turn.id}")
+    for row, chunk in (
+        zip(placed, [*render(placed[0].account, wording.MOVED), *[OVER] * len(placed)], strict=False)
+        if placed
+        else ()
+    ):
+        await unit.outbox.repay(row.id, chunk)
+        rows.append(replace(row, payload=chunk))
+    return rows
+
+
+async def notice(
+    unit: Unit,
+    account: int,
+    conversation: int,
+    origin: str,
+    text: str,
+    render: Callable[[int, str], list[Chunk]],
+    now: int,
+) -> list[OutboxRow]:
+    """A line from the gateway itself; once per origin."""
+    rows: list[OutboxRow] = []
+    for part, chunk in enumerate(render(account, text)):
+        row = await unit.outbox.add(
+            origin=origin,
+            part=part,
+            account=account,
+            conversation=conversation,
+            session=None,
+            kind="notice",
+            payload_=chunk,
+            nonce=nonce(origin, part),
+            now=now,
+        )
+        if row is not None:
+            rows.append(row)
+    return rows

@@ -1,0 +1,319 @@
+"""A transcript as a prompt that every provider accepts, whatever happened to it; pure, never written back.
+
+The repairs, derived again each time: every call has exactly one result, in the message right after it;
+results without a call go; ids are unique; arguments are JSON objects; nothing is empty; the people and the
+model take turns, beginning with the people. What people say after results (ResultsMessage, UserMessage) is
+one side's turn, not two.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import deque
+from collections.abc import Iterator, Sequence
+from itertools import count, dropwhile
+
+from gateway import transcript
+from gateway.protocols import AssistantMessage, Message, ResultsMessage, UserMessage
+from gateway.transcript import Opaque, Part, Text, ToolResult, ToolUse
+from gateway.types import Entry, Json
+
+RESULT_BYTES = 50_000
+SUMMARY = "[Summary of the earlier conversation, made by the gateway; context, not a request]\n"
+NOTE = "[Note from the gateway, not the person's words]\n"
+OPENING = NOTE + "The conversation begins with your own message."
+GO_ON = NOTE + "Your answer ends here. Go on from where it ends; do not repeat it."
+INTERRUPTED = "interrupted: this call may or may not have taken effect; it was not repeated"
+NOTHING = "(no output)"
+# The narrower of both vendors' rules: Anthropic takes ^[a-zA-Z0-9_-]+$ for ids and up to 128 characters for
+# names; OpenAI refuses ids above 40 characters and names above 64.
+_ID = re.compile(r"[A-Za-z0-9_-]{1,40}")
+_NAME_LENGTH = 64
+_SENDER_LENGTH = 64  # characters of a group member's name
+_TALK = frozenset({"user", "assistant", "results"})  # the kinds that a turn consists of
+
+
+def build(
+    entries: Sequence[Entry], *, result_bytes: int = RESULT_BYTES, ask: bool = True
+) -> tuple[Message, ...]:
+    """A legal prompt, or () when nothing is left to say.
+
+    *result_bytes*: the longest result (UTF-8), longer ones lose their middle. *ask*: the prompt is for a new
+    answer, so it never ends with one; with False a last answer stays last (for summaries, exports).
+    """
+    messages = _joined(_messages(_kept(entries), result_bytes))
+    if messages and isinstance(messages[0], AssistantMessage):
+        messages.insert(0, UserMessage((OPENING,)))
+    if ask and messages and isinstance(messages[-1], AssistantMessage):
+        messages.append(UserMessage((GO_ON,)))
+    return tuple(messages)
+
+
+def pending_calls(entries: Sequence[Entry], turn: int) -> tuple[tuple[ToolUse, ...], bool]:
+    """What is left to do in a turn: its last answer's calls without a result, and whether it is answered.
+
+    The calls have their ids as stored. An answer that was interrupted asks for nothing and answers nothing.
+    """
+    said = [entry for entry in _in_order(entries) if entry.turn == turn and entry.kind in _TALK]
+    last = next((at for at in reversed(range(len(said))) if said[at].kind == "assistant"), None)
+    if last is None or said[last].body.get("interrupted"):
+        return (), False
+    parts, given = _parts(said[last]), _results_by_call(said[last:])
+    calls = tuple(p for at, p in enumerate(parts) if isinstance(p, ToolUse) and (0, at) not in given)
+    answered = last == len(said) - 1 and not any(isinstance(part, ToolUse) for part in parts)
+    return calls, answered
+
+
+def size(messages: Sequence[Message]) -> int:
+    """UTF-8 bytes of everything in the messages, for estimates of their length."""
+    return sum(_bytes(text) for message in messages for text in _texts(message))
+
+
+# What the marks and summaries leave of the transcript
+
+
+def _in_order(entries: Sequence[Entry]) -> list[Entry]:
+    return sorted(entries, key=lambda entry: entry.seq)
+
+
+def _kept(entries: Sequence[Entry]) -> list[Entry]:
+    """The entries that count, without marks, and with at most one summary: the first."""
+    kept: list[Entry] = []
+    for entry in _in_order(entries):
+        match entry.kind, entry.body:
+            case "mark", {"op": "clear"}:
+                kept = []
+            case "mark", {"op": "rewind", "seq": int(seq)}:
+                kept = [one for one in kept if _reach(one) <= seq]
+            case "mark", _:
+                continue
+            case "summary", _ if not _valid(entry):
+                continue
+            case _:
+                kept.append(entry)
+    summary = next((entry for entry in reversed(kept) if entry.kind == "summary"), None)
+    if summary is None:
+        return kept
+    upto = summary.body["upto"]
+    return [summary, *(entry for entry in kept if entry.seq >= upto and entry.kind != "summary")]
+
+
+def _valid(summary: Entry) -> bool:
+    match summary.body:
+        case {"text": str(text), "upto": int(upto)}:
+            return bool(_clean(text).strip()) and upto <= summary.seq
+        case _:
+            return False
+
+
+def _reach(entry: Entry) -> int:
+    """The first seq the entry says nothing of; for a summary, after what it stands for."""
+    return int(entry.body["upto"]) if entry.kind == "summary" else entry.seq + 1
+
+
+# Entries to messages
+
+
+def _messages(entries: Sequence[Entry], result_bytes: int) -> Iterator[Message]:
+    given = _results_by_call(entries)
+    seen: set[str] = set()
+    for at, entry in enumerate(entries):
+        if entry.kind == "assistant":
+            answers = [given.get((at, n)) for n in range(len(_parts(entry)))]
+            yield from _answer(entry, answers, seen, result_bytes)
+        elif text := _said(entry):
+            yield UserMessage((text,))
+
+
+def _said(entry: Entry) -> str:
+    """An entry of the people's side as text; '' when it has nothing to say or is of the model's side."""
+    raw = entry.body.get("text")
+    text = _clean(raw) if isinstance(raw, str) else ""
+    if not text.strip() or entry.kind == "results":
+        return ""
+    match entry.kind:
+        case "summary":
+            return SUMMARY + text
+        case "note":
+            return NOTE + text
+        case _:
+            sender = entry.body.get("from")
+            # On one line: a name with a line break in it could speak for somebody else.
+            name = " ".join(_clean(sender).split())[:_SENDER_LENGTH] if isinstance(sender, str) else ""
+            return f"{name}: {text}" if name else text
+
+
+def _results_by_call(entries: Sequence[Entry]) -> dict[tuple[int, int], ToolResult]:
+    """Which result belongs to which call, as (index of the entry, index of the part).
+
+    A result belongs to the newest earlier call of its id: some models number their calls anew in each answer.
+    """
+    given: dict[tuple[int, int], ToolResult] = {}
+    waiting: dict[str, deque[tuple[int, int]]] = {}
+    for at, entry in enumerate(entries):
+        if entry.kind == "assistant":
+            calls = [(n, part.id) for n, part in enumerate(_parts(entry)) if isinstance(part, ToolUse)]
+            waiting.update({id: deque((at, n) for n, other in calls if other == id) for _, id in calls})
+        elif entry.kind == "results" and isinstance(entry.body.get("results"), list):
+            for result in transcript.tool_results(entry.body):
+                if waiting.get(result.id):
+                    given[waiting[result.id].popleft()] = result
+    return given
+
+
+def _parts(entry: Entry) -> list[Part]:
+    return transcript.parts(entry.body) if isinstance(entry.body.get("parts"), list) else []
+
+
+def _answer(
+    entry: Entry, answers: Sequence[ToolResult | None], seen: set[str], result_bytes: int
+) -> Iterator[Message]:
+    """One answer and the results of its calls; nothing when neither text nor a call is in it."""
+    original, given = _without_blanks(_parts(entry), answers)
+    if not original:
+        return
+    cut_short = bool(entry.body.get("interrupted"))
+    repaired: list[Part] = []
+    results: list[ToolResult] = []
+    for part, answer in zip(original, given, strict=True):
+        match part:
+            case Text(text):
+                repaired.append(Text(_clean(text)))
+            case ToolUse(args=args) if cut_short and answer is None and _object(args) is None:
+                continue  # half a call: it was never made
+            case ToolUse(id, name, args):
+                call = ToolUse(_unused(id, seen), _name(name), _object(args) or "{}")
+                repaired.append(call)
+                results.append(_result(call, answer, result_bytes))
+            case Opaque():
+                repaired.append(part)
+    repaired = _texts_before_calls(repaired)
+    # Its provider takes a signed part back only in the very answer it gave, and never as the end of one.
+    if cut_short or repaired != original or not _all_read(entry) or isinstance(repaired[-1], Opaque):
+        repaired = _without_opaque(repaired)
+    if repaired:
+        yield AssistantMessage(tuple(repaired))
+    if results:
+        yield ResultsMessage(tuple(results))
+
+
+def _without_blanks(
+    parts: Sequence[Part], answers: Sequence[ToolResult | None]
+) -> tuple[list[Part], list[ToolResult | None]]:
+    """Without the blank texts that models put before a call and that no provider takes back."""
+    shown = [n for n, part in enumerate(parts) if not isinstance(part, Text) or _clean(part.text).strip()]
+    return [parts[n] for n in shown], [answers[n] for n in shown]
+
+
+def _all_read(entry: Entry) -> bool:
+    return len(_parts(entry)) == len(entry.body["parts"])
+
+
+def _without_opaque(parts: Sequence[Part]) -> list[Part]:
+    return [part for part in parts if not isinstance(part, Opaque)]
+
+
+def _texts_before_calls(parts: list[Part]) -> list[Part]:
+    """Calls last when a text comes after one: the results must follow the calls directly."""
+    rest = dropwhile(lambda part: not isinstance(part, ToolUse), parts)
+    if not any(isinstance(part, Text) for part in rest):
+        return parts
+    return sorted(parts, key=lambda part: isinstance(part, ToolUse))
+
+
+def _result(call: ToolUse, given: ToolResult | None, limit: int) -> ToolResult:
+    if given is None:
+        return ToolResult(call.id, call.name, INTERRUPTED, error=True)
+    text = _clean(given.text)
+    return ToolResult(call.id, call.name, _shortened(text, limit) if text.strip() else NOTHING, given.error)
+
+
+def _shortened(text: str, limit: int) -> str:
+    """At most *limit* bytes of UTF-8 and the words in the middle that say how many are missing."""
+    data = text.encode()
+    if len(data) <= limit:
+        return text
+    half = limit // 2
+    head = data[:half].decode(errors="ignore")
+    tail = data[len(data) - half :].decode(errors="ignore")
+    return f"{head}\n[… {len(data) - _bytes(head) - _bytes(tail)} bytes left out …]\n{tail}"
+
+
+def _joined(messages: Iterator[Message]) -> list[Message]:
+    """Neighbours of the same side as one message."""
+    joined: list[Message] = []
+    for message in messages:
+        match joined[-1:], message:
+            case [UserMessage(before)], UserMessage(texts):
+                joined[-1] = UserMessage(before + texts)
+            case [AssistantMessage(first)], AssistantMessage(second):
+                # Two answers in one are not the answer that was signed.
+                joined[-1] = AssistantMessage(tuple(_without_opaque(first + second)))
+            case _:
+                joined.append(message)
+    return joined
+
+
+# Single values
+
+
+def _clean(text: str) -> str:
+    """Without what UTF-8 or a database refuses: half surrogate pairs and NUL."""
+    return text.encode(errors="replace").decode().replace("\0", "")
+
+
+def _object(args: str) -> str | None:
+    """*args* as a JSON object that can be sent, the same text if it is one already; None if it is not one."""
+    try:
+        found = json.loads(args)
+        # NaN and Infinity are read by Python and by nobody else.
+        written = json.dumps(found, ensure_ascii=False, allow_nan=False)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(found, dict):
+        return None
+    # An escaped half of a surrogate pair only shows once it is read.
+    return args if _clean(written) == written and _clean(args) == args else _clean(written)
+
+
+def _unused(id: str, seen: set[str]) -> str:
+    """*id*, or another when it cannot be sent or was had before."""
+    if not _ID.fullmatch(id) or id in seen:
+        id = next(new for n in count(len(seen) + 1) if (new := f"call_{n}") not in seen)
+    seen.add(id)
+    return id
+
+
+def _name(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_-]", "_", name)[:_NAME_LENGTH] or "unnamed"
+
+
+def _bytes(text: str) -> int:
+    return len(text.encode(errors="replace"))
+
+
+def _texts(message: Message) -> Iterator[str]:
+    match message:
+        case UserMessage(texts):
+            yield from texts
+        case AssistantMessage(parts):
+            for part in parts:
+                yield from _part_texts(part)
+        case ResultsMessage(results):
+            for result in results:
+                yield from (result.id, result.text)
+
+
+def _part_texts(part: Part) -> tuple[str, ...]:
+    match part:
+        case Text(text):
+            return (text,)
+        case ToolUse(id, name, args):
+            return (id, name, args)
+        case Opaque(_, data):
+            return (_json(data),)
+
+
+def _json(data: Json) -> str:
+    return json.dumps(data, ensure_ascii=False)

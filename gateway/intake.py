@@ -1,0 +1,222 @@
+"""From events to inbox rows: find place and person, pass the gate, set the lane; one commit for a whole page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+from gateway import access, wording
+from gateway.types import (
+    HOUR,
+    Account,
+    Chunk,
+    Conversation,
+    Identity,
+    Inbound,
+    Json,
+    Kind,
+    Lane,
+    OutboxRow,
+    Receipt,
+)
+
+if TYPE_CHECKING:
+    from storage import Unit
+
+LONGEST_TEXT = 256 * 1024  # bytes of one message
+LOCAL = frozenset({"main", "http", "job"})  # accounts that are never away
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Door:
+    """What the gate goes by at this moment. *away_before*: people's messages sent earlier are held, not answered."""
+
+    policy: access.Policy
+    mode: Callable[[str], Literal["now", "between"] | None]
+    render: Callable[[int, str], list[Chunk]]  # (account, text)
+    nonce: Callable[[str, int], str]
+    now: int
+    away_before: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """What a page came to."""
+
+    receipts: list[Receipt]
+    notices: list[OutboxRow]
+    strangers: list[Identity]
+
+
+async def accept(unit: Unit, account: Account, events: Sequence[Inbound], door: Door) -> Taken:
+    """Every event of the page becomes a row, or was one already."""
+    taken = Taken(receipts=[], notices=[], strangers=[])
+    for event in events:
+        taken.receipts.append(await _one(unit, account, cleaned(event), door, taken))
+    return taken
+
+
+async def _one(unit: Unit, account: Account, event: Inbound, door: Door, taken: Taken) -> Receipt:
+    if event.place is None or event.error:
+        return await _put(unit, account, event, door, Lane.DEAD, "dead", error=event.error or "no place")
+    place = await unit.places.at(account, event.place)
+    identity = None
+    if event.sender is not None and not event.sender.impersonal:
+        identity = await unit.people.seen(
+            account.channel, event.sender.user_id, event.sender.name, event.sender.lang
+        )
+    if event.kind is Kind.MEMBERSHIP:
+        await unit.places.block(place.id, door.now if event.text == "blocked" else None)
+        return await _put(unit, account, event, door, Lane.NOTE, "done", place, identity)
+    verdict = access.may(
+        kind=event.kind,
+        channel=account.channel,
+        place=event.place,
+        sender=event.sender,
+        state=identity.state if identity else "new",
+        role=identity.role if identity else None,
+        addressed=event.addressed,
+        policy=door.policy,
+    )
+    if not verdict.allowed:
+        if verdict.tell and identity is not None:
+            await _tell_stranger(unit, account, place, identity, door, taken)
+        return await _put(
+            unit, account, event, door, Lane.NOTE, "refused", place, identity, error=verdict.reason
+        )
+    if identity is not None and (identity.state == "new" or identity.role != verdict.role):
+        identity = await unit.people.let_in(identity, role=verdict.role or "user", now=door.now)
+    lane, state = await _lane(unit, account, event, place, door)
+    return await _put(unit, account, event, door, lane, state, place, identity)
+
+
+async def _lane(
+    unit: Unit, account: Account, event: Inbound, place: Conversation, door: Door
+) -> tuple[Lane, Literal["waiting", "held", "done"]]:
+    match event.kind:
+        case Kind.COMMAND:
+            name = command_of(event.text)[0]
+            return (Lane.TURN if door.mode(name) == "between" else Lane.CONTROL), "waiting"
+        case Kind.BUTTON:
+            return Lane.CONTROL, "waiting"
+        case Kind.EDIT:
+            await unit.inbox.replace_text(place.id, event.message_id, event.text)
+            return Lane.NOTE, "done"
+        case Kind.MESSAGE | Kind.API | Kind.JOB:
+            if not event.text.strip() or len(event.text.encode()) > LONGEST_TEXT:
+                return Lane.CONTROL, "waiting"
+            if account.channel not in LOCAL and event.sent is not None and event.sent < door.away_before:
+                return Lane.TURN, "held"
+            return Lane.TURN, "waiting"
+        case _:
+            return Lane.NOTE, "done"
+
+
+async def _put(
+    unit: Unit,
+    account: Account,
+    event: Inbound,
+    door: Door,
+    lane: Lane,
+    state: Literal["waiting", "held", "done", "refused", "dead"],
+    place: Conversation | None = None,
+    identity: Identity | None = None,
+    *,
+    error: str | None = None,
+) -> Receipt:
+    id = await unit.inbox.add(
+        event,
+        account=account.id,
+        lane=lane,
+        state=state,
+        received=door.now,
+        body=_body(event) if state in ("waiting", "held") else {"v": 1},
+        conversation=place.id if place else None,
+        identity=identity.id if identity else None,
+        error=error,
+    )
+    return Receipt(
+        event_id=event.event_id,
+        inbox_id=id,
+        state="duplicate" if id is None else state,
+        lane=lane,
+        conversation=place.id if place else None,
+    )
+
+
+def _body(event: Inbound) -> Json:
+    """What the path needs of an event; the platform's own JSON is kept beside it until it is done."""
+    body: Json = {"v": 1, "text": event.text}
+    if len(event.text) > LONGEST_TEXT:
+        body["text"] = event.text[:LONGEST_TEXT] + "…"
+    if event.place is not None and event.place.kind == "group" and event.sender is not None:
+        body["from"] = event.sender.name or event.sender.user_id
+    if event.button:
+        body["button"] = event.button
+    if event.press_id:
+        body["press"] = event.press_id
+    if event.fresh:
+        body["fresh"] = 1
+    return body
+
+
+async def _tell_stranger(
+    unit: Unit, account: Account, place: Conversation, identity: Identity, door: Door, taken: Taken
+) -> None:
+    """One line an hour: the unique origin sees to that."""
+    origin = f"stranger:{identity.id}:{door.now // HOUR}"
+    chunks = door.render(account.id, wording.stranger(account.channel, identity.user_id))
+    for part, chunk in enumerate(chunks):
+        row = await unit.outbox.add(
+            origin=origin,
+            part=part,
+            account=account.id,
+            conversation=place.id,
+            session=None,
+            kind="notice",
+            payload_=chunk,
+            nonce=door.nonce(origin, part),
+            now=door.now,
+        )
+        if row is not None:
+            taken.notices.append(row)
+            taken.strangers.append(identity)
+
+
+def command_of(text: str) -> tuple[str, str]:
+    """('resume', 'abc') of '/resume abc'."""
+    name, _, args = text.strip().partition(" ")
+    name, _, more = name.partition("\n")
+    return name.removeprefix("/").lower(), (more + " " + args).strip()
+
+
+def cleaned(event: Inbound) -> Inbound:
+    """Storable: no NUL, no half of a surrogate pair, in any text that came from outside."""
+    sender = event.sender
+    if sender is not None:
+        sender = replace(
+            sender,
+            user_id=_clean(sender.user_id),
+            name=_clean(sender.name)[:200],
+            lang=_clean(sender.lang)[:20],
+        )
+    return replace(
+        event,
+        event_id=_clean(event.event_id),
+        sender=sender,
+        text=_clean(event.text),
+        message_id=_clean(event.message_id),
+        reply_to=_clean(event.reply_to),
+        album=_clean(event.album),
+        button=_clean(event.button),
+        press_id=_clean(event.press_id),
+        raw=_clean(event.raw),
+        error=_clean(event.error)[:500],
+    )
+
+
+def _clean(text: str) -> str:
+    if text.isascii() and "\x00" not in text:
+        return text
+    return text.replace("\x00", "").encode("utf-8", "replace").decode("utf-8")

@@ -1,0 +1,845 @@
+"""SessionManager: the product's one public surface; commands, web and cli call nothing beneath it.
+
+Sessions are named by their code (10 characters). Times are microseconds UTC, money is nano-dollars.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, aclosing
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from gateway import compaction, history, transcript, usage, wording
+from gateway.access import Policy
+from gateway.billing import Booking, Pricing
+from gateway.core import Core, build
+from gateway.dispatcher import Habits
+from gateway.errors import NotFound, Refused
+from gateway.failpoints import Point
+from gateway.hub import Seen
+from gateway.models.catalogue import DEMO, Catalogue
+from gateway.protocols import Answer, Model
+from gateway.reports import (
+    CostOverview,
+    ToolUsage,
+    UsageSummary,
+    days,
+    shares,
+    usage_summary,
+)
+from gateway.sessions import Continue, New, SessionDecision, new_code, resolve, title_of
+from gateway.tools import default_tools
+from gateway.turn import Options
+from gateway.types import (
+    DOLLAR,
+    Account,
+    Conversation,
+    Entry,
+    Identity,
+    Inbound,
+    Kind,
+    Place,
+    Sender,
+    Session,
+    Tokens,
+    UsageOpen,
+    UsageSettled,
+)
+
+if TYPE_CHECKING:
+    from storage import Store, Unit
+
+NEAR_LIMIT = 0.8  # of the context window
+DEFAULT_WINDOW = 200_000  # tokens, where nobody knows the model's
+LOCAL_USER = "local"  # who speaks through the terminal and the local API
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionMeta:
+    """A session as callers see it. *key* is the chat's own name on its channel; times are microseconds UTC.
+
+    *last_message_at* is when a person last wrote; None before that. *triggered_by* None: a person started it.
+    """
+
+    id: str
+    channel: str
+    key: str
+    user_id: str
+    title: str | None
+    summary: str | None
+    is_closed: bool
+    close_reason: str | None
+    message_count: int
+    created_at: int
+    last_message_at: int | None
+    last_active_at: int
+    closed_at: int | None
+    is_read: bool
+    triggered_by: str | None
+    origin: str
+    model: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """One line of a transcript. *role*: user, assistant, tool, note or summary."""
+
+    seq: int
+    role: str
+    text: str
+    created_at: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsageRecord:
+    """Usage somebody else measured. *input_tokens* are the uncached ones; *cost_usd* None: not known."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cache_read: int = 0
+    cache_write: int = 0
+    cost_usd: Decimal | None = None
+    model: str | None = None
+    user_id: str | None = None
+    provider: str = "external"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContextUsage:
+    """How full the model's window is; tokens of the last request."""
+
+    used_tokens: int
+    max_tokens: int
+    percent: float
+    turns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Generated:
+    """An answer. *state* is done, failed, cancelled or kept; *error* says what went wrong, for the operator."""
+
+    text: str
+    session_id: str
+    state: str
+    error: str | None
+    usage: UsageSummary
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreHealth:
+    """The database as it is now."""
+
+    engine: str
+    path: str
+    schema: int
+    sessions: int
+    inbox_waiting: int
+    outbox: dict[str, int]
+    ok: bool
+    problem: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compacted:
+    """What a compaction did; tokens. *after* None: not known before the next request."""
+
+    messages: int
+    before: int
+    after: int | None
+    summary: str
+
+
+class SessionManager:
+    """Sessions, accounting and the agent over one store.
+
+    `async with await SessionManager.open("sqlite:///parley.db") as manager: ...`, or `from_store` over a store
+    that is open already, or the one inside a running gateway.
+    """
+
+    def __init__(self, core: Core, *, zone: str = "UTC") -> None:
+        self.core = core
+        self.zone = zone
+        self._store: Store = core.store
+        self._closing = AsyncExitStack()
+
+    # -- opening ----------------------------------------------------------------------------------------------
+
+    @classmethod
+    async def open(
+        cls, url: str, *, model: str = "", catalogue: Catalogue | None = None, wait: float = 0.0
+    ) -> SessionManager:
+        """Over a database of its own: sqlite:///relative.db, sqlite:////absolute.db or a plain path.
+
+        *model* such as "anthropic:claude-sonnet-5" with a *catalogue* that knows the provider; the demo agent
+        otherwise. Raises Locked when another process has the file, SchemaTooNew, StoreError.
+        """
+        from storage import open_store
+
+        store = await open_store(Path(url.removeprefix("sqlite:///")).expanduser(), wait=wait)
+        manager = cls.from_store(store, model=model, catalogue=catalogue)
+        manager._closing.push_async_callback(store.close)
+        manager._closing.push_async_callback(manager.core.catalogue.close)
+        manager._closing.push_async_callback(manager.core.dispatcher.stop, 5.0)
+        await manager.core.dispatcher.recover()
+        return manager
+
+    @classmethod
+    def from_store(
+        cls,
+        store: Store,
+        *,
+        model: str = "",
+        catalogue: Catalogue | None = None,
+        options: Options | None = None,
+    ) -> SessionManager:
+        """Over an open store, which stays the caller's to close."""
+        core = build(
+            store=store,
+            catalogue=catalogue or Catalogue(providers={}, default=model or DEMO),
+            pricing=Pricing(),
+            tools=default_tools(),
+            options=options or Options(),
+            habits=Habits(policy=Policy(allow={}, owners={}), gap_minutes={"main": None, "telegram": 360}),
+        )
+        return cls(core)
+
+    async def close(self) -> None:
+        """Let running turns end (5 s), then give the database back."""
+        await self._closing.aclose()
+
+    async def __aenter__(self) -> SessionManager:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    # -- sessions ---------------------------------------------------------------------------------------------
+
+    async def resolve_session(
+        self, channel: str, key: str, gap_minutes: int | None = None
+    ) -> SessionDecision[str]:
+        """Continue(id), or New(closed_session_id) after closing one that was idle for the gap or longer.
+
+        *gap_minutes* None: explicit, continues however old.
+        """
+        return await self.resolve_session_for_user(channel, key, gap_minutes, "")
+
+    async def resolve_session_for_user(
+        self, channel: str, key: str, gap_minutes: int | None, user_id: str
+    ) -> SessionDecision[str]:
+        """The same for one member of a chat."""
+        now = self.core.clock()
+
+        async def work(unit: Unit) -> SessionDecision[str]:
+            place = await _place(unit, channel, key, user_id)
+            return await _resolve(unit, place, gap_minutes, now)
+
+        return await self._store.commit(Point.SESSION, work)
+
+    async def open_session(
+        self, channel: str, key: str, gap_minutes: int | None = None, *, user_id: str = ""
+    ) -> SessionMeta:
+        """Resolve, and create if need be, in one transaction: two first messages at once give one session."""
+        now = self.core.clock()
+
+        async def work(unit: Unit) -> SessionMeta:
+            place = await _place(unit, channel, key, user_id)
+            match await _resolve(unit, place, gap_minutes, now):
+                case Continue(id):
+                    session = await unit.sessions.by_code(str(id))
+                    assert session is not None
+                    return _meta(session, place)
+                case New(_, _):
+                    return _meta(await _create(unit, place, now, user_id=user_id), place)
+
+        return await self._store.commit(Point.SESSION, work)
+
+    async def create_session(self, channel: str, key: str) -> str:
+        """A new current session for that place; one that was open there is closed. Gives its id."""
+        return await self.create_session_full(channel, key)
+
+    async def create_session_for_user(self, channel: str, key: str, user_id: str) -> str:
+        return await self.create_session_full(channel, key, user_id=user_id)
+
+    async def create_session_full(
+        self, channel: str, key: str, *, user_id: str = "", triggered_by: str | None = None
+    ) -> str:
+        """*triggered_by*: the job that starts it, or None for a person."""
+        now = self.core.clock()
+
+        async def work(unit: Unit) -> str:
+            place = await _place(unit, channel, key, user_id)
+            session = await _create(unit, place, now, user_id=user_id, triggered_by=triggered_by)
+            return session.code
+
+        return await self._store.commit(Point.SESSION, work)
+
+    async def close_session(self, id: str, summary: str | None = None) -> bool:
+        """True when it was open. Raises NotFound for an unknown id."""
+        now = self.core.clock()
+
+        async def work(unit: Unit) -> bool:
+            session = await _session(unit, id)
+            return await unit.sessions.close(session.id, reason="api", now=now, summary=summary)
+
+        return await self._store.commit(Point.SESSION, work)
+
+    async def mark_read(self, id: str, read: bool = True) -> None:
+        async def work(unit: Unit) -> None:
+            await unit.sessions.set_unread((await _session(unit, id)).id, not read)
+
+        await self._store.commit(Point.SESSION, work)
+
+    async def touch_session(self, id: str) -> None:
+        """A person has written: the gap is measured from now, the message counter goes up."""
+        now = self.core.clock()
+
+        async def work(unit: Unit) -> None:
+            session = await _session(unit, id)
+            await unit.sessions.count(session.id, now=now, messages=1, person=now)
+
+        await self._store.commit(Point.SESSION, work)
+
+    async def set_title_if_empty(self, id: str, title: str) -> None:
+        """One line of at most 60 characters; an existing title stays."""
+
+        async def work(unit: Unit) -> None:
+            await unit.sessions.set_title_if_empty((await _session(unit, id)).id, title_of(title))
+
+        await self._store.commit(Point.SESSION, work)
+
+    async def save_message(self, id: str, role: Literal["user", "assistant", "note"], text: str) -> int:
+        """Append to the transcript; gives the entry's seq. The first user message becomes the title."""
+        now = self.core.clock()
+
+        async def work(unit: Unit) -> int:
+            session = await _session(unit, id)
+            match role:
+                case "user":
+                    await unit.sessions.set_title_if_empty(session.id, title_of(text))
+                    body = transcript.user(text)
+                case "assistant":
+                    body = transcript.assistant((transcript.Text(text),))
+                case "note":
+                    body = transcript.note(text)
+                case _:
+                    raise Refused(f"role {role!r}: use user, assistant or note")
+            return await unit.transcript.add(session.id, role, body, now=now)
+
+        return await self._store.commit(Point.SESSION, work)
+
+    async def get_messages(self, id: str, limit: int | None = None) -> list[Message]:
+        """The transcript, oldest first; the last *limit* of it if given."""
+
+        async def work(unit: Unit) -> list[Message]:
+            entries = await unit.transcript.all((await _session(unit, id)).id)
+            return [message for entry in entries if (message := _message(entry)) is not None]
+
+        messages = await self._store.read(work)
+        return messages if limit is None else messages[-limit:] if limit > 0 else []
+
+    async def history(self, id: str) -> list[Message]:
+        """What the model would be sent now: after a compaction its summary and what came later."""
+
+        async def work(unit: Unit) -> list[Message]:
+            entries = await unit.transcript.live((await _session(unit, id)).id)
+            cleared = max(
+                (e.seq for e in entries if e.kind == "mark" and e.body.get("op") == "clear"), default=-1
+            )
+            kept = [entry for entry in entries if entry.seq > cleared]
+            return [message for entry in kept if (message := _message(entry)) is not None]
+
+        return await self._store.read(work)
+
+    async def list_sessions(
+        self, limit: int = 20, *, skip: int = 0, channel: str | None = None, conversation: int | None = None
+    ) -> list[SessionMeta]:
+        """Newest activity first; archived and deleted ones are left out."""
+
+        async def work(unit: Unit) -> list[SessionMeta]:
+            found = await unit.sessions.recent(
+                count=limit, skip=skip, channel=channel, conversation=conversation
+            )
+            return [_meta(each, await unit.places.get(each.conversation)) for each in found]
+
+        return await self._store.read(work)
+
+    async def get_session(self, id: str) -> SessionMeta | None:
+        """None when there is no such session."""
+
+        async def work(unit: Unit) -> SessionMeta | None:
+            session = await unit.sessions.by_code(_code(id))
+            return None if session is None else _meta(session, await unit.places.get(session.conversation))
+
+        return await self._store.read(work)
+
+    async def session_count(self) -> int:
+        return await self._store.read(lambda unit: unit.sessions.total())
+
+    async def clear(self, id: str) -> None:
+        """The model forgets what was said so far; the transcript and the usage stay."""
+        now = self.core.clock()
+
+        async def work(unit: Unit) -> None:
+            session = await _at_rest(unit, id)
+            await unit.transcript.add(session.id, "mark", transcript.mark("clear"), now=now)
+
+        await self._store.commit(Point.SESSION, work)
+
+    # -- accounting -------------------------------------------------------------------------------------------
+
+    async def record_usage(self, id: str, record: UsageRecord, turn: int | None = None) -> None:
+        """Book usage that was measured elsewhere; exact as given. *turn* is a number of the caller's own."""
+        now = self.core.clock()
+        tokens = Tokens(record.input_tokens, record.cache_read, record.cache_write, 0, record.output_tokens)
+        if min(tokens.uncached, tokens.read, tokens.write_5m, tokens.output) < 0:
+            raise Refused("token counts are never negative")
+        cost = None if record.cost_usd is None else int((record.cost_usd * DOLLAR).to_integral_value())
+        uid = f"record:{id}:{turn}" if turn is not None else str(uuid.uuid4())
+
+        async def work(unit: Unit) -> None:
+            session = await _session(unit, id)
+            place = await unit.places.get(session.conversation)
+            who = await unit.people.seen(place.channel, record.user_id) if record.user_id else None
+            await unit.ledger.open(
+                UsageOpen(
+                    uid=uid,
+                    worst=Tokens(),
+                    purpose="chat",
+                    channel=place.channel,
+                    provider=record.provider,
+                    model_asked=record.model or "unknown",
+                    at=now,
+                    session=session.id,
+                    conversation=place.id,
+                    identity=who.id if who else None,
+                    trigger=session.triggered_by,
+                )
+            )
+            settled = UsageSettled(
+                state="known",
+                tokens=tokens,
+                ended=now,
+                model=record.model,
+                cost=cost,
+                cost_state="unpriced" if cost is None else "priced",
+            )
+            await unit.ledger.settle(uid, settled)
+
+        await self._store.commit(Point.SESSION, work)
+
+    async def session_usage(self, id: str) -> UsageSummary:
+        """Zeros for a session that has used nothing."""
+
+        async def work(unit: Unit) -> UsageSummary:
+            return usage_summary(await unit.ledger.of_session((await _session(unit, id)).id))
+
+        return await self._store.read(work)
+
+    async def cost_overview(
+        self, since: int | None = None, *, until: int | None = None, person: int | None = None
+    ) -> CostOverview:
+        """The bill from *since* (inclusive) to *until* (exclusive); of everybody or of one person."""
+        bounds: dict[str, int | None] = {"since": since, "until": until, "person": person}
+
+        async def work(unit: Unit) -> CostOverview:
+            costs = unit.costs
+            tools = await costs.tools(since=since, person=person)
+            return CostOverview(
+                since=since,
+                total=usage_summary(await costs.total(**bounds)),
+                by_user=shares(await costs.by("user", **bounds)),
+                by_model=shares(await costs.by("model", **bounds)),
+                by_channel=shares(await costs.by("channel", **bounds)),
+                by_trigger=shares(await costs.by("trigger", **bounds)),
+                by_purpose=shares(await costs.by("purpose", **bounds)),
+                by_day=days([(r[0], r[1], r[2]) for r in await costs.rows(**bounds)], self.zone),
+                by_tool=[ToolUsage(name=r[0], invocations=r[1], errors=r[2]) for r in tools],
+            )
+
+        return await self._store.read(work)
+
+    async def record_compaction(
+        self, id: str, trigger: str, pre_tokens: int, summary: str, messages_compacted: int
+    ) -> None:
+        """Write a compaction that was made elsewhere: the next prompt starts from its summary."""
+        now = self.core.clock()
+
+        async def work(unit: Unit) -> None:
+            session = await _at_rest(unit, id)
+            await _compact(unit, session, summary, trigger, pre_tokens, None, now, messages_compacted)
+
+        await self._store.commit(Point.COMPACT, work)
+
+    async def context_usage(self, id: str) -> ContextUsage:
+        """Of the last exact request; zeros before the first."""
+
+        async def work(unit: Unit) -> tuple[Session, tuple[int, int, str] | None]:
+            session = await _session(unit, id)
+            return session, await unit.ledger.context(session.id)
+
+        session, last = await self._store.read(work)
+        model = self._model(session)
+        window = usage.context_window(model.model, provider_kind=model.kind) or DEFAULT_WINDOW
+        used = last[0] + last[1] if last else 0
+        return ContextUsage(
+            used_tokens=used, max_tokens=window, percent=100 * used / window, turns=session.next_turn
+        )
+
+    async def is_near_limit(self, id: str) -> bool:
+        """Whether the next requests may not fit: 80 % of the window is used."""
+        return (await self.context_usage(id)).percent >= 100 * NEAR_LIMIT
+
+    async def store_health(self) -> StoreHealth:
+        """Look at the database: never raises for a sick one, says so."""
+
+        async def work(unit: Unit) -> StoreHealth:
+            check = await unit.tx.one("PRAGMA quick_check(1)")
+            problem = None if check is not None and check[0] == "ok" else str(check)
+            waiting = await unit.tx.one("SELECT count(*) FROM inbox WHERE state = 'waiting'")
+            return StoreHealth(
+                engine=self._store.database.engine,
+                path=str(getattr(self._store.database, "path", "")),
+                schema=int(await unit.meta.get("schema") or 0),
+                sessions=await unit.sessions.total(),
+                inbox_waiting=waiting[0] if waiting else 0,
+                outbox=await unit.outbox.counts(),
+                ok=problem is None,
+                problem=problem,
+            )
+
+        return await self._store.read(work)
+
+    # -- the agent --------------------------------------------------------------------------------------------
+
+    async def generate(self, id: str, prompt: str, *, timeout: float | None = None) -> Generated:
+        """Ask in that session and wait for the whole answer; enters at accept like any message."""
+        async with asyncio.timeout(timeout), aclosing(self.generate_streaming(id, prompt)) as events:
+            async for event in events:
+                if isinstance(event, Generated):
+                    return event
+        raise Refused(wording.INTERNAL)
+
+    async def generate_streaming(self, id: str, prompt: str) -> AsyncGenerator[Seen | Generated]:
+        """Seen(kind='text') with the whole text so far, then one Generated. Breaking off does not stop the turn."""
+        meta = await self.get_session(id)
+        if meta is None:
+            raise NotFound(f"There is no session {id}.")
+        async with aclosing(self.say(prompt, session=meta.id)) as events:
+            async for event in events:
+                yield event
+
+    async def say(
+        self, text: str, *, key: str = "main", session: str | None = None, event_id: str | None = None
+    ) -> AsyncGenerator[Seen | Generated]:
+        """A local person's message or command on `main`, under *key*; what happens, then one Generated.
+
+        *session*: run there instead of in the key's current session. *event_id* makes a repeat harmless: what
+        was answered before is given again.
+        """
+        if not text.strip():
+            raise Refused("There is nothing to send.")
+        inside = await self._store.read(_by_code, session) if session is not None else None
+        account, place = await self._store.commit(Point.PEOPLE, _local, key)
+        dispatcher, hub = self.core.dispatcher, self.core.hub
+        event = Inbound(
+            event_id=event_id or str(uuid.uuid4()),
+            kind=Kind.COMMAND if text.startswith("/") else Kind.API,
+            place=Place(chat_id=key, kind="client"),
+            sender=Sender(user_id=LOCAL_USER, name="local"),
+            text=text,
+            session=inside.id if inside else None,
+            sent=self.core.clock(),
+        )
+        with hub.listen(place.id) as queue:
+            (receipt,) = await dispatcher.accept(account, [event])
+            row = receipt.inbox_id
+            if row is None:
+                yield await self._answered(account, event.event_id)
+                return
+            while True:
+                seen = await queue.get()
+                if row in seen.inbox and seen.kind == "done":
+                    yield await self._generated(seen)
+                    return
+                if row in seen.inbox or seen.kind == "notice":
+                    yield seen
+
+    async def cancel_operation(self, id: str) -> bool:
+        """Stop the turn that is running in that session; False when none is."""
+
+        async def work(unit: Unit) -> Session:
+            return await _session(unit, id)
+
+        session = await self._store.read(work)
+        live = self.core.dispatcher.running(session.conversation)
+        if live is None or live.started.session.id != session.id:
+            return False
+        return await self.core.dispatcher.cancel(session.conversation)
+
+    async def compact(self, id: str, cause: str = "manual", *, identity: int | None = None) -> Compacted:
+        """Replace what was said so far, in the next prompts, by a summary the model writes now; booked.
+
+        Raises Refused when a turn is running or there is nothing to compact, ModelError when no summary came.
+        """
+        session = await self._store.read(_at_rest, id)
+        entries = await self._store.read(lambda unit: unit.transcript.live(session.id))
+        messages = history.build(entries)
+        if len(messages) < 2:
+            raise Refused("There is nothing to compact yet.")
+        model = self._model(session)
+        ask = compaction.prompt(messages, max_output_tokens=self.core.runner.options.max_output_tokens)
+        place = await self._store.read(lambda unit: unit.places.get(session.conversation))
+        request = await self.core.biller.open(
+            model,
+            ask,
+            Booking(
+                purpose="compaction",
+                channel=place.channel,
+                session=session.id,
+                conversation=place.id,
+                identity=identity,
+                trigger=session.triggered_by,
+            ),
+        )
+        try:
+            answer = await _whole(self.core, request, ask)
+        except BaseException:
+            if request.settled is not None:
+                await self.core.biller.settle(request)
+            raise
+        summary = "".join(part.text for part in answer.parts if isinstance(part, transcript.Text)).strip()
+        now = self.core.clock()
+
+        async def work(unit: Unit) -> int:
+            if request.settled is not None:
+                await unit.ledger.settle(request.uid, request.settled)
+            if not summary:
+                return 0
+            last = await unit.ledger.context(session.id)
+            before = last[0] + last[1] if last else history.size(messages) // 4
+            await _compact(unit, session, summary, cause, before, request.uid, now, len(entries))
+            return before
+
+        before = await self._store.commit(Point.COMPACT, work)
+        if not summary:
+            raise Refused("The model wrote no summary; nothing was changed.")
+        return Compacted(messages=len(messages), before=before, after=len(summary) // 4, summary=summary)
+
+    async def set_default_llm(self, ref: str) -> None:
+        """The model of every session without one of its own, from the next request on; "provider:model"."""
+        self.core.catalogue.get(ref)
+        await self.core.catalogue.replace(default=ref)
+
+    async def get_llm_for_session(self, id: str) -> str:
+        """ "provider:model" as it would be asked now."""
+        return self._model(await self._store.read(_session, id)).ref
+
+    def _model(self, session: Session) -> Model:
+        return self.core.catalogue.chain(session.model)[0]
+
+    async def _generated(self, seen: Seen) -> Generated:
+        if seen.session is None:
+            return Generated(
+                text=seen.text,
+                session_id="",
+                state=seen.state,
+                error=seen.error,
+                usage=usage_summary([0] * 11),
+            )
+
+        async def work(unit: Unit) -> Generated:
+            session = await unit.sessions.get(seen.session or 0)
+            return Generated(
+                text=seen.text,
+                session_id=session.code if session else "",
+                state=seen.state,
+                error=seen.error,
+                usage=usage_summary(await unit.ledger.of_turn(seen.turn or 0)),
+            )
+
+        return await self._store.read(work)
+
+    async def _answered(self, account: Account, event_id: str) -> Generated:
+        """What a repeated event was answered the first time; waits while that is still being made."""
+        while True:
+            found = await self._store.read(_answer_to, account.id, event_id)
+            if found is not None:
+                return found
+            await asyncio.sleep(0.2)
+
+
+# -- units of work --------------------------------------------------------------------------------------------
+
+
+def _code(id: str) -> str:
+    return str(id).strip().upper()
+
+
+async def _by_code(unit: Unit, id: str) -> Session:
+    return await _session(unit, id)
+
+
+async def _session(unit: Unit, id: str) -> Session:
+    found = await unit.sessions.by_code(_code(id))
+    if found is None:
+        raise NotFound(f"There is no session {id}.")
+    return found
+
+
+async def _at_rest(unit: Unit, id: str) -> Session:
+    """Raises Refused while a turn is running in it."""
+    session = await _session(unit, id)
+    latest = await unit.turns.latest(session.id)
+    if latest is not None and latest.state in ("running", "parked"):
+        raise Refused("An answer is being made in that session; try again when it is done.")
+    return session
+
+
+async def _local(unit: Unit, key: str) -> tuple[Account, Conversation]:
+    account = await unit.people.account("main", "local", "local")
+    return account, await unit.places.at(account, Place(chat_id=key, kind="client"))
+
+
+async def _place(unit: Unit, channel: str, key: str, user_id: str) -> Conversation:
+    known = [account for account in await unit.people.accounts() if account.channel == channel]
+    account = known[-1] if known else await unit.people.account(channel, "local", "")
+    kind: Literal["client", "direct"] = "client" if channel == "main" else "direct"
+    return await unit.places.at(account, Place(chat_id=key, user_id=user_id, kind=kind))
+
+
+async def _resolve(
+    unit: Unit, place: Conversation, gap_minutes: int | None, now: int
+) -> SessionDecision[str]:
+    current = await unit.sessions.get(place.current_session) if place.current_session else None
+    match resolve(current, received=now, gap_minutes=gap_minutes):
+        case Continue(_):
+            assert current is not None
+            return Continue(current.code)
+        case New(None, reason):
+            return New(None, reason)
+        case New(closed, reason):
+            assert current is not None and closed is not None
+            await unit.sessions.close(closed, reason="idle", now=now)
+            return New(current.code, reason)
+
+
+async def _create(
+    unit: Unit, place: Conversation, now: int, *, user_id: str = "", triggered_by: str | None = None
+) -> Session:
+    who: Identity | None = await unit.people.seen(place.channel, user_id) if user_id else None
+    if place.current_session is not None:
+        await unit.sessions.close(place.current_session, reason="api", now=now)
+    session = await unit.sessions.add(
+        code=new_code(),
+        conversation=place.id,
+        now=now,
+        owner=who.person if who else None,
+        triggered_by=triggered_by,
+        origin="job" if triggered_by else "new",
+    )
+    await unit.places.point(place.id, session.id)
+    return session
+
+
+async def _compact(
+    unit: Unit,
+    session: Session,
+    summary: str,
+    cause: str,
+    before: int,
+    usage_uid: str | None,
+    now: int,
+    covered: int,
+) -> None:
+    """The summary stands for everything before it."""
+    current = await unit.sessions.get(session.id)
+    assert current is not None
+    upto = current.next_seq
+    seq = await unit.transcript.add(session.id, "summary", transcript.summary(summary, upto=upto), now=now)
+    await unit.transcript.compacted(
+        session.id,
+        entry_seq=seq,
+        cause=cause,
+        from_seq=max(0, upto - covered),
+        to_seq=upto,
+        before=before,
+        after=len(summary) // 4,
+        usage_uid=usage_uid,
+        now=now,
+    )
+
+
+async def _answer_to(unit: Unit, account: int, event_id: str) -> Generated | None:
+    """The stored answer to an event; None while there is none yet."""
+    row = await unit.tx.one(
+        "SELECT state, turn FROM inbox WHERE account = :account AND event_id = :event_id",
+        account=account,
+        event_id=event_id,
+    )
+    if row is None or row[0] in ("waiting", "taken", "held"):
+        return None
+    turn = await unit.turns.get(row[1]) if row[1] else None
+    if turn is None:
+        return Generated(text="", session_id="", state=row[0], error=None, usage=usage_summary([0] * 11))
+    session = await unit.sessions.get(turn.session)
+    entries = [
+        e for e in await unit.transcript.all(turn.session) if e.turn == turn.id and e.kind == "assistant"
+    ]
+    return Generated(
+        text="\n\n".join(filter(None, (transcript.visible(e.body) for e in entries))),
+        session_id=session.code if session else "",
+        state=turn.state,
+        error=turn.error,
+        usage=usage_summary(await unit.ledger.of_turn(turn.id)),
+    )
+
+
+async def _whole(core: Core, request: Any, prompt: Any) -> Answer:
+    async with aclosing(core.biller.stream(request, prompt)) as events:
+        async for event in events:
+            if isinstance(event, Answer):
+                return event
+    raise Refused("The model gave no answer.")
+
+
+def _meta(session: Session, place: Conversation) -> SessionMeta:
+    return SessionMeta(
+        id=session.code,
+        channel=place.channel,
+        key=place.chat_id,
+        user_id=place.user_id,
+        title=session.title,
+        summary=session.summary,
+        is_closed=session.state == "closed",
+        close_reason=session.close_reason,
+        message_count=session.message_count,
+        created_at=session.created,
+        last_message_at=session.last_person,
+        last_active_at=session.last_active,
+        closed_at=session.closed,
+        is_read=not session.unread,
+        triggered_by=session.triggered_by,
+        origin=session.origin,
+        model=session.model,
+    )
+
+
+def _message(entry: Entry) -> Message | None:
+    """None for what no reader sees (marks)."""
+    match entry.kind:
+        case "user" | "note" | "summary":
+            role, text = str(entry.kind), str(entry.body.get("text", ""))
+        case "assistant":
+            role, text = "assistant", transcript.visible(entry.body)
+        case "results":
+            role = "tool"
+            text = "\n".join(f"{item.name}: {item.text}" for item in transcript.tool_results(entry.body))
+        case _:
+            return None
+    return Message(seq=entry.seq, role=role, text=text, created_at=entry.created) if text else None

@@ -1,0 +1,1 @@
+"""What answers: the configured providers' models and the offline demo."""

@@ -1,0 +1,186 @@
+"""Our messages to the model layer's, and its answers to ours."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, assert_never
+
+from pydantic_ai import CachePoint
+from pydantic_ai.messages import (
+    InstructionPart,
+    ModelMessage,
+    ModelRequest,
+    ModelRequestPart,
+    ModelResponse,
+    ModelResponsePart,
+    TextPart,
+    ThinkingPart,
+    ToolCallPart,
+    ToolReturnPart,
+    UserContent,
+    UserPromptPart,
+)
+from pydantic_ai.models import ModelRequestParameters
+from pydantic_ai.settings import ModelSettings
+from pydantic_ai.tools import ToolDefinition
+
+from gateway.models.legal import clean, legal
+from gateway.protocols import AssistantMessage, Prompt, ResultsMessage, UserMessage
+from gateway.transcript import Opaque, Part, Text, ToolResult, ToolUse
+from gateway.types import Json, Tokens
+
+if TYPE_CHECKING:
+    from pydantic_ai.models.anthropic import AnthropicModelSettings
+    from pydantic_ai.usage import RequestUsage
+
+FINISH = {"stop": "stop", "length": "length", "tool_call": "tools", "content_filter": "filter"}
+# Reasoning that a server put between tags in its text is not for sending back.
+TAGGED = "content"
+
+
+def request_messages(prompt: Prompt, *, kind: str, opaque: str, system: str) -> list[ModelMessage]:
+    """The conversation. *system* is the model layer's name of the provider, *opaque* ours (see `opaque_of`).
+
+    The volatile text goes into the last user message, behind a cache breakpoint where the vendor has them:
+    everything before it is the same next time. Behind tool results no text may come (Messages API, tool use).
+    """
+    messages = legal(prompt.messages, opaque=opaque)
+    last = max(index for index, message in enumerate(messages) if isinstance(message, UserMessage))
+    volatile = f"<context>\n{clean(prompt.volatile)}\n</context>" if prompt.volatile.strip() else ""
+    marked = kind == "anthropic" and prompt.cache
+    found: list[ModelMessage] = []
+    for index, message in enumerate(messages):
+        match message:
+            case UserMessage(texts):
+                texts_now = (*texts, volatile) if volatile and index == last else texts
+                at = len(texts) if marked and index == last else None
+                found.append(_said(texts_now, at) if kind == "anthropic" else _joined(texts_now))
+            case AssistantMessage(parts):
+                # Reasoning without a signature is only for the tool loop it belongs to.
+                keep = kind == "anthropic" or index > last
+                found.append(_answered(parts, system, keep))
+            case ResultsMessage(results):
+                found.append(_gave(results, marked and index == len(messages) - 1))
+            case _:
+                assert_never(message)
+    return found
+
+
+def request_parameters(prompt: Prompt) -> ModelRequestParameters:
+    stable = clean(prompt.stable)
+    return ModelRequestParameters(
+        function_tools=[
+            # Not strict: a schema is sent as it was written.
+            ToolDefinition(
+                name=tool.name,
+                description=tool.description,
+                parameters_json_schema=tool.parameters,
+                strict=False,
+            )
+            for tool in prompt.tools
+        ],
+        instruction_parts=[InstructionPart(stable)] if stable.strip() else [],
+    )
+
+
+def request_settings(prompt: Prompt, *, kind: str) -> ModelSettings:
+    settings: AnthropicModelSettings = {"max_tokens": prompt.max_output_tokens}
+    # Anthropic's API refuses a temperature from its version 2026-10-21 on, even the default one.
+    if prompt.temperature is not None and kind != "anthropic":
+        settings["temperature"] = prompt.temperature
+    if kind == "anthropic" and prompt.cache:
+        settings["anthropic_cache_instructions"] = True
+        settings["anthropic_cache_tool_definitions"] = True
+    return settings
+
+
+def opaque_of(kind: str, provider: str) -> str:
+    """Whose opaque parts an answer's are.
+
+    A signature is good at every address of its vendor; what OpenAI-compatible servers call their reasoning
+    is refused by others.
+    """
+    return kind if kind == "anthropic" else f"{kind}:{provider}"
+
+
+def answer_parts(response: ModelResponse, *, opaque: str) -> tuple[Part, ...]:
+    """The parts of a whole answer; what is neither text nor a call nor sent back is left out."""
+    found: list[Part] = []
+    for part in response.parts:
+        if isinstance(part, TextPart):
+            if part.content:
+                found.append(Text(part.content))
+        elif isinstance(part, ToolCallPart):
+            found.append(ToolUse(part.tool_call_id, part.tool_name, _args(part)))
+        elif isinstance(part, ThinkingPart) and (part.signature or (part.id and part.id != TAGGED)):
+            found.append(Opaque(opaque, _thinking(part)))
+    return tuple(found)
+
+
+def tokens_of(usage: RequestUsage) -> Tokens:
+    """The counts in disjoint kinds: the model layer's input includes what the cache read and wrote."""
+    read, written, long = usage.cache_read_tokens, usage.cache_write_tokens, usage.cache_write_1h_tokens
+    return Tokens(
+        uncached=max(0, usage.input_tokens - read - written),
+        read=read,
+        write_5m=max(0, written - long),
+        write_1h=long,
+        output=usage.output_tokens,
+    )
+
+
+def _args(part: ToolCallPart) -> str:
+    return part.args if isinstance(part.args, str) and part.args.strip() else part.args_as_json_str()
+
+
+def _thinking(part: ThinkingPart) -> Json:
+    given = {"text": part.content, "signature": part.signature, "id": part.id}
+    return {name: value for name, value in given.items() if value}
+
+
+def _said(texts: Sequence[str], mark: int | None) -> ModelRequest:
+    """One block for each text, with a cache breakpoint before the one at *mark*."""
+    content: list[UserContent] = list(texts)
+    if mark is not None:
+        content.insert(mark, CachePoint())
+    return ModelRequest(parts=[UserPromptPart(content)])
+
+
+def _joined(texts: Sequence[str]) -> ModelRequest:
+    """One text: some compatible servers know no lists and refuse two user messages in a row."""
+    return ModelRequest(parts=[UserPromptPart("\n\n".join(texts))])
+
+
+def _answered(parts: Sequence[Part], system: str, keep: bool) -> ModelResponse:
+    found: list[ModelResponsePart] = []
+    for part in parts:
+        match part:
+            case Text(text):
+                found.append(TextPart(text))
+            case ToolUse(id, name, args):
+                found.append(ToolCallPart(name, args, id))
+            case Opaque(_, data):
+                if keep:
+                    found.append(_thought(data, system))
+            case _:
+                assert_never(part)
+    return ModelResponse(parts=found, provider_name=system)
+
+
+def _thought(data: Json, system: str) -> ThinkingPart:
+    return ThinkingPart(
+        str(data.get("text", "")),
+        id=data.get("id"),
+        signature=data.get("signature"),
+        provider_name=system,
+    )
+
+
+def _gave(results: Sequence[ToolResult], marked: bool) -> ModelRequest:
+    parts: list[ModelRequestPart] = [
+        ToolReturnPart(each.name, each.text, each.id, outcome="failed" if each.error else "success")
+        for each in results
+    ]
+    if marked:
+        parts.append(UserPromptPart([CachePoint()]))
+    return ModelRequest(parts=parts)

@@ -1,0 +1,151 @@
+"""The offline demo: answers without a key and without a network, and says so."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import AsyncGenerator
+
+from gateway.protocols import (
+    Answer,
+    AssistantMessage,
+    Counted,
+    Delta,
+    ModelEvent,
+    Prompt,
+    ResultsMessage,
+    UserMessage,
+)
+from gateway.transcript import Part, Text, ToolUse
+from gateway.types import Tokens
+
+REF = "demo:demo"
+BYTES_PER_TOKEN = 4
+WORD = re.compile(r"\S+\s*|\s+")
+LONG = re.compile(r"\blong\b", re.I)
+TIME = re.compile(r"\b(time|clock|date|today|o'clock)\b", re.I)
+MAX_ECHO = 500  # characters
+
+WHAT = (
+    "I am Parley's demo: no model is asked and nothing leaves this machine. To talk to a real one, run "
+    "`parley init` or set `ANTHROPIC_API_KEY`, and start again."
+)
+EXAMPLE = """\
+## A list
+
+- **Sessions** end by themselves when you have been away, and `/new` starts one at once.
+- Every request is on the bill: `/usage` shows it, also for this demo.
+- What you send while I write is not lost: it is answered next.
+
+## Some code
+
+```python
+def greet(name: str) -> str:
+    return f"Hello, {name}!"
+
+print(greet("Parley"))
+```
+
+## A table
+
+| command | what it does |
+|---|---|
+| `/new` | starts a session |
+| `/usage` | shows the bill |
+
+> Long answers are cut at paragraphs, and no code block is torn apart.
+"""
+FILLER = (
+    "This is paragraph {n} of a long answer. It is here so that you can see how an answer that does not fit "
+    "into one message is cut: between paragraphs where that is possible, with the formatting whole on both "
+    "sides, and in the right order."
+)
+
+
+class DemoModel:
+    """See gateway.protocols.Model. *delay* in seconds between words."""
+
+    def __init__(self, *, delay: float = 0.0) -> None:
+        self.ref = REF
+        self.provider = "demo"
+        self.kind = "demo"
+        self.model = "demo"
+        self.base_url = ""
+        self._delay = delay
+
+    async def stream(self, prompt: Prompt) -> AsyncGenerator[ModelEvent, None]:
+        """Any Delta and Counted, then one Answer."""
+        asked = Tokens(uncached=_count(_everything(prompt)))
+        yield Counted(asked)
+        part = reply(prompt)
+        said = part.text if isinstance(part, Text) else part.args
+        if isinstance(part, Text):
+            for word in WORD.findall(part.text):
+                yield Delta(word)
+                await asyncio.sleep(self._delay)
+        yield Answer(
+            parts=(part,),
+            tokens=asked + Tokens(output=_count(said)),
+            model=self.model,
+            finish="stop" if isinstance(part, Text) else "tools",
+        )
+
+
+def reply(prompt: Prompt) -> Text | ToolUse:
+    """What the demo says to the last message; pure."""
+    last = prompt.messages[-1] if prompt.messages else None
+    if isinstance(last, ResultsMessage):
+        told = "\n".join(result.text for result in last.results)
+        return Text(f"The tool says: {told}\n\n{WHAT}")
+    asked = last.texts[-1].strip() if isinstance(last, UserMessage) and last.texts else ""
+    if TIME.search(asked) and any(tool.name == "now" for tool in prompt.tools):
+        return ToolUse(f"call_demo_{_calls(prompt) + 1}", "now", json.dumps({}))
+    if LONG.search(asked):
+        filler = "\n\n".join(FILLER.format(n=n) for n in range(1, 25))
+        return Text(f"{WHAT}\n\n{EXAMPLE}\n{filler}")
+    return Text(f"{_echo(asked)}{WHAT}\n\nSend *something long* to see a long answer.")
+
+
+def _echo(asked: str) -> str:
+    if not asked:
+        return ""
+    shown = asked if len(asked) <= MAX_ECHO else asked[:MAX_ECHO].rstrip() + "…"
+    quoted = "\n".join(f"> {line}" for line in shown.splitlines())
+    return f"You said:\n\n{quoted}\n\n"
+
+
+def _calls(prompt: Prompt) -> int:
+    return sum(
+        isinstance(part, ToolUse)
+        for message in prompt.messages
+        if isinstance(message, AssistantMessage)
+        for part in message.parts
+    )
+
+
+def _everything(prompt: Prompt) -> str:
+    said = [prompt.stable, prompt.volatile, *(f"{tool.name}{tool.description}" for tool in prompt.tools)]
+    for message in prompt.messages:
+        match message:
+            case UserMessage(texts):
+                said += texts
+            case AssistantMessage(parts):
+                said += [_said(part) for part in parts]
+            case ResultsMessage(results):
+                said += [result.text for result in results]
+    return "".join(said)
+
+
+def _said(part: Part) -> str:
+    match part:
+        case Text(text):
+            return text
+        case ToolUse(_, name, args):
+            return name + args
+        case _:
+            return ""
+
+
+def _count(text: str) -> int:
+    return -(-len(text.encode(errors="replace")) // BYTES_PER_TOKEN)

@@ -1,0 +1,39 @@
+"""One model of a configured provider; asks exactly once per call."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+from gateway.models.connection import Connection
+from gateway.protocols import ModelEvent, Prompt
+
+
+class ProviderModel:
+    """See gateway.protocols.Model."""
+
+    def __init__(self, *, connection: Connection, model: str) -> None:
+        config = connection.config
+        self.ref = f"{config.name}:{model}"
+        self.provider = config.name
+        self.kind = config.kind
+        self.model = model
+        self.base_url = config.url
+        self._connection = connection
+
+    async def stream(self, prompt: Prompt) -> AsyncGenerator[ModelEvent, None]:
+        """Any Delta and Counted, then one Answer; raises ModelError. Closing it drops the connection."""
+        self._connection.begin()
+        try:
+            wire = await self._connection.wire(self.model)
+            # The model layer is imported with the wire, not with this module.
+            from gateway.models.asking import Asking
+
+            asking = Asking(
+                wire=wire, prompt=prompt, config=self._connection.config, silence=self._connection.silence
+            )
+            async with aclosing(asking.events()) as events:
+                async for event in events:
+                    yield event
+        finally:
+            await self._connection.end()

@@ -1,0 +1,197 @@
+"""What we ask of a channel, of a model and of a clock."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from gateway.transcript import Part, ToolResult
+from gateway.types import Account, Address, Chunk, Inbound, Json, Limits, Receipt, Tokens
+
+Clock = Callable[[], int]
+"""Now, in microseconds UTC."""
+
+
+class Accept(Protocol):
+    """Puts a page of events on disk; when it returns, and only then, the platform may be told they arrived.
+
+    Raises StoreError when nothing was stored: the platform must not be told, the page comes again.
+    """
+
+    def __call__(self, account: Account, events: Sequence[Inbound]) -> Awaitable[list[Receipt]]: ...
+
+
+class Channel(Protocol):
+    """One account on one platform. It knows the vocabulary and nothing of sessions, turns or the store.
+
+    All calls raise DeliveryError, whose kind tells the caller what to do next. None of them retries:
+    there is one retry layer, and it is the outbox's.
+    """
+
+    name: str  # the platform, as the key in [channels.<name>]
+    limits: Limits
+
+    async def start(self) -> tuple[str, str]:
+        """Log in; gives the account's own immutable id and its display name. Raises DeliveryError."""
+        ...
+
+    async def run(self, account: Account, accept: Accept) -> None:
+        """Take in events until cancelled; comes back by itself from whatever the network does.
+
+        Raises DeliveryError(kind='auth') when the platform refuses the token.
+        """
+        ...
+
+    def render(self, markdown: str) -> list[Chunk]:
+        """Markdown to messages within the platform's limits; pure; [] when there is nothing to see."""
+        ...
+
+    def plain(self, chunk: Chunk) -> Chunk:
+        """The same message without formatting, for when the platform refuses the formatting; pure."""
+        ...
+
+    def opening(self, chunk: Chunk) -> Chunk:
+        """Its real first words (at most 80 characters or one sentence), or all of it if that short; pure."""
+        ...
+
+    async def send(self, address: Address, chunk: Chunk, *, nonce: str) -> str:
+        """One message; gives its id."""
+        ...
+
+    async def edit(self, address: Address, message_id: str, chunk: Chunk) -> None:
+        """Replace a message of ours; 'unchanged' is raised as DeliveryError and means success."""
+        ...
+
+    async def typing(self, address: Address) -> None:
+        """Show that an answer is being made."""
+        ...
+
+    async def ack(self, press_id: str, text: str = "") -> None:
+        """Tell the platform that a pressed button was seen; *text* is shown to who pressed it."""
+        ...
+
+    async def close(self) -> None:
+        """Give back connections."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class UserMessage:
+    """What people said, in order; each text is one message."""
+
+    texts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AssistantMessage:
+    """What the model answered before."""
+
+    parts: tuple[Part, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ResultsMessage:
+    """What the tools gave, one result for each call of the message before it."""
+
+    results: tuple[ToolResult, ...]
+
+
+Message = UserMessage | AssistantMessage | ResultsMessage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolSpec:
+    """A tool as the model is told of it; *parameters* is a JSON schema of an object."""
+
+    name: str
+    description: str
+    parameters: Json
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prompt:
+    """One request. *stable* is the same for every turn of a session; *volatile* comes after it."""
+
+    stable: str
+    messages: tuple[Message, ...]
+    volatile: str = ""
+    tools: tuple[ToolSpec, ...] = ()
+    max_output_tokens: int = 4096
+    temperature: float | None = None
+    cache: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """More visible text."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """The provider's usage so far (input is exact, output still grows)."""
+
+    tokens: Tokens
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """The end of a whole, uncut response. *model* is the one that really answered.
+
+    *tokens* None: the provider never said. *provider_cost* in nano-dollars where the provider bills itself.
+    """
+
+    parts: tuple[Part, ...]
+    tokens: Tokens | None
+    model: str
+    provider_id: str = ""
+    finish: str = "stop"  # stop, length, tools, filter
+    provider_cost: int | None = None
+
+
+ModelEvent = Delta | Counted | Answer
+
+
+class Model(Protocol):
+    """One model of one provider; asks exactly once per call: no retries inside."""
+
+    ref: str  # as configured: provider:model
+    provider: str  # the key in [providers.<name>]
+    kind: str  # anthropic, openai, demo
+    model: str
+    base_url: str
+
+    def stream(self, prompt: Prompt) -> AsyncGenerator[ModelEvent]:
+        """Any Delta and Counted, then exactly one Answer. Raises ModelError.
+
+        Closing the iterator early drops the connection.
+        """
+        ...
+
+
+class Tool(Protocol):
+    """Something the model may use."""
+
+    spec: ToolSpec
+
+    async def call(self, args: Json, context: ToolContext) -> str:
+        """The result as text; any ToolFailed is told to the model as an error."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolContext:
+    """On whose behalf a tool runs: set by us, never by the model."""
+
+    session: int
+    turn: int
+    conversation: int
+    identity: int | None
+    zone: str
+    now: int
+
+
+class ToolFailed(Exception):
+    """A tool could not do it; the text is for the model."""

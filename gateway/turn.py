@@ -1,0 +1,368 @@
+"""One run of the agent: prompt, stream, journal, tools, usage. Every step is on disk before the next begins."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from gateway import history, log, transcript, wording
+from gateway.billing import Biller, Booking, Request
+from gateway.errors import OPERATOR_FAULTS, RETRYABLE, LeaseLost, ModelError, Refused
+from gateway.failpoints import Point, passing
+from gateway.protocols import Answer, Clock, Delta, Model, Prompt, Tool, ToolContext, ToolFailed
+from gateway.transcript import Text, ToolResult, ToolUse
+from gateway.types import Conversation, Entry, Identity, Json, Session, Turn, Waiting
+
+if TYPE_CHECKING:
+    from storage import Store, Unit
+
+MOST_WAIT = 30.0  # seconds; a longer retry-after is not waited for inside a turn
+TOOL_TIMEOUT = 60.0  # seconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What bounds a turn; times in seconds. Swapped whole on reload."""
+
+    system_prompt: str = ""
+    max_output_tokens: int = 4096
+    temperature: float | None = None
+    cache: bool = True
+    retries: int = 2
+    max_requests: int = 25
+    max_tool_calls: int = 50
+    turn_timeout: float = 600.0
+    zone: str = "UTC"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Started:
+    """A turn that has begun: what it needs to run, as it stands on disk."""
+
+    turn: Turn
+    session: Session
+    conversation: Conversation
+    identity: Identity | None
+    rows: tuple[Waiting, ...]
+    entries: tuple[Entry, ...]
+    last_step: int = -1
+    model: str | None = None  # overrides the session's (a job's own model)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How a turn ended; *text* is what the person is to read; *request* is still to be settled.
+
+    state 'kept': the operator must mend something first; nothing is lost and it will run again.
+    """
+
+    state: str  # done, failed, cancelled, kept, parked
+    text: str = ""
+    parts: tuple[transcript.Part, ...] = ()
+    model: str = ""
+    error_kind: str | None = None
+    error: str | None = None
+    request: Request | None = None
+
+
+@dataclass(slots=True)
+class Progress:
+    """What a turn has come to so far; read when it is cancelled."""
+
+    entries: list[Entry]
+    step: int
+    requests: int = 0
+    tool_calls: int = 0
+    request: Request | None = None
+    shown: str = ""  # visible text of earlier steps
+    wait_ms: int = 0
+    models: list[str] = field(default_factory=list)
+
+
+class TurnRunner:
+    """Runs turns; knows nothing of channels: *show* is told the visible text so far."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        biller: Biller,
+        chain: Callable[[str | None], Sequence[Model]],
+        tools: Mapping[str, Tool],
+        options: Options,
+        clock: Clock,
+        on_fault: Callable[[ModelError, Model], None] = lambda error, model: None,
+    ) -> None:
+        self._store = store
+        self._biller = biller
+        self._chain = chain
+        self._tools = tools
+        self.options = options
+        self._clock = clock
+        self._on_fault = on_fault
+
+    async def run(self, started: Started, progress: Progress, show: Callable[[str], None]) -> Outcome:
+        """To the end of the turn. Raises LeaseLost and StoreError; a cancellation passes through."""
+        try:
+            async with asyncio.timeout(self.options.turn_timeout):
+                return await self._loop(started, progress, show)
+        except TimeoutError:
+            return self._stopped(progress, wording.TIMED_OUT, "timeout")
+        except ModelError as error:
+            if error.kind in OPERATOR_FAULTS:
+                return Outcome(
+                    state="kept", error_kind=error.kind, error=str(error), request=progress.request
+                )
+            return self._stopped(progress, wording.FAILED[error.kind], error.kind, str(error))
+        except Refused as error:
+            return self._stopped(progress, str(error), "refused", str(error))
+
+    def cancelled(self, progress: Progress) -> Outcome:
+        """What is left of a turn that was stopped: the text so far is kept and marked."""
+        text = progress.shown + (progress.request.text if progress.request else "")
+        return Outcome(
+            state="cancelled",
+            text=f"{text.rstrip()} …\n\n*{wording.STOPPED}*" if text.strip() else wording.STOPPED,
+            parts=(Text(text),) if text.strip() else (),
+            request=progress.request,
+        )
+
+    def _stopped(self, progress: Progress, notice: str, kind: str, error: str | None = None) -> Outcome:
+        text = progress.shown + (progress.request.text if progress.request else "")
+        return Outcome(
+            state="failed",
+            text=f"{text.rstrip()} …\n\n*{notice}*" if text.strip() else notice,
+            parts=(Text(text),) if text.strip() else (),
+            error_kind=kind,
+            error=error,
+            request=progress.request,
+        )
+
+    async def _loop(self, started: Started, progress: Progress, show: Callable[[str], None]) -> Outcome:
+        while True:
+            calls, _ = history.pending_calls(progress.entries, started.turn.id)
+            if calls:
+                await self._run_tools(started, progress, calls)
+                continue
+            if (
+                progress.requests >= self.options.max_requests
+                or progress.tool_calls > self.options.max_tool_calls
+            ):
+                return self._stopped(progress, wording.TOO_MANY, "runaway")
+            answer = await self._ask(started, progress, show)
+            text = "".join(part.text for part in answer.parts if isinstance(part, Text))
+            uses = [part for part in answer.parts if isinstance(part, ToolUse)]
+            progress.models.append(answer.model)
+            if not uses:
+                return Outcome(
+                    state="done",
+                    text=(progress.shown + text).strip() or wording.EMPTY,
+                    parts=answer.parts,
+                    model=answer.model,
+                    request=progress.request,
+                )
+            await self._journal(started, progress, answer, uses)
+            progress.shown += text.rstrip() + "\n\n" if text.strip() else ""
+
+    def prompt(self, session: Session, entries: Sequence[Entry]) -> Prompt:
+        """What the model is sent: the same prefix for the whole session, what changes comes last."""
+        options = self.options
+        return Prompt(
+            stable=session.system_prompt or options.system_prompt,
+            messages=history.build(entries),
+            tools=tuple(tool.spec for tool in self._tools.values()),
+            max_output_tokens=options.max_output_tokens,
+            temperature=options.temperature,
+            cache=options.cache,
+        )
+
+    async def _ask(self, started: Started, progress: Progress, show: Callable[[str], None]) -> Answer:
+        """One step: the chosen model, asked again while that makes sense, then each fallback in turn."""
+        prompt = self.prompt(started.session, progress.entries)
+        progress.step += 1
+        attempt = 0
+        error: ModelError | None = None
+        for model in self._chain(started.model or started.session.model):
+            for again in range(self.options.retries + 1):
+                try:
+                    return await self._attempt(started, progress, show, model, prompt, attempt)
+                except ModelError as failure:
+                    error = failure
+                    log.warning(
+                        "model.failed", turn=started.turn.id, model=model.ref, kind=failure.kind, status=failure.status,
+                        attempt=attempt, error=str(failure),
+                    )  # fmt: skip
+                    attempt += 1
+                    if failure.kind in OPERATOR_FAULTS or failure.kind == "not_found":
+                        self._on_fault(failure, model)
+                    wait = failure.retry_after if failure.retry_after is not None else 0.5 * 2**again
+                    if failure.kind not in RETRYABLE or again == self.options.retries or wait > MOST_WAIT:
+                        break
+                    await self._settle(progress)
+                    await asyncio.sleep(wait)
+            # The next model is asked only where another one may do better.
+            if error is not None and error.kind in ("context", "shape", "refused"):
+                break
+            await self._settle(progress)
+        if error is None:
+            raise Refused("No model is configured.")
+        raise error
+
+    async def _settle(self, progress: Progress) -> None:
+        """A failed attempt's row, before the next attempt is opened."""
+        if progress.request is not None:
+            request, progress.request = progress.request, None
+            await self._biller.settle(request)
+
+    async def _attempt(
+        self,
+        started: Started,
+        progress: Progress,
+        show: Callable[[str], None],
+        model: Model,
+        prompt: Prompt,
+        attempt: int,
+    ) -> Answer:
+        turn = started.turn
+
+        async def still_ours(unit: Unit) -> None:
+            await check(unit, turn)
+
+        progress.request = await self._biller.open(
+            model,
+            prompt,
+            Booking(
+                purpose="chat",
+                channel=started.conversation.channel,
+                turn=turn.id,
+                step=progress.step,
+                attempt=attempt,
+                session=turn.session,
+                conversation=turn.conversation,
+                identity=turn.identity,
+                trigger=turn.trigger,
+            ),
+            check=still_ours,
+        )
+        progress.requests += 1
+        request = progress.request
+        async with aclosing(self._biller.stream(request, prompt)) as events:
+            async for event in events:
+                match event:
+                    case Delta():
+                        show(progress.shown + request.text)
+                    case Answer():
+                        return event
+        raise ModelError("the stream ended without an answer", kind="cut")
+
+    async def _journal(
+        self, started: Started, progress: Progress, answer: Answer, uses: list[ToolUse]
+    ) -> None:
+        """The answer that asks for tools, its ledger row and the intents, in one commit."""
+        turn, request = started.turn, progress.request
+        body = transcript.assistant(answer.parts, model=answer.model)
+        now = self._clock()
+
+        async def work(unit: Unit) -> Entry:
+            await check(unit, turn)
+            if request is not None and request.settled is not None:
+                await unit.ledger.settle(request.uid, request.settled)
+            seq = await unit.transcript.add(turn.session, "assistant", body, now=now, turn=turn.id)
+            for use in uses:
+                digest = hashlib.sha256(use.args.encode("utf-8", "replace")).hexdigest()
+                await unit.turns.call(
+                    turn.id, progress.step, use.id, name=use.name, effect="effectful", args_hash=digest
+                )
+            return Entry(seq=seq, turn=turn.id, kind="assistant", body=body, created=now)
+
+        progress.entries.append(await self._store.commit(Point.SETTLE, work))
+        progress.request = None
+
+    async def _run_tools(self, started: Started, progress: Progress, calls: Sequence[ToolUse]) -> None:
+        """Each call once. One that had started when the process died is reported as interrupted, never repeated."""
+        turn, step = started.turn, progress.step
+        now = self._clock()
+
+        async def begin(unit: Unit) -> dict[str, tuple[str, int | None]]:
+            await check(unit, turn)
+            known = {id: (state, at) for id, _, state, at in await unit.turns.calls(turn.id, step)}
+            for call in calls:
+                if known.get(call.id, ("", None))[1] is None:
+                    await unit.turns.call_started(turn.id, step, call.id, now=now)
+            return known
+
+        known = await self._store.commit(Point.TOOLS_STARTED, begin)
+        fresh = [call for call in calls if known.get(call.id, ("", None))[1] is None]
+        given = dict(
+            zip(
+                (c.id for c in fresh),
+                await asyncio.gather(*(self._call(started, c) for c in fresh)),
+                strict=True,
+            )
+        )
+        results = [
+            given.get(call.id)
+            or ToolResult(
+                call.id,
+                call.name,
+                "interrupted by a restart: it may or may not have taken effect; not repeated",
+                True,
+            )
+            for call in calls
+        ]
+        progress.tool_calls += len(calls)
+        body = transcript.results(results)
+        done = self._clock()
+
+        async def finish(unit: Unit) -> Entry:
+            await check(unit, turn)
+            for result in results:
+                state = "unknown" if result.id not in given else "failed" if result.error else "done"
+                await unit.turns.call_ended(
+                    turn.id, step, result.id, state=state, is_error=result.error, now=done
+                )
+            seq = await unit.transcript.add(turn.session, "results", body, now=done, turn=turn.id)
+            return Entry(seq=seq, turn=turn.id, kind="results", body=body, created=done)
+
+        progress.entries.append(await self._store.commit(Point.RESULTS, finish))
+
+    async def _call(self, started: Started, call: ToolUse) -> ToolResult:
+        tool = self._tools.get(call.name)
+        if tool is None:
+            return ToolResult(call.id, call.name, f"there is no tool named {call.name}", True)
+        try:
+            args: Json = json.loads(call.args or "{}")
+            if not isinstance(args, dict):
+                raise ToolFailed("the arguments must be a JSON object")
+            passing(Point.TOOL, "before")
+            async with asyncio.timeout(TOOL_TIMEOUT):
+                text = await tool.call(
+                    args,
+                    ToolContext(
+                        session=started.turn.session,
+                        turn=started.turn.id,
+                        conversation=started.conversation.id,
+                        identity=started.turn.identity,
+                        zone=self.options.zone,
+                        now=self._clock(),
+                    ),
+                )
+            passing(Point.TOOL, "after")
+        except json.JSONDecodeError as error:
+            return ToolResult(call.id, call.name, f"the arguments are not JSON: {error}", True)
+        except TimeoutError:
+            return ToolResult(call.id, call.name, f"timed out after {TOOL_TIMEOUT:.0f} s", True)
+        except ToolFailed as error:
+            return ToolResult(call.id, call.name, str(error), True)
+        return ToolResult(call.id, call.name, text)
+
+
+async def check(unit: Unit, turn: Turn) -> None:
+    """Raises LeaseLost unless the turn still has its conversation: a stopped and woken process must store nothing."""
+    if not await unit.places.holds(turn.conversation, turn.fence):
+        raise LeaseLost(f"turn {turn.id} has lost its conversation")

@@ -1,0 +1,372 @@
+"""The vocabulary: frozen values that every part speaks in; no I/O, no SDK types.
+
+Times are integer microseconds UTC since 1970; money is integer nano-dollars (1e-9 USD).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Literal
+
+SECOND = 1_000_000  # microseconds
+MINUTE = 60 * SECOND
+HOUR = 60 * MINUTE
+DAY = 24 * HOUR
+DOLLAR = 1_000_000_000  # nano-dollars
+
+Json = dict[str, Any]
+Role = Literal["owner", "admin", "user"]
+PlaceKind = Literal["direct", "group", "client", "job"]
+CloseReason = Literal["idle", "command", "moved", "api", "resumed"]
+Purpose = Literal["chat", "compaction", "summary", "title", "memory", "transcription", "subagent"]
+
+
+class Lane(StrEnum):
+    """Which path an inbound event takes once it is on disk."""
+
+    CONTROL = "control"  # commands that never wait, buttons
+    TURN = "turn"  # prompts, and the commands that wait for the running turn
+    NOTE = "note"  # group text that was not addressed to us
+    DEAD = "dead"  # what cannot be parsed
+
+
+class Kind(StrEnum):
+    """Every door by which something can come in; the gate has a deny test for each."""
+
+    MESSAGE = "message"
+    EDIT = "edit"
+    COMMAND = "command"
+    BUTTON = "button"
+    REACTION = "reaction"
+    MEMBERSHIP = "membership"
+    JOB = "job"
+    API = "api"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where something was said; the ids are the platform's own and opaque to the centre."""
+
+    chat_id: str
+    thread_id: str = ""  # forum topic or thread; '' when the chat has none
+    user_id: str = ""  # set only where each member of a group has a session of their own
+    kind: PlaceKind = "direct"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sender:
+    """Who said it. *user_id* is the platform's immutable numeric id; *name* is for display only."""
+
+    user_id: str
+    name: str = ""
+    lang: str = ""
+    # Senders that stand for no single person (anonymous group admins, channel posts, other bots).
+    impersonal: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inbound:
+    """One event from a channel. *event_id* is unique within (channel, account); a repeat changes nothing."""
+
+    event_id: str
+    kind: Kind
+    place: Place | None = None  # None: could not be read
+    sender: Sender | None = None
+    text: str = ""
+    sent: int | None = None  # when the platform says it was sent
+    message_id: str = ""
+    reply_to: str = ""  # id of the message this one answers
+    album: str = ""
+    button: str = ""  # token of the pressed button
+    press_id: str = ""  # what the platform wants back to stop the button's spinner
+    addressed: bool = True  # False: group text not meant for us
+    trigger: str | None = None  # job name
+    job_run: int | None = None
+    session: int | None = None  # the session this must run in, whatever the rule says
+    fresh: bool = False  # open a new session, whatever the rule says (isolated job runs)
+    raw: str = ""  # the platform's own JSON
+    error: str = ""  # why it could not be read (lane dead)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """What became of one accepted event. *inbox_id* is None for a duplicate."""
+
+    event_id: str
+    inbox_id: int | None
+    state: Literal["waiting", "held", "done", "refused", "dead", "duplicate"]
+    lane: Lane
+    conversation: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """A bot's own account on a platform (also main, http and job)."""
+
+    id: int
+    channel: str
+    platform_id: str
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Address:
+    """Where to send: the account that speaks and the place it speaks in."""
+
+    account: int
+    conversation: int
+    chat_id: str
+    thread_id: str = ""
+    kind: PlaceKind = "direct"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Button:
+    """A button under a message; *token* is random and says nothing by itself."""
+
+    label: str
+    token: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chunk:
+    """One platform message. *extra* belongs to the channel that rendered it (formatting entities)."""
+
+    text: str
+    extra: Json = field(default_factory=dict)
+    buttons: tuple[Button, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What a channel can do and how fast; times in seconds.
+
+    *placing*: 'exact' sends a message whole (a repeat is recognised by its nonce); 'opening' sends the
+    first words and puts the rest there by edits; 'placeholder' sends a mark and puts all text there by edits.
+    """
+
+    placing: Literal["exact", "opening", "placeholder"] = "exact"
+    edits: bool = False
+    stream: bool = False
+    preview_direct: float = 1.2
+    preview_group: float = 3.5
+    typing_every: float = 4.0
+    chat_per_second: float = 1.0
+    group_per_minute: float = 20.0
+    account_per_second: float = 30.0
+    burst: int = 20
+    strict: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conversation:
+    """A place with its lease and its pointer to the current session."""
+
+    id: int
+    account: int
+    channel: str
+    chat_id: str
+    thread_id: str
+    user_id: str
+    kind: PlaceKind
+    current_session: int | None
+    settings: Json
+    fence: int
+
+    @property
+    def address(self) -> Address:
+        return Address(
+            account=self.account,
+            conversation=self.id,
+            chat_id=self.chat_id,
+            thread_id=self.thread_id,
+            kind=self.kind,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """A person's account on one platform. *state*: new (not let in), allowed, blocked."""
+
+    id: int
+    person: int | None
+    channel: str
+    user_id: str
+    name: str
+    state: Literal["new", "allowed", "blocked"]
+    role: Role | None
+    lang: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """A transcript. *code* is what people type; *last_person* is when a person last wrote in it."""
+
+    id: int
+    code: str
+    conversation: int
+    owner: int | None
+    state: Literal["open", "closed"]
+    close_reason: str | None
+    origin: str
+    parent: int | None
+    triggered_by: str | None
+    title: str | None
+    summary: str | None
+    system_prompt: str | None
+    model: str | None
+    message_count: int
+    next_seq: int
+    next_turn: int
+    unread: bool
+    created: int
+    last_person: int | None
+    last_active: int
+    closed: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """An inbox row."""
+
+    id: int
+    account: int
+    event_id: str
+    kind: Kind
+    lane: Lane
+    conversation: int | None
+    identity: int | None
+    session: int | None
+    message_id: str
+    reply_to: str
+    trigger: str | None
+    job_run: int | None
+    body: Json
+    received: int
+    sent: int | None
+    state: str
+    turn: int | None
+    attempts: int
+
+    @property
+    def text(self) -> str:
+        return str(self.body.get("text", ""))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """One run of the agent. *n* counts within the session; *identity* is who pays (None: a job's own)."""
+
+    id: int
+    session: int
+    n: int
+    conversation: int
+    identity: int | None
+    trigger: str | None
+    job_run: int | None
+    attempt: int
+    fence: int
+    state: Literal["running", "parked", "done", "failed", "cancelled", "dead"]
+    started: int
+    finished: int | None = None
+    error_kind: str | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One row of a transcript; *body* is versioned JSON (see gateway.transcript)."""
+
+    seq: int
+    turn: int | None
+    kind: Literal["user", "assistant", "results", "note", "summary", "mark"]
+    body: Json
+    created: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """Token counts of one request in disjoint kinds: what was read from a cache is not in *uncached*."""
+
+    uncached: int = 0
+    read: int = 0
+    write_5m: int = 0
+    write_1h: int = 0
+    output: int = 0
+
+    @property
+    def input(self) -> int:
+        """Everything that was sent: uncached + cache reads + cache writes."""
+        return self.uncached + self.read + self.write_5m + self.write_1h
+
+    def __add__(self, other: Tokens) -> Tokens:
+        return Tokens(
+            self.uncached + other.uncached,
+            self.read + other.read,
+            self.write_5m + other.write_5m,
+            self.write_1h + other.write_1h,
+            self.output + other.output,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsageOpen:
+    """A ledger row as it is written before its request is made; *worst* is what a killed request is charged."""
+
+    uid: str
+    worst: Tokens
+    purpose: Purpose
+    channel: str
+    provider: str
+    model_asked: str
+    at: int
+    turn: int | None = None
+    step: int | None = None
+    attempt: int | None = None
+    session: int | None = None
+    conversation: int | None = None
+    identity: int | None = None
+    trigger: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsageSettled:
+    """What a request came to. *cost* None: the price is not known (never 0 for that reason).
+
+    *state*: known (the provider said so), estimated (an upper bound, shown apart), failed (nothing was used).
+    """
+
+    state: Literal["known", "estimated", "failed"]
+    tokens: Tokens
+    ended: int
+    model: str | None = None
+    provider_id: str | None = None
+    cost: int | None = None
+    cost_state: Literal["priced", "free", "unpriced"] = "unpriced"
+    price: str | None = None  # JSON of the price applied
+    provider_cost: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutboxRow:
+    """One chunk on its way out.
+
+    ready -> (placing -> placed ->) sending -> sent; dead when it can never be delivered.
+    """
+
+    id: int
+    origin: str
+    part: int
+    account: int
+    conversation: int
+    session: int | None
+    kind: Literal["answer", "notice", "job"]
+    payload: Chunk
+    nonce: str
+    state: Literal["ready", "placing", "placed", "sending", "sent", "unknown", "dead"]
+    message_id: str | None
+    not_before: int
+    attempts: int
+    first_try: int | None

@@ -1,0 +1,331 @@
+"""What a request costs: prices, sums, upper bounds; pure. Money is nano-dollars, times are microseconds UTC.
+
+A price that is not known is None, never nought. Nothing here touches the network: the list of prices is the
+one inside the installed genai-prices, or the snapshot that somebody has put in its place.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from fractions import Fraction
+from hashlib import sha256
+from typing import TYPE_CHECKING, Literal
+
+from gateway.types import DOLLAR, Json, Tokens
+
+if TYPE_CHECKING:
+    from genai_prices.types import ModelInfo, ModelPrice, TieredPrices
+
+    Listed = Decimal | TieredPrices | None
+    Pick = Callable[[Listed], Decimal | None]
+
+__all__ = [
+    "Overrides",
+    "Price",
+    "Rates",
+    "Tokens",
+    "Total",
+    "context_window",
+    "cost",
+    "estimate_input",
+    "find_price",
+    "worst_case",
+]
+
+KINDS = ("uncached", "read", "write_5m", "write_1h", "output")
+DEAREST_RATE = 1_000_000  # dollars; more is a slip of the pen
+FINEST_RATE = -24  # decimal places of a dollar; the list has some with 17
+# A cache write costs at most twice the plain rate: Anthropic, prompt caching, one-hour writes.
+DEAREST_WRITE = 2
+# What a provider adds unseen to a request with tools; Anthropic, tool use pricing, lists up to 530 tokens.
+HIDDEN_INPUT = 1024
+_PER_TOKEN = DOLLAR // 1_000_000  # nano-dollars per token for one dollar per million
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def _sensible(rate: Decimal) -> bool:
+    return rate.is_finite() and 0 <= rate <= DEAREST_RATE and int(rate.as_tuple().exponent) >= FINEST_RATE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rates:
+    """Dollars per million tokens of each kind, and dollars per request. None: not known.
+
+    Raises ValueError for a rate that cannot be meant.
+    """
+
+    uncached: Decimal
+    output: Decimal | None = None
+    read: Decimal | None = None
+    write_5m: Decimal | None = None
+    write_1h: Decimal | None = None
+    request: Decimal = Decimal(0)
+
+    def __post_init__(self) -> None:
+        for kind in (*KINDS, "request"):
+            rate = self.of(kind)
+            if rate is not None and not _sensible(rate):
+                raise ValueError(f"{kind}: {rate!r:.40} is no rate; 0 to {DEAREST_RATE} dollars, 24 decimals")
+
+    def of(self, kind: str) -> Decimal | None:
+        rate: Decimal | None = getattr(self, kind)
+        return rate
+
+
+Overrides = Mapping[str, Rates | Literal["free"]]
+"""Prices of one's own by 'provider name/model', or by 'provider name/*' for its other models."""
+
+_FREE = Rates(**dict.fromkeys((*KINDS, "request"), Decimal(0)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Price:
+    """The rates that were really applied to a request, tiers and times resolved.
+
+    *source*: 'genai-prices <version>', 'config' or 'free'.
+    """
+
+    provider: str
+    model: str
+    source: str
+    rates: Rates
+
+    @property
+    def state(self) -> Literal["priced", "free"]:
+        return "free" if self.rates == _FREE else "priced"
+
+    @property
+    def hash(self) -> str:
+        """Equal for equal prices, whatever way their decimals are written."""
+        return sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()
+
+    def to_json(self) -> Json:
+        """What json can write; rates are decimal strings, null where not known."""
+        rates = {kind: _plain(self.rates.of(kind)) for kind in (*KINDS, "request")}
+        return {
+            "v": 1,
+            "provider": self.provider,
+            "model": self.model,
+            "source": self.source,
+            "rates": rates,
+        }
+
+    @classmethod
+    def from_json(cls, body: Json) -> Price:
+        """Raises ValueError for what to_json did not write."""
+        try:
+            if body["v"] != 1:
+                raise ValueError(f"a price of version {body['v']!r:.40}; only version 1 is known")
+            given: dict[str, str] = {kind: rate for kind, rate in body["rates"].items() if rate is not None}
+            rates = Rates(**{kind: Decimal(rate) for kind, rate in given.items()})
+            return cls(provider=body["provider"], model=body["model"], source=body["source"], rates=rates)
+        except (KeyError, TypeError, AttributeError, ArithmeticError) as error:
+            raise ValueError(f"not a price: {body!r:.80}") from error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Total:
+    """Sums over ledger rows. *cost* is that of the rows that have one, estimates included."""
+
+    requests: int = 0
+    turns: int = 0
+    tokens: Tokens = field(default_factory=Tokens)
+    cost: int = 0
+    unpriced: int = 0
+    estimated: int = 0
+    estimated_cost: int = 0
+
+    @classmethod
+    def of(cls, tokens: Tokens, cost: int | None, *, estimated: bool = False, turns: int = 0) -> Total:
+        """The total of one request; *cost* None: unpriced."""
+        return cls(
+            requests=1,
+            turns=turns,
+            tokens=tokens,
+            cost=cost or 0,
+            unpriced=int(cost is None),
+            estimated=int(estimated),
+            estimated_cost=(cost or 0) if estimated else 0,
+        )
+
+    def __add__(self, other: Total) -> Total:
+        return Total(
+            requests=self.requests + other.requests,
+            turns=self.turns + other.turns,
+            tokens=self.tokens + other.tokens,
+            cost=self.cost + other.cost,
+            unpriced=self.unpriced + other.unpriced,
+            estimated=self.estimated + other.estimated,
+            estimated_cost=self.estimated_cost + other.estimated_cost,
+        )
+
+
+def cost(price: Price | None, tokens: Tokens) -> int | None:
+    """Nano-dollars of one request, rounded once, half to even.
+
+    None: no price, or no rate for a kind of token that was used. Raises ValueError for a negative count.
+    """
+    exact = Fraction()
+    for kind in KINDS:
+        count: int = getattr(tokens, kind)
+        if count < 0:
+            raise ValueError(f"token counts are never negative: {tokens}")
+        rate = price.rates.of(kind) if price is not None else None
+        if count and rate is None:
+            return None
+        exact += Fraction(rate or 0) * count
+    return None if price is None else round(exact * _PER_TOKEN + Fraction(price.rates.request) * DOLLAR)
+
+
+def find_price(
+    *,
+    provider_kind: str,
+    provider_name: str,
+    base_url: str | None,
+    model: str,
+    at: int,
+    tokens: Tokens,
+    overrides: Overrides,
+) -> Price | None:
+    """The price of a request made *at* that used *tokens*; None if nobody knows it.
+
+    *provider_kind* is the wire format ('anthropic', 'openai'), *provider_name* the configuration's for it.
+    *base_url* None or '': the vendor's own address. An address that is not in the list has no price, whatever
+    is spoken there: it may be a proxy or a machine under the desk.
+    """
+    own = _own_price(provider_name, model, overrides)
+    if own is not None:
+        return own
+    rates = _listed_rates(
+        provider_kind, base_url, model, at, lambda listed: _tiers(listed, tokens.input, dearest=False)
+    )
+    if rates is None:
+        return None
+    return Price(provider=provider_name, model=model, source=_source(), rates=rates)
+
+
+def worst_case(
+    *,
+    provider_kind: str,
+    provider_name: str,
+    base_url: str | None,
+    model: str,
+    at: int,
+    input_tokens: int,
+    output_tokens: int,
+    overrides: Overrides,
+) -> int | None:
+    """Nano-dollars that a request can cost at most: all input at the dearest kind and tier, all output.
+
+    None: the price is not known, so nothing can be promised.
+    """
+    own = _own_price(provider_name, model, overrides)
+    rates: Rates | None
+    if own is not None:
+        rates = own.rates
+    else:
+        rates = _listed_rates(
+            provider_kind, base_url, model, at, lambda listed: _tiers(listed, input_tokens, dearest=True)
+        )
+    if rates is None or (rates.output is None and output_tokens):
+        return None
+    assumed = rates.uncached * DEAREST_WRITE
+    writes = [assumed if rate is None else rate for rate in (rates.write_5m, rates.write_1h)]
+    dearest = max(rates.uncached, rates.read or Decimal(0), *writes)
+    exact = Fraction(dearest) * input_tokens + Fraction(rates.output or 0) * output_tokens
+    return math.ceil(exact * _PER_TOKEN + Fraction(rates.request) * DOLLAR)
+
+
+def estimate_input(bytes: int) -> int:
+    """An upper bound of the input tokens of a request whose body has so many *bytes*.
+
+    Every token stands for a byte at least; the body's own marks outweigh those between messages.
+    """
+    return bytes + HIDDEN_INPUT
+
+
+def context_window(
+    model: str, *, provider_kind: str | None = None, base_url: str | None = None
+) -> int | None:
+    """How many tokens the model takes, as listed; None if that is not known. The list may lag behind."""
+    listed = _listed_model(provider_kind, base_url, model)
+    return None if listed is None else listed.context_window
+
+
+def _own_price(provider_name: str, model: str, overrides: Overrides) -> Price | None:
+    for key in (f"{provider_name}/{model}", f"{provider_name}/*"):
+        if (own := overrides.get(key)) is not None:
+            rates, source = (_FREE, "free") if own == "free" else (own, "config")
+            return Price(provider=provider_name, model=model, source=source, rates=rates)
+    return None
+
+
+def _listed_model(provider_kind: str | None, base_url: str | None, model: str) -> ModelInfo | None:
+    from genai_prices.data_snapshot import get_snapshot
+
+    snapshot = get_snapshot()
+    provider_id = None if base_url else provider_kind
+    # The list would take 'openai-compatible' for OpenAI; only a provider's own id counts here.
+    if provider_id is not None and not any(provider.id == provider_id for provider in snapshot.providers):
+        return None
+    try:
+        return snapshot.find_provider_model(model, None, provider_id, base_url or None)[1]
+    except LookupError:
+        return None
+
+
+def _listed_rates(provider_kind: str, base_url: str | None, model: str, at: int, pick: Pick) -> Rates | None:
+    listed = _listed_model(provider_kind, base_url, model)
+    if listed is None:
+        return None
+    prices = listed.get_prices(_EPOCH + timedelta(microseconds=at))
+
+    def rate(key: str) -> Decimal | None:
+        return pick(_listed(prices, key))
+
+    uncached = rate("input_mtok")
+    if uncached is None:  # billed by the hour or by the page, which we do not count
+        return None
+    read, write, per_thousand = rate("cache_read_mtok"), rate("cache_write_mtok"), rate("requests_kcount")
+    write_1h = rate("cache_write_1h_mtok")
+    return Rates(
+        uncached=uncached,
+        output=rate("output_mtok"),
+        # A provider without a rate for the cache bills those tokens like any other input. One that lists
+        # its writes, but not those for an hour, charges more for an hour: how much is not known.
+        read=uncached if read is None else read,
+        write_5m=uncached if write is None else write,
+        write_1h=uncached if write is None and write_1h is None else write_1h,
+        request=(per_thousand or Decimal(0)) / 1000,
+    )
+
+
+def _listed(prices: ModelPrice, key: str) -> Listed:
+    value: Listed = getattr(prices, key)
+    return value
+
+
+def _tiers(listed: Listed, size: int, *, dearest: bool) -> Decimal | None:
+    """The rate for a request of *size* input tokens: the whole of it pays the highest tier it lies above."""
+    if listed is None or isinstance(listed, Decimal):
+        return listed
+    reached = [listed.base, *(tier.price for tier in listed.tiers if size > tier.start)]
+    return max(reached) if dearest else reached[-1]
+
+
+def _source() -> str:
+    import genai_prices
+
+    return f"genai-prices {genai_prices.__version__}"
+
+
+def _plain(rate: Decimal | None) -> str | None:
+    if rate is None:
+        return None
+    text = format(rate.copy_abs(), "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text

@@ -1,0 +1,194 @@
+"""The inbox table: what came in, on disk before anybody is told so; each event once."""
+
+from __future__ import annotations
+
+import json
+
+from gateway.types import Inbound, Json, Kind, Lane, Waiting
+from storage.database import Row, Tx
+
+COLUMNS = (
+    "id, account, event_id, kind, lane, conversation, identity, session, message_id, reply_to, trigger, job_run, "
+    "body, received, sent, state, turn, attempts"
+)
+ADD = """
+INSERT INTO inbox (account, event_id, kind, lane, conversation, identity, session, message_id, reply_to, album,
+                   trigger, job_run, raw, body, received, sent, not_before, state, error)
+VALUES (:account, :event_id, :kind, :lane, :conversation, :identity, :session, :message_id, :reply_to, :album,
+        :trigger, :job_run, :raw, :body, :received, :sent, :not_before, :state, :error)
+ON CONFLICT (account, event_id) DO NOTHING RETURNING id"""
+HEAD = f"""
+SELECT {COLUMNS} FROM inbox
+ WHERE conversation = :conversation AND state = 'waiting' AND not_before <= :now AND lane = 'turn'
+ ORDER BY id LIMIT :count"""
+GET = f"SELECT {COLUMNS} FROM inbox WHERE id = :id"
+OF_TURN = f"SELECT {COLUMNS} FROM inbox WHERE turn = :turn ORDER BY id"
+WAITING_PLACES = """
+SELECT DISTINCT conversation FROM inbox WHERE state = 'waiting' AND lane = 'turn' AND not_before <= :now"""
+NEXT_DUE = "SELECT min(not_before) FROM inbox WHERE state = 'waiting' AND not_before > :now"
+TAKE = "UPDATE inbox SET state = 'taken', turn = :turn, attempts = attempts + 1 WHERE id = :id AND state = 'waiting'"
+# Raw platform JSON and refused content do not outlive their use; the ids stay, so a repeat stays a repeat.
+SETTLE = "UPDATE inbox SET state = :state, raw = NULL, error = :error WHERE id = :id"
+SETTLE_TURN = "UPDATE inbox SET state = :state, raw = NULL WHERE turn = :turn AND state = 'taken'"
+FORGET = """
+UPDATE inbox SET state = 'refused', raw = NULL, body = '{"v":1}', error = :error WHERE id = :id"""
+PUT_BACK = """
+UPDATE inbox SET state = 'waiting', turn = NULL, session = :session, not_before = :not_before WHERE turn = :turn
+   AND state = 'taken'"""
+HELD = "SELECT count(*), min(received), max(received) FROM inbox WHERE conversation = :conversation AND state = 'held'"
+RELEASE_HELD = "UPDATE inbox SET state = 'waiting' WHERE conversation = :conversation AND state = 'held'"
+DROP_HELD = """
+UPDATE inbox SET state = 'refused', raw = NULL, body = '{"v":1}', error = 'dropped by the person'
+ WHERE conversation = :conversation AND state = 'held'"""
+HOLD_OLD = """
+UPDATE inbox SET state = 'held' WHERE state = 'waiting' AND lane = 'turn' AND kind = 'message' AND trigger IS NULL
+   AND session IS NULL AND coalesce(sent, received) < :before AND account IN
+       (SELECT id FROM account WHERE channel NOT IN ('main', 'job', 'http')) RETURNING conversation"""
+REPLACE_TEXT = """
+UPDATE inbox SET body = json_set(body, '$.text', :text) WHERE conversation = :conversation
+   AND message_id = :message_id AND state IN ('waiting', 'held') AND kind = 'message' AND message_id <> ''"""
+HELD_PLACES = "SELECT conversation, max(id) FROM inbox WHERE state = 'held' GROUP BY conversation"
+OPEN_CONTROL = f"SELECT {COLUMNS} FROM inbox WHERE state = 'waiting' AND lane = 'control' ORDER BY id"
+DROP_WAITING = """
+UPDATE inbox SET state = 'refused', raw = NULL, error = 'stopped' WHERE conversation = :conversation
+   AND state = 'waiting' AND lane = 'turn'"""
+
+
+def waiting(row: Row) -> Waiting:
+    return Waiting(
+        id=row[0],
+        account=row[1],
+        event_id=row[2],
+        kind=Kind(row[3]),
+        lane=Lane(row[4]),
+        conversation=row[5],
+        identity=row[6],
+        session=row[7],
+        message_id=row[8],
+        reply_to=row[9],
+        trigger=row[10],
+        job_run=row[11],
+        body=json.loads(row[12]),
+        received=row[13],
+        sent=row[14],
+        state=row[15],
+        turn=row[16],
+        attempts=row[17],
+    )
+
+
+class Inbox:
+    """Rows of inbox."""
+
+    def __init__(self, tx: Tx) -> None:
+        self._tx = tx
+
+    async def add(
+        self,
+        event: Inbound,
+        *,
+        account: int,
+        lane: Lane,
+        state: str,
+        received: int,
+        body: Json,
+        conversation: int | None,
+        identity: int | None,
+        error: str | None = None,
+        not_before: int = 0,
+    ) -> int | None:
+        """Its id, or None when this event was here before."""
+        row = await self._tx.one(
+            ADD,
+            account=account,
+            event_id=event.event_id,
+            kind=event.kind.value,
+            lane=lane.value,
+            conversation=conversation,
+            identity=identity,
+            session=event.session,
+            message_id=event.message_id,
+            reply_to=event.reply_to,
+            album=event.album,
+            trigger=event.trigger,
+            job_run=event.job_run,
+            raw=(event.raw or None) if state != "refused" else None,
+            body=json.dumps(body, ensure_ascii=False),
+            received=received,
+            sent=event.sent,
+            not_before=not_before,
+            state=state,
+            error=error,
+        )
+        return None if row is None else int(row[0])
+
+    async def get(self, id: int) -> Waiting | None:
+        row = await self._tx.one(GET, id=id)
+        return None if row is None else waiting(row)
+
+    async def head(self, conversation: int, *, now: int, count: int) -> list[Waiting]:
+        """The first waiting rows of a conversation, in order of arrival."""
+        rows = await self._tx.all(HEAD, conversation=conversation, now=now, count=count)
+        return [waiting(row) for row in rows]
+
+    async def of_turn(self, turn: int) -> list[Waiting]:
+        return [waiting(row) for row in await self._tx.all(OF_TURN, turn=turn)]
+
+    async def open_control(self) -> list[Waiting]:
+        return [waiting(row) for row in await self._tx.all(OPEN_CONTROL)]
+
+    async def waiting_places(self, *, now: int) -> list[int]:
+        """Conversations that have something to do now."""
+        return [row[0] for row in await self._tx.all(WAITING_PLACES, now=now)]
+
+    async def next_due(self, *, now: int) -> int | None:
+        """When the next put-off row is due; None when there is none."""
+        row = await self._tx.one(NEXT_DUE, now=now)
+        return None if row is None or row[0] is None else int(row[0])
+
+    async def take(self, id: int, turn: int | None) -> bool:
+        return await self._tx.run(TAKE, id=id, turn=turn) == 1
+
+    async def settle(self, id: int, state: str, *, error: str | None = None) -> None:
+        await self._tx.run(SETTLE, id=id, state=state, error=error)
+
+    async def settle_turn(self, turn: int, state: str) -> None:
+        await self._tx.run(SETTLE_TURN, turn=turn, state=state)
+
+    async def forget(self, id: int, *, error: str) -> None:
+        """Refuse: ids stay, content goes."""
+        await self._tx.run(FORGET, id=id, error=error)
+
+    async def put_back(self, turn: int, *, session: int | None, not_before: int = 0) -> None:
+        """Let the rows of a turn wait again, for *session* if given."""
+        await self._tx.run(PUT_BACK, turn=turn, session=session, not_before=not_before)
+
+    async def replace_text(self, conversation: int, message_id: str, text: str) -> bool:
+        """An edit of a message whose turn has not begun; False when it is too late."""
+        changed = await self._tx.run(
+            REPLACE_TEXT, conversation=conversation, message_id=message_id, text=text
+        )
+        return changed > 0
+
+    async def held_places(self) -> list[tuple[int, int]]:
+        """(conversation, id of its last held row)."""
+        return [(row[0], row[1]) for row in await self._tx.all(HELD_PLACES)]
+
+    async def held(self, conversation: int) -> tuple[int, int, int]:
+        """How many are held, and when the first and the last were received."""
+        row = await self._tx.one(HELD, conversation=conversation)
+        assert row is not None
+        return row[0], row[1] or 0, row[2] or 0
+
+    async def release_held(self, conversation: int) -> int:
+        return await self._tx.run(RELEASE_HELD, conversation=conversation)
+
+    async def drop_held(self, conversation: int) -> int:
+        return await self._tx.run(DROP_HELD, conversation=conversation)
+
+    async def drop_waiting(self, conversation: int) -> int:
+        return await self._tx.run(DROP_WAITING, conversation=conversation)
+
+    async def hold_old(self, *, before: int) -> list[int]:
+        """Hold people's messages older than *before*; gives the conversations."""
+        return sorted({row[0] for row in await self._tx.all(HOLD_OLD, before=before)})

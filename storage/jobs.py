@@ -1,0 +1,141 @@
+"""Jobs and their runs: one run per planned time, whatever happens."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from gateway.types import Json
+from storage.database import Row, Tx, scalar
+
+COLUMNS = "id, name, kind, source, spec, zone, state, next_at, failures"
+PUT = """
+INSERT INTO job (name, kind, source, spec, zone, state, next_at) VALUES (:name, :kind, :source, :spec, :zone, :state, :next_at)
+ON CONFLICT (name) DO UPDATE SET spec = excluded.spec, zone = excluded.zone, state = excluded.state,
+       source = excluded.source, next_at = excluded.next_at"""
+DUE = f"SELECT {COLUMNS} FROM job WHERE state = 'on' AND next_at IS NOT NULL AND next_at <= :now ORDER BY next_at, id"
+NEXT = "SELECT min(next_at) FROM job WHERE state = 'on'"
+ADVANCE = "UPDATE job SET next_at = :next_at WHERE id = :id"
+RUN = """
+INSERT INTO job_run (job, planned, state, reason, inbox) VALUES (:job, :planned, :state, :reason, :inbox)
+ON CONFLICT (job, planned) DO NOTHING RETURNING id"""
+RUN_STATE = """
+UPDATE job_run SET state = :state, session = coalesce(:session, session), reason = :reason,
+       started = coalesce(started, :started), ended = coalesce(:ended, ended) WHERE id = :id"""
+RUNS = """
+SELECT r.id, r.planned, r.state, r.delivery, r.session, r.reason, r.started, r.ended FROM job_run r
+  JOIN job j ON j.id = r.job WHERE j.name = :name ORDER BY r.planned DESC LIMIT :count"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A schedule and what it asks; *next_at* None: never again."""
+
+    id: int
+    name: str
+    kind: str
+    source: str
+    spec: Json
+    zone: str
+    state: str
+    next_at: int | None
+    failures: int
+
+
+def job(row: Row) -> Job:
+    return Job(
+        id=row[0],
+        name=row[1],
+        kind=row[2],
+        source=row[3],
+        spec=json.loads(row[4]),
+        zone=row[5],
+        state=row[6],
+        next_at=row[7],
+        failures=row[8],
+    )
+
+
+class Jobs:
+    """Rows of job and job_run."""
+
+    def __init__(self, tx: Tx) -> None:
+        self._tx = tx
+
+    async def put(
+        self,
+        *,
+        name: str,
+        spec: Json,
+        zone: str,
+        next_at: int | None,
+        state: str = "on",
+        source: str = "config",
+    ) -> None:
+        await self._tx.run(
+            PUT,
+            name=name,
+            kind=str(spec.get("kind", "prompt")),
+            source=source,
+            spec=json.dumps(spec, ensure_ascii=False, sort_keys=True),
+            zone=zone,
+            state=state,
+            next_at=next_at,
+        )
+
+    async def all(self) -> list[Job]:
+        rows = await self._tx.all(f"SELECT {COLUMNS} FROM job WHERE state <> 'removed' ORDER BY name")
+        return [job(row) for row in rows]
+
+    async def get(self, name: str) -> Job | None:
+        row = await self._tx.one(f"SELECT {COLUMNS} FROM job WHERE name = :name", name=name)
+        return None if row is None else job(row)
+
+    async def due(self, *, now: int) -> list[Job]:
+        return [job(row) for row in await self._tx.all(DUE, now=now)]
+
+    async def next_at(self) -> int | None:
+        """When the next job is due; None when none is planned."""
+        row = await self._tx.one(NEXT)
+        return None if row is None or row[0] is None else int(row[0])
+
+    async def advance(self, id: int, next_at: int | None) -> None:
+        await self._tx.run(ADVANCE, id=id, next_at=next_at)
+
+    async def remove(self, name: str) -> None:
+        await self._tx.run("UPDATE job SET state = 'removed', next_at = NULL WHERE name = :name", name=name)
+
+    async def add_run(self, job: int, planned: int, *, state: str, reason: str | None = None) -> int | None:
+        """The run's id; None when that planned time has its run already."""
+        row = await self._tx.one(RUN, job=job, planned=planned, state=state, reason=reason, inbox=None)
+        return None if row is None else int(scalar(row))
+
+    async def run_inbox(self, id: int, inbox: int) -> None:
+        await self._tx.run("UPDATE job_run SET inbox = :inbox WHERE id = :id", id=id, inbox=inbox)
+
+    async def run_state(
+        self,
+        id: int,
+        state: str,
+        *,
+        session: int | None = None,
+        reason: str | None = None,
+        started: int | None = None,
+        ended: int | None = None,
+    ) -> None:
+        await self._tx.run(
+            RUN_STATE, id=id, state=state, session=session, reason=reason, started=started, ended=ended
+        )
+
+    async def delivery(self, id: int, state: str) -> None:
+        await self._tx.run("UPDATE job_run SET delivery = :state WHERE id = :id", id=id, state=state)
+
+    async def runs(self, name: str, count: int) -> list[Row]:
+        """(id, planned, state, delivery, session, reason, started, ended), newest first."""
+        return await self._tx.all(RUNS, name=name, count=count)
+
+    async def of_run(self, id: int) -> Job | None:
+        row = await self._tx.one(
+            f"SELECT {COLUMNS} FROM job WHERE id = (SELECT job FROM job_run WHERE id = :id)", id=id
+        )
+        return None if row is None else job(row)

@@ -1,0 +1,22 @@
+"""The meta table: single facts about this installation."""
+
+from __future__ import annotations
+
+from storage.database import Tx
+
+GET = "SELECT value FROM meta WHERE key = :key"
+PUT = "INSERT INTO meta (key, value) VALUES (:key, :value) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
+
+
+class Meta:
+    """installation, boot, alive (last sign of life, microseconds), schema, zone, model."""
+
+    def __init__(self, tx: Tx) -> None:
+        self._tx = tx
+
+    async def get(self, key: str) -> str | None:
+        row = await self._tx.one(GET, key=key)
+        return None if row is None else str(row[0])
+
+    async def put(self, key: str, value: str) -> None:
+        await self._tx.run(PUT, key=key, value=value)

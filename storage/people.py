@@ -1,0 +1,120 @@
+"""Accounts, persons and identities: who speaks, and through which bot."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gateway.types import Account, Identity, Role
+from storage.database import Row, Tx, scalar
+
+ACCOUNT_PUT = """
+INSERT INTO account (channel, platform_id, name) VALUES (:channel, :platform_id, :name)
+ON CONFLICT (channel, platform_id) DO UPDATE SET name = excluded.name RETURNING id"""
+ACCOUNT_GET = "SELECT id, channel, platform_id, name FROM account WHERE id = :id"
+ACCOUNT_ALL = "SELECT id, channel, platform_id, name FROM account ORDER BY id"
+
+IDENTITY = """
+SELECT i.id, i.person, i.channel, i.user_id, i.name, i.state, p.role, i.lang
+  FROM identity i LEFT JOIN person p ON p.id = i.person"""
+IDENTITY_SEEN = """
+INSERT INTO identity (channel, user_id, name, lang) VALUES (:channel, :user_id, :name, :lang)
+ON CONFLICT (channel, user_id) DO UPDATE
+   SET name = CASE WHEN excluded.name <> '' THEN excluded.name ELSE identity.name END,
+       lang = CASE WHEN excluded.lang <> '' THEN excluded.lang ELSE identity.lang END"""
+IDENTITY_STATE = "UPDATE identity SET state = :state, person = coalesce(person, :person) WHERE id = :id"
+PERSON_ADD = "INSERT INTO person (role, name, created) VALUES (:role, :name, :now) RETURNING id"
+PERSON_ROLE = "UPDATE person SET role = :role WHERE id = :id"
+ROLES = """
+SELECT i.channel, i.user_id FROM identity i JOIN person p ON p.id = i.person
+ WHERE p.role = :role AND i.state = 'allowed' ORDER BY i.id"""
+
+
+def _identity(row: Row) -> Identity:
+    return Identity(
+        id=row[0],
+        person=row[1],
+        channel=row[2],
+        user_id=row[3],
+        name=row[4],
+        state=row[5],
+        role=row[6],
+        lang=row[7],
+    )
+
+
+def _account(row: Row) -> Account:
+    return Account(id=row[0], channel=row[1], platform_id=row[2], name=row[3])
+
+
+class People:
+    """Rows of account, person and identity."""
+
+    def __init__(self, tx: Tx) -> None:
+        self._tx = tx
+
+    async def account(self, channel: str, platform_id: str, name: str = "") -> Account:
+        """The account's row, made at first sight."""
+        row = await self._tx.one(ACCOUNT_PUT, channel=channel, platform_id=platform_id, name=name)
+        return Account(id=scalar(row), channel=channel, platform_id=platform_id, name=name)
+
+    async def account_by_id(self, id: int) -> Account | None:
+        row = await self._tx.one(ACCOUNT_GET, id=id)
+        return None if row is None else _account(row)
+
+    async def accounts(self) -> list[Account]:
+        return [_account(row) for row in await self._tx.all(ACCOUNT_ALL)]
+
+    async def seen(self, channel: str, user_id: str, name: str = "", lang: str = "") -> Identity:
+        """The identity's row, made at first sight (state 'new'), its display name refreshed."""
+        found = await self.identity(channel, user_id)
+        if found is not None and name in ("", found.name) and lang in ("", found.lang):
+            return found
+        await self._tx.run(IDENTITY_SEEN, channel=channel, user_id=user_id, name=name, lang=lang)
+        found = await self.identity(channel, user_id)
+        assert found is not None
+        return found
+
+    async def identity(self, channel: str, user_id: str) -> Identity | None:
+        where = f"{IDENTITY} WHERE i.channel = :channel AND i.user_id = :user_id"
+        row = await self._tx.one(where, channel=channel, user_id=user_id)
+        return None if row is None else _identity(row)
+
+    async def identity_by_id(self, id: int) -> Identity | None:
+        row = await self._tx.one(f"{IDENTITY} WHERE i.id = :id", id=id)
+        return None if row is None else _identity(row)
+
+    async def identities(self) -> list[Identity]:
+        return [_identity(row) for row in await self._tx.all(f"{IDENTITY} ORDER BY i.channel, i.id")]
+
+    async def let_in(self, identity: Identity, *, role: Role, now: int) -> Identity:
+        """State 'allowed', with a person of that role; an existing person keeps a higher role."""
+        person = identity.person
+        if person is None:
+            person = scalar(await self._tx.one(PERSON_ADD, role=role, name=identity.name or None, now=now))
+        elif identity.role is None or RANK[role] > RANK[identity.role]:
+            await self._tx.run(PERSON_ROLE, role=role, id=person)
+        await self._tx.run(IDENTITY_STATE, state="allowed", person=person, id=identity.id)
+        again = await self.identity_by_id(identity.id)
+        assert again is not None
+        return again
+
+    async def set_state(self, identity: Identity, state: str) -> None:
+        await self._tx.run(IDENTITY_STATE, state=state, person=identity.person, id=identity.id)
+
+    async def set_role(self, person: int, role: Role) -> None:
+        await self._tx.run(PERSON_ROLE, role=role, id=person)
+
+    async def with_role(self, role: Role) -> list[tuple[str, str]]:
+        """(channel, user id) of everyone with that role."""
+        return [(row[0], row[1]) for row in await self._tx.all(ROLES, role=role)]
+
+    async def cursor(self, account: int, scope: str) -> str | None:
+        row = await self._tx.one(
+            "SELECT value FROM cursor WHERE account = :account AND scope = :scope",
+            account=account,
+            scope=scope,
+        )
+        return None if row is None else str(row[0])
+
+
+RANK: dict[Any, int] = {"user": 0, "admin": 1, "owner": 2}

@@ -1,0 +1,120 @@
+"""The conversation table: a place with its lease and its pointer to the current session."""
+
+from __future__ import annotations
+
+import json
+
+from gateway.types import Account, Conversation, Json, Place
+from storage.database import Row, Tx
+
+FIELDS = """
+SELECT c.id, c.account, a.channel, c.chat_id, c.thread_id, c.user_id, c.kind, c.current_session, c.settings, c.fence
+  FROM conversation c JOIN account a ON a.id = c.account"""
+ADD = """
+INSERT INTO conversation (account, chat_id, thread_id, user_id, kind)
+VALUES (:account, :chat_id, :thread_id, :user_id, :kind)
+ON CONFLICT (account, chat_id, thread_id, user_id) DO NOTHING"""
+LEASE = "UPDATE conversation SET owner = :owner, fence = fence + 1 WHERE id = :id AND owner IS NULL RETURNING fence"
+RELEASE = "UPDATE conversation SET owner = NULL WHERE id = :id AND fence = :fence"
+RELEASE_ALL = "UPDATE conversation SET owner = NULL, fence = fence + 1 WHERE owner IS NOT NULL"
+HOLDS = "SELECT 1 FROM conversation WHERE id = :id AND fence = :fence AND owner IS NOT NULL"
+POINT = "UPDATE conversation SET current_session = :session WHERE id = :id"
+UNPOINT = "UPDATE conversation SET current_session = NULL WHERE current_session = :session RETURNING id"
+SETTINGS = "UPDATE conversation SET settings = :settings WHERE id = :id"
+BLOCKED = "UPDATE conversation SET blocked = :at WHERE id = :id"
+
+
+def conversation(row: Row) -> Conversation:
+    return Conversation(
+        id=row[0],
+        account=row[1],
+        channel=row[2],
+        chat_id=row[3],
+        thread_id=row[4],
+        user_id=row[5],
+        kind=row[6],
+        current_session=row[7],
+        settings=json.loads(row[8]),
+        fence=row[9],
+    )
+
+
+class Places:
+    """Rows of conversation."""
+
+    def __init__(self, tx: Tx) -> None:
+        self._tx = tx
+
+    async def at(self, account: Account, place: Place) -> Conversation:
+        """The conversation of a place, made at first sight."""
+        found = await self.find(account.id, place)
+        if found is None:
+            await self._tx.run(
+                ADD,
+                account=account.id,
+                chat_id=place.chat_id,
+                thread_id=place.thread_id,
+                user_id=place.user_id,
+                kind=place.kind,
+            )
+            found = await self.find(account.id, place)
+        assert found is not None
+        return found
+
+    async def find(self, account: int, place: Place) -> Conversation | None:
+        row = await self._tx.one(
+            f"{FIELDS} WHERE c.account = :account AND c.chat_id = :chat_id AND c.thread_id = :thread_id "
+            "AND c.user_id = :user_id",
+            account=account,
+            chat_id=place.chat_id,
+            thread_id=place.thread_id,
+            user_id=place.user_id,
+        )
+        return None if row is None else conversation(row)
+
+    async def get(self, id: int) -> Conversation:
+        """Raises LookupError for an id that was never given out."""
+        row = await self._tx.one(f"{FIELDS} WHERE c.id = :id", id=id)
+        if row is None:
+            raise LookupError(f"no conversation {id}")
+        return conversation(row)
+
+    async def of_channel(self, channel: str, chat_id: str) -> list[Conversation]:
+        """Every conversation of that chat, over all accounts of the platform."""
+        rows = await self._tx.all(
+            f"{FIELDS} WHERE a.channel = :channel AND c.chat_id = :chat_id ORDER BY c.id",
+            channel=channel,
+            chat_id=chat_id,
+        )
+        return [conversation(row) for row in rows]
+
+    async def lease(self, id: int, owner: str) -> int | None:
+        """The fence of a lease just taken; None when somebody else has it."""
+        row = await self._tx.one(LEASE, id=id, owner=owner)
+        return None if row is None else int(row[0])
+
+    async def release(self, id: int, fence: int) -> None:
+        await self._tx.run(RELEASE, id=id, fence=fence)
+
+    async def release_all(self) -> int:
+        """Void every lease. Only the holder of the instance lock may say that no other owner lives."""
+        return await self._tx.run(RELEASE_ALL)
+
+    async def holds(self, id: int, fence: int) -> bool:
+        return await self._tx.one(HOLDS, id=id, fence=fence) is not None
+
+    async def point(self, id: int, session: int | None) -> int | None:
+        """Make *session* current here; gives the conversation that lost it, if another had it."""
+        lost = None
+        if session is not None:
+            row = await self._tx.one(UNPOINT, session=session)
+            lost = int(row[0]) if row is not None and row[0] != id else None
+        await self._tx.run(POINT, session=session, id=id)
+        return lost
+
+    async def set(self, id: int, settings: Json) -> None:
+        await self._tx.run(SETTINGS, settings=json.dumps(settings), id=id)
+
+    async def block(self, id: int, at: int | None) -> None:
+        """Remember that the person blocked us (None: no longer)."""
+        await self._tx.run(BLOCKED, at=at, id=id)

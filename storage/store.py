@@ -1,0 +1,103 @@
+"""The store: units of work over all tables, in one transaction each."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from functools import cached_property
+from typing import Concatenate, ParamSpec, TypeVar
+
+from gateway.failpoints import Point
+from storage.costs import Costs
+from storage.database import Database, Tx
+from storage.inbox import Inbox
+from storage.jobs import Jobs
+from storage.meta import Meta
+from storage.outbox import Outbox
+from storage.people import People
+from storage.places import Places
+from storage.sessions import Sessions
+from storage.transcript import Transcript
+from storage.turns import Turns
+from storage.usage import Ledger
+
+T = TypeVar("T")
+P = ParamSpec("P")
+
+
+class Unit:
+    """Every table, inside one transaction. A unit of work awaits nothing but these."""
+
+    def __init__(self, tx: Tx) -> None:
+        self.tx = tx
+
+    @cached_property
+    def meta(self) -> Meta:
+        return Meta(self.tx)
+
+    @cached_property
+    def people(self) -> People:
+        return People(self.tx)
+
+    @cached_property
+    def places(self) -> Places:
+        return Places(self.tx)
+
+    @cached_property
+    def sessions(self) -> Sessions:
+        return Sessions(self.tx)
+
+    @cached_property
+    def transcript(self) -> Transcript:
+        return Transcript(self.tx)
+
+    @cached_property
+    def inbox(self) -> Inbox:
+        return Inbox(self.tx)
+
+    @cached_property
+    def turns(self) -> Turns:
+        return Turns(self.tx)
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        return Ledger(self.tx)
+
+    @cached_property
+    def costs(self) -> Costs:
+        return Costs(self.tx)
+
+    @cached_property
+    def outbox(self) -> Outbox:
+        return Outbox(self.tx)
+
+    @cached_property
+    def jobs(self) -> Jobs:
+        return Jobs(self.tx)
+
+
+class Store:
+    """Units of work over a database.
+
+    `await store.commit(Point.X, work, a, b)` runs `work(unit, a, b)` in a transaction of its own and returns
+    when it is on disk. Raises StoreError when nothing was stored.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    async def commit(
+        self,
+        point: Point,
+        work: Callable[Concatenate[Unit, P], Awaitable[T]],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        return await self.database.commit(point, lambda tx: work(Unit(tx), *args, **kwargs))
+
+    async def read(
+        self, work: Callable[Concatenate[Unit, P], Awaitable[T]], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        return await self.database.read(lambda tx: work(Unit(tx), *args, **kwargs))
+
+    async def close(self) -> None:
+        await self.database.close()

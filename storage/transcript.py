@@ -1,0 +1,96 @@
+"""The entry table: append-only transcripts; and the compaction table that says what a summary stands for."""
+
+from __future__ import annotations
+
+import json
+from typing import Literal
+
+from gateway.types import Entry, Json
+from storage.database import Row, Tx, scalar
+
+ADD = """
+INSERT INTO entry (session, seq, turn, kind, body, created)
+SELECT :session, s.next_seq, :turn, :kind, :body, :now FROM session s WHERE s.id = :session RETURNING seq"""
+NEXT = "UPDATE session SET next_seq = next_seq + 1 WHERE id = :session"
+ALL = (
+    "SELECT seq, turn, kind, body, created FROM entry WHERE session = :session AND seq >= :since ORDER BY seq"
+)
+LAST = """
+SELECT seq, turn, kind, body, created FROM entry WHERE session = :session AND kind IN ('user', 'assistant')
+ ORDER BY seq DESC LIMIT :count"""
+SUMMARY = "SELECT max(seq) FROM entry WHERE session = :session AND kind = 'summary'"
+COMPACTION = """
+INSERT INTO compaction (session, entry_seq, cause, from_seq, to_seq, before, after, usage_uid, created)
+VALUES (:session, :entry_seq, :cause, :from_seq, :to_seq, :before, :after, :usage_uid, :now) RETURNING id"""
+COMPACTIONS = """
+SELECT id, cause, from_seq, to_seq, before, after, created FROM compaction WHERE session = :session ORDER BY id"""
+
+Kind = Literal["user", "assistant", "results", "note", "summary", "mark"]
+
+
+def entry(row: Row) -> Entry:
+    return Entry(seq=row[0], turn=row[1], kind=row[2], body=json.loads(row[3]), created=row[4])
+
+
+class Transcript:
+    """Rows of entry and compaction."""
+
+    def __init__(self, tx: Tx) -> None:
+        self._tx = tx
+
+    async def add(self, session: int, kind: Kind, body: Json, *, now: int, turn: int | None = None) -> int:
+        """Append; gives its seq within the session."""
+        row = await self._tx.one(
+            ADD, session=session, turn=turn, kind=kind, body=json.dumps(body, ensure_ascii=False), now=now
+        )
+        seq = int(scalar(row))
+        await self._tx.run(NEXT, session=session)
+        return seq
+
+    async def all(self, session: int, *, since: int = 0) -> list[Entry]:
+        return [entry(row) for row in await self._tx.all(ALL, session=session, since=since)]
+
+    async def live(self, session: int) -> list[Entry]:
+        """What still bears on the next prompt: from what the latest summary left standing."""
+        row = await self._tx.one(SUMMARY, session=session)
+        since = 0
+        if row is not None and row[0] is not None:
+            found = await self._tx.all(ALL, session=session, since=row[0])
+            since = int(json.loads(found[0][3]).get("upto", 0))
+        return await self.all(session, since=since)
+
+    async def last(self, session: int, count: int) -> list[Entry]:
+        """The last user and assistant entries, oldest first."""
+        rows = await self._tx.all(LAST, session=session, count=count)
+        return [entry(row) for row in reversed(rows)]
+
+    async def compacted(
+        self,
+        session: int,
+        *,
+        entry_seq: int,
+        cause: str,
+        from_seq: int,
+        to_seq: int,
+        before: int,
+        after: int | None,
+        usage_uid: str | None,
+        now: int,
+    ) -> int:
+        """Log a compaction; *before* and *after* in tokens."""
+        row = await self._tx.one(
+            COMPACTION,
+            session=session,
+            entry_seq=entry_seq,
+            cause=cause,
+            from_seq=from_seq,
+            to_seq=to_seq,
+            before=before,
+            after=after,
+            usage_uid=usage_uid,
+            now=now,
+        )
+        return int(scalar(row))
+
+    async def compactions(self, session: int) -> list[Row]:
+        return await self._tx.all(COMPACTIONS, session=session)

@@ -1,0 +1,157 @@
+"""The turn table, and the tool calls of a turn: what has run, what was running when we died."""
+
+from __future__ import annotations
+
+from gateway.types import Turn
+from storage.database import Row, Tx
+
+COLUMNS = "id, session, n, conversation, identity, trigger, job_run, attempt, fence, state, started, finished, error_kind, error"
+ADD = f"""
+INSERT INTO turn (session, n, conversation, identity, trigger, job_run, fence, model, state, started)
+SELECT :session, s.next_turn, :conversation, :identity, :trigger, :job_run, :fence, :model, 'running', :now
+  FROM session s WHERE s.id = :session RETURNING {COLUMNS}"""
+GET = f"SELECT {COLUMNS} FROM turn WHERE id = :id"
+RUNNING = f"SELECT {COLUMNS} FROM turn WHERE state IN ('running', 'parked') ORDER BY id"
+FINISH = """
+UPDATE turn SET state = :state, finished = :now, error_kind = :error_kind, error = :error
+ WHERE id = :id AND state IN ('running', 'parked')"""
+AGAIN = """
+UPDATE turn SET state = 'running', attempt = attempt + :crashed, fence = :fence WHERE id = :id RETURNING attempt"""
+UNFINISHED = f"""
+SELECT {COLUMNS} FROM turn WHERE conversation = :conversation AND state IN ('running', 'parked') ORDER BY id LIMIT 1"""
+PARK = "UPDATE turn SET state = 'parked' WHERE id = :id AND state = 'running'"
+CANCEL = "UPDATE turn SET cancel_at = :now WHERE id = :id AND state = 'running'"
+CURRENT = f"SELECT {COLUMNS} FROM turn WHERE conversation = :conversation AND state = 'running' ORDER BY id DESC LIMIT 1"
+LATEST = f"SELECT {COLUMNS} FROM turn WHERE session = :session ORDER BY n DESC LIMIT 1"
+LAST_STEP = "SELECT coalesce(max(step), -1) FROM usage WHERE turn = :turn"
+
+CALL_ADD = """
+INSERT INTO tool_call (turn, step, call_id, name, effect, args_hash, state)
+VALUES (:turn, :step, :call_id, :name, :effect, :args_hash, 'intent')
+ON CONFLICT (turn, step, call_id) DO NOTHING"""
+CALL_START = "UPDATE tool_call SET started = :now WHERE turn = :turn AND step = :step AND call_id = :call_id"
+CALL_END = """
+UPDATE tool_call SET state = :state, is_error = :is_error, ended = :now
+ WHERE turn = :turn AND step = :step AND call_id = :call_id"""
+CALLS = "SELECT call_id, name, state, started FROM tool_call WHERE turn = :turn AND step = :step ORDER BY id"
+
+
+def turn(row: Row) -> Turn:
+    return Turn(
+        id=row[0],
+        session=row[1],
+        n=row[2],
+        conversation=row[3],
+        identity=row[4],
+        trigger=row[5],
+        job_run=row[6],
+        attempt=row[7],
+        fence=row[8],
+        state=row[9],
+        started=row[10],
+        finished=row[11],
+        error_kind=row[12],
+        error=row[13],
+    )
+
+
+class Turns:
+    """Rows of turn and tool_call."""
+
+    def __init__(self, tx: Tx) -> None:
+        self._tx = tx
+
+    async def add(
+        self,
+        *,
+        session: int,
+        conversation: int,
+        identity: int | None,
+        trigger: str | None,
+        job_run: int | None,
+        fence: int,
+        model: str | None,
+        now: int,
+    ) -> Turn:
+        """Raises StoreError when a turn of that session is running already."""
+        row = await self._tx.one(
+            ADD,
+            session=session,
+            conversation=conversation,
+            identity=identity,
+            trigger=trigger,
+            job_run=job_run,
+            fence=fence,
+            model=model,
+            now=now,
+        )
+        assert row is not None
+        return turn(row)
+
+    async def get(self, id: int) -> Turn | None:
+        row = await self._tx.one(GET, id=id)
+        return None if row is None else turn(row)
+
+    async def open(self) -> list[Turn]:
+        """Running or parked, oldest first."""
+        return [turn(row) for row in await self._tx.all(RUNNING)]
+
+    async def current(self, conversation: int) -> Turn | None:
+        row = await self._tx.one(CURRENT, conversation=conversation)
+        return None if row is None else turn(row)
+
+    async def latest(self, session: int) -> Turn | None:
+        row = await self._tx.one(LATEST, session=session)
+        return None if row is None else turn(row)
+
+    async def unfinished(self, conversation: int) -> Turn | None:
+        """The oldest running or parked turn of a conversation."""
+        row = await self._tx.one(UNFINISHED, conversation=conversation)
+        return None if row is None else turn(row)
+
+    async def again(self, id: int, fence: int, *, crashed: bool) -> int:
+        """Take up an interrupted turn; gives the number of the attempt (a crash begins a new one)."""
+        row = await self._tx.one(AGAIN, id=id, fence=fence, crashed=int(crashed))
+        assert row is not None
+        return int(row[0])
+
+    async def park(self, id: int) -> None:
+        await self._tx.run(PARK, id=id)
+
+    async def cancel(self, id: int, *, now: int) -> bool:
+        return await self._tx.run(CANCEL, id=id, now=now) == 1
+
+    async def finish(
+        self, id: int, state: str, *, now: int, error_kind: str | None = None, error: str | None = None
+    ) -> bool:
+        """False when it had ended before."""
+        return (
+            await self._tx.run(FINISH, id=id, state=state, now=now, error_kind=error_kind, error=error) == 1
+        )
+
+    async def last_step(self, turn: int) -> int:
+        """The number of the last provider request of a turn; -1 before the first."""
+        row = await self._tx.one(LAST_STEP, turn=turn)
+        assert row is not None
+        return int(row[0])
+
+    async def call(
+        self, turn: int, step: int, call_id: str, *, name: str, effect: str, args_hash: str
+    ) -> None:
+        await self._tx.run(
+            CALL_ADD, turn=turn, step=step, call_id=call_id, name=name, effect=effect, args_hash=args_hash
+        )
+
+    async def call_started(self, turn: int, step: int, call_id: str, *, now: int) -> None:
+        await self._tx.run(CALL_START, turn=turn, step=step, call_id=call_id, now=now)
+
+    async def call_ended(
+        self, turn: int, step: int, call_id: str, *, state: str, is_error: bool, now: int
+    ) -> None:
+        await self._tx.run(
+            CALL_END, turn=turn, step=step, call_id=call_id, state=state, is_error=int(is_error), now=now
+        )
+
+    async def calls(self, turn: int, step: int) -> list[tuple[str, str, str, int | None]]:
+        """(call id, tool, state, when it was started or None) in order."""
+        return [(r[0], r[1], r[2], r[3]) for r in await self._tx.all(CALLS, turn=turn, step=step)]

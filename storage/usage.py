@@ -1,0 +1,126 @@
+"""The ledger: one row per provider request, written open before it is made; and the prices it was made at."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+from gateway.types import Tokens, UsageOpen, UsageSettled
+from storage.database import Row, Tx, scalar
+
+OPEN = """
+INSERT INTO usage (uid, turn, step, attempt, session, conversation, identity, trigger, purpose, channel, provider,
+                   model_asked, state, at, tok_in, tok_w5m, tok_out)
+VALUES (:uid, :turn, :step, :attempt, :session, :conversation, :identity, :trigger, :purpose, :channel, :provider,
+        :model_asked, 'open', :at, :tok_in, :tok_w5m, :tok_out) RETURNING id"""
+SETTLE = """
+UPDATE usage SET state = :state, tok_in = :tok_in, tok_read = :tok_read, tok_w5m = :tok_w5m, tok_w1h = :tok_w1h,
+       tok_out = :tok_out, model = :model, provider_id = :provider_id, cost = :cost, cost_state = :cost_state,
+       price = :price, provider_cost = :provider_cost, ended = :ended
+ WHERE uid = :uid AND state = 'open'"""
+OPEN_ROWS = """
+SELECT uid, provider, model_asked, at, tok_in, tok_w5m, tok_out FROM usage WHERE state = 'open'
+   AND (:turn IS NULL OR turn = :turn) ORDER BY id"""
+PRICE_ADD = """
+INSERT INTO price (hash, provider, model, rates, source) VALUES (:hash, :provider, :model, :rates, :source)
+ON CONFLICT (hash) DO UPDATE SET hash = excluded.hash RETURNING id"""
+SUMS = """
+SELECT coalesce(sum(tok_in), 0), coalesce(sum(tok_read), 0), coalesce(sum(tok_w5m), 0), coalesce(sum(tok_w1h), 0),
+       coalesce(sum(tok_out), 0), coalesce(sum(cost), 0), count(*), count(DISTINCT turn),
+       coalesce(sum(cost IS NULL AND state <> 'failed'), 0), coalesce(sum(state = 'estimated'), 0),
+       coalesce(sum(CASE WHEN state = 'estimated' THEN cost ELSE 0 END), 0)
+  FROM usage WHERE state <> 'open' AND """
+LAST_INPUT = """
+SELECT tok_in + tok_read + tok_w5m + tok_w1h, tok_out, coalesce(model, model_asked) FROM usage
+ WHERE session = :session AND purpose = 'chat' AND state = 'known' ORDER BY id DESC LIMIT 1"""
+
+
+class Ledger:
+    """Rows of usage and price."""
+
+    def __init__(self, tx: Tx) -> None:
+        self._tx = tx
+
+    async def open(self, row: UsageOpen) -> int:
+        """Write the row of a request that is about to be made."""
+        added = await self._tx.one(
+            OPEN,
+            uid=row.uid,
+            turn=row.turn,
+            step=row.step,
+            attempt=row.attempt,
+            session=row.session,
+            conversation=row.conversation,
+            identity=row.identity,
+            trigger=row.trigger,
+            purpose=row.purpose,
+            channel=row.channel,
+            provider=row.provider,
+            model_asked=row.model_asked,
+            at=row.at,
+            tok_in=row.worst.uncached,
+            tok_w5m=row.worst.write_5m,
+            tok_out=row.worst.output,
+        )
+        return int(scalar(added))
+
+    async def settle(self, uid: str, usage: UsageSettled) -> bool:
+        """Enter what it came to; False when it had been settled before (nothing is changed then)."""
+        price = await self._price(usage.price) if usage.price else None
+        return (
+            await self._tx.run(
+                SETTLE,
+                uid=uid,
+                state=usage.state,
+                tok_in=usage.tokens.uncached,
+                tok_read=usage.tokens.read,
+                tok_w5m=usage.tokens.write_5m,
+                tok_w1h=usage.tokens.write_1h,
+                tok_out=usage.tokens.output,
+                model=usage.model,
+                provider_id=usage.provider_id,
+                cost=usage.cost,
+                cost_state=usage.cost_state,
+                price=price,
+                provider_cost=usage.provider_cost,
+                ended=usage.ended,
+            )
+            == 1
+        )
+
+    async def _price(self, rates: str) -> int:
+        facts = json.loads(rates)
+        row = await self._tx.one(
+            PRICE_ADD,
+            hash=hashlib.sha256(rates.encode()).hexdigest(),
+            provider=str(facts.get("provider", "")),
+            model=str(facts.get("model", "")),
+            rates=rates,
+            source=str(facts.get("source", "")),
+        )
+        return int(scalar(row))
+
+    async def open_rows(self, *, turn: int | None = None) -> list[Row]:
+        """(uid, provider, model asked, at, worst uncached, cache write and output tokens) of unsettled requests."""
+        return await self._tx.all(OPEN_ROWS, turn=turn)
+
+    async def of_session(self, session: int) -> Row:
+        """Sums of one session, in the order of storage.costs.SUMMED."""
+        row = await self._tx.one(f"{SUMS} session = :session", session=session)
+        assert row is not None
+        return row
+
+    async def of_turn(self, turn: int) -> Row:
+        row = await self._tx.one(f"{SUMS} turn = :turn", turn=turn)
+        assert row is not None
+        return row
+
+    async def context(self, session: int) -> tuple[int, int, str] | None:
+        """(input tokens, output tokens, model) of the last exact chat request; None before the first."""
+        row = await self._tx.one(LAST_INPUT, session=session)
+        return None if row is None else (row[0], row[1], row[2])
+
+
+def tokens(row: Row) -> Tokens:
+    """The first five columns of a sum."""
+    return Tokens(row[0], row[1], row[2], row[3], row[4])
