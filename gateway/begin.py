@@ -171,8 +171,9 @@ async def _first(
         await unit.inbox.take(row.id, turn.id)
     person = None if head.trigger is not None else rows[-1].received
     await unit.sessions.count(session.id, now=rules.now, messages=len(rows), turns=1, person=person)
-    if session.title is None:
-        await unit.sessions.set_title_if_empty(session.id, title_of(head.text))
+    title = title_of(head.text)
+    if session.title is None and title:
+        await unit.sessions.set_title_if_empty(session.id, title)
     model = None
     if head.job_run is not None:
         job = await unit.jobs.of_run(head.job_run)

@@ -94,6 +94,8 @@ async def _one(unit: Unit, account: Account, event: Inbound, door: Door, taken: 
 async def _lane(
     unit: Unit, account: Account, event: Inbound, place: Conversation, door: Door
 ) -> tuple[Lane, Literal["waiting", "held", "done"]]:
+    if not event.addressed:
+        return Lane.NOTE, "done"  # a pin, a new title: nobody waits for an answer
     match event.kind:
         case Kind.COMMAND:
             name = command_of(event.text)[0]

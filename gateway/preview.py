@@ -156,6 +156,9 @@ class Preview:
             )
 
         row = await self._store.commit(Point.PLACING, work)
+        if gate.blocked_for(self._address.chat_id) > 0:
+            self._lost = True  # refused in the meantime: the final delivery waits and sends it
+            return
         try:
             message_id = await self._line.channel.send(self._address, first, nonce=row.nonce)
         except DeliveryError as error:

@@ -9,13 +9,16 @@ import subprocess
 import sys
 from contextlib import aclosing, asynccontextmanager
 
+import aiohttp
+import httpx2
 import pytest
-from aiohttp import web
+from aiohttp import ClientSession, web
 
 from gateway.errors import ModelError, Refused
 from gateway.models.catalogue import DEMO, Catalogue, ProviderConfig
 from gateway.models.demo import DemoModel
 from gateway.models.legal import BEFORE, GO_ON, NO_OUTPUT, NO_RESULT, legal
+from gateway.models.transport import translated
 from gateway.protocols import (
     Answer,
     AssistantMessage,
@@ -495,6 +498,19 @@ async def test_what_another_server_calls_cost_is_not_taken_for_dollars():
     assert answer.provider_cost is None
 
 
+async def test_chunks_that_are_not_as_openai_describes_them_are_understood():
+    answer = await chat_with(
+        {"model": "m", "choices": [{"delta": {"content": "hi"}}]},
+        {"choices": [{"index": 0, "delta": {"content": None, "tool_calls": None}, "finish_reason": "eos"}]},
+        {"choices": None, "usage": usage(9, 1)},
+    )
+    assert (answer.parts, answer.finish, answer.tokens) == (
+        (Text("hi"),),
+        "stop",
+        Tokens(uncached=9, output=1),
+    )
+
+
 async def test_a_silent_end_is_a_cut():
     error = await chat_with(chunk({"content": "half an ans"}), done=False)
     assert isinstance(error, ModelError) and error.kind == "cut"
@@ -534,6 +550,55 @@ async def test_reasoning_of_a_compatible_server_is_not_shown_and_goes_back_in_it
         await catalogue.close()
     assert "Hmm." in json.dumps(bodies[1])
     assert "Hmm." not in json.dumps(bodies[2])
+
+
+# ---- the transport ----
+
+
+@both
+async def test_answers_one_after_the_other_use_one_connection(vendor):
+    peers = set()
+    async with FakeLLM() as llm:
+
+        async def pass_on(request):
+            peers.add(request.transport.get_extra_info("peername"))
+            async with ClientSession(auto_decompress=False) as session:
+                data = await request.read()
+                async with session.post(llm.url + request.path, data=data, headers=request.headers) as answer:
+                    return web.Response(body=await answer.read(), content_type="text/event-stream")
+
+        async with stub(pass_on) as url:
+            catalogue = configured(url)
+            for _ in range(3):
+                await answer_of(catalogue.get(REFS[vendor]), prompt("hi"))
+            await catalogue.close()
+    assert len(peers) == 1
+
+
+@both
+async def test_an_address_that_is_none_is_told_as_never_sent(vendor):
+    catalogue = configured("http://nowhere.invalid")
+    assert (await failure_of(catalogue.get(REFS[vendor]), prompt("hi"))).kind == "connect"
+    await catalogue.close()
+
+
+@pytest.mark.parametrize(
+    ("raised", "becomes"),
+    [
+        (aiohttp.ConnectionTimeoutError(), httpx2.ConnectTimeout),
+        (aiohttp.SocketTimeoutError(), httpx2.ReadTimeout),
+        (TimeoutError(), httpx2.ReadTimeout),
+        (aiohttp.InvalidURL("x"), httpx2.ConnectError),
+        (aiohttp.ServerDisconnectedError(), httpx2.RemoteProtocolError),
+        (aiohttp.ClientPayloadError(), httpx2.RemoteProtocolError),
+        (aiohttp.ClientOSError(), httpx2.ReadError),
+        (ConnectionResetError(), httpx2.ReadError),
+    ],
+)
+def test_the_transport_raises_what_the_sdks_know(raised, becomes):
+    with pytest.raises(httpx2.TransportError) as caught, translated():
+        raise raised
+    assert type(caught.value) is becomes
 
 
 # ---- always legal ----

@@ -243,7 +243,8 @@ async def test_update_ids_that_begin_anew_lower_lose_no_message(tg, make):
 
 async def test_the_age_of_the_last_poll_counts_completed_polls_only(tg, make):
     bot = make(poll_seconds=0)
-    tg.fault("getUpdates", "status", times=3)
+    for kind in ("status", "garbage", "lost"):
+        tg.fault("getUpdates", kind)
     assert (bot.channel.poll_age(), bot.channel.last_poll) == (None, None)
     await bot.runs()
     await tg.until(lambda: len(bot.pauses) == 3)

@@ -455,3 +455,24 @@ def test_what_is_no_whole_answer_is_refused(body):
 def test_bytes_that_are_no_utf8_do_not_spoil_a_page():
     body = json.dumps({"ok": True, "result": [message("a?b")]}).encode().replace(b"?", b"\xff")
     assert page(body).events[0].text == "a\ufffdb"
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(
+        st.sampled_from(
+            [b"{", b"}", b"[", b"]", b'"', b"\\", b",", b'{"update_id":8', b'{"update_id":9,"a":1}']
+        )
+    ),
+    st.binary(max_size=5),
+)
+def test_a_page_of_anything_gives_events_or_is_refused(parts, noise):
+    body = b'{"ok":true,"result":[' + b"".join(parts) + noise + b"]}"
+    try:
+        found = page(body)
+    except ValueError:
+        return
+    for event in found.events:
+        storable(event)
+        assert event.kind is Kind.UNKNOWN
+    assert found.offset is None or found.offset > 8

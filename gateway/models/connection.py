@@ -134,14 +134,13 @@ def _anthropic(config: ProviderConfig, model: str, http: httpx2.AsyncClient) -> 
 
 def _openai(config: ProviderConfig, model: str, http: httpx2.AsyncClient) -> Wire:
     """Chat Completions, which every compatible server speaks."""
-    from openai import AsyncOpenAI
     from pydantic_ai.profiles.openai import OpenAIModelProfile
     from pydantic_ai.providers.openai import OpenAIProvider
     from pydantic_ai.providers.openai_compatible import OpenAICompatibleProvider
 
-    from gateway.models.chat import ChatModel
+    from gateway.models.chat import ChatClient, ChatModel
 
-    client = AsyncOpenAI(
+    client = ChatClient(
         api_key=config.api_key or NO_KEY, base_url=config.url, http_client=http, max_retries=0
     )
     if config.url == DEFAULT_URLS["openai"]:

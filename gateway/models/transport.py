@@ -26,7 +26,7 @@ class Transport(httpx2.AsyncBaseTransport):
         timeout = aiohttp.ClientTimeout(
             total=None, sock_connect=limits.get("connect"), sock_read=limits.get("read")
         )
-        with _translated():
+        with translated():
             response = await self._opened().request(
                 request.method,
                 URL(str(request.url), encoded=True),
@@ -63,7 +63,7 @@ class _Body(httpx2.AsyncByteStream):
         self._response = response
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        with _translated():
+        with translated():
             async for data in self._response.content.iter_any():
                 yield data
 
@@ -73,14 +73,14 @@ class _Body(httpx2.AsyncByteStream):
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def translated() -> Iterator[None]:
     try:
         yield
     except aiohttp.ConnectionTimeoutError as error:
         raise httpx2.ConnectTimeout(str(error)) from error
     except (aiohttp.ServerTimeoutError, TimeoutError) as error:
         raise httpx2.ReadTimeout(str(error)) from error
-    except aiohttp.ClientConnectorError as error:
+    except (aiohttp.ClientConnectorError, aiohttp.InvalidURL) as error:
         raise httpx2.ConnectError(str(error)) from error
     except (aiohttp.ServerDisconnectedError, aiohttp.ClientPayloadError) as error:
         raise httpx2.RemoteProtocolError(str(error)) from error

@@ -1,0 +1,95 @@
+"""A channel that behaves like a platform with editable messages and no idempotency key."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Sequence
+
+from gateway.errors import DeliveryError
+from gateway.protocols import Accept
+from gateway.types import Account, Address, Chunk, Limits
+
+LONGEST = 400
+
+
+class FakeChannel:
+    """Keeps what a person would see. *fail* holds errors for the next calls, by method ('send', 'edit')."""
+
+    name = "telegram"
+
+    def __init__(self, *, placing: str = "opening", stream: bool = True) -> None:
+        self.limits = Limits(placing=placing, edits=True, stream=stream, preview_direct=0.05)
+        self.messages: dict[str, dict[str, str]] = {}  # chat -> message id -> text now
+        self.buttons: dict[str, dict[str, str]] = {}  # message id -> label -> token
+        self.calls: list[tuple[str, str, str]] = []  # method, chat, text
+        self.acks: list[tuple[str, str]] = []
+        self.fail: dict[str, list[DeliveryError]] = {}
+        self.hold = asyncio.Event()
+        self.hold.set()
+        self._ids = itertools.count(1)
+
+    async def start(self) -> tuple[str, str]:
+        return "42", "bot"
+
+    async def run(self, account: Account, accept: Accept) -> None:
+        await asyncio.Event().wait()
+
+    def render(self, markdown: str) -> list[Chunk]:
+        text = markdown.strip()
+        return [Chunk(text=text[at : at + LONGEST]) for at in range(0, len(text), LONGEST)]
+
+    def plain(self, chunk: Chunk) -> Chunk:
+        return Chunk(text=chunk.text.replace("*", ""))
+
+    def opening(self, chunk: Chunk) -> Chunk:
+        return chunk if len(chunk.text) <= 80 else Chunk(text=chunk.text[:80])
+
+    async def send(self, address: Address, chunk: Chunk, *, nonce: str) -> str:
+        await self._call("send", address, chunk)
+        message_id = str(next(self._ids))
+        self.messages.setdefault(address.chat_id, {})[message_id] = chunk.text
+        self._note(message_id, chunk)
+        return message_id
+
+    async def edit(self, address: Address, message_id: str, chunk: Chunk) -> None:
+        await self._call("edit", address, chunk)
+        if self.messages[address.chat_id][message_id] == chunk.text and not chunk.buttons:
+            raise DeliveryError("not modified", kind="unchanged")
+        self.messages[address.chat_id][message_id] = chunk.text
+        self._note(message_id, chunk)
+
+    async def typing(self, address: Address) -> None:
+        await self._call("typing", address, Chunk(text=""))
+
+    async def ack(self, press_id: str, text: str = "") -> None:
+        self.acks.append((press_id, text))
+
+    async def close(self) -> None:
+        return
+
+    def texts(self, chat: str) -> list[str]:
+        return list(self.messages.get(chat, {}).values())
+
+    async def until(self, chat: str, *endings: str, within: float = 5.0) -> list[str]:
+        """Wait until the chat's messages end with these texts (substrings, in order)."""
+        async with asyncio.timeout(within):
+            while True:
+                texts = self.texts(chat)[-len(endings) :]
+                if len(texts) == len(endings) and all(map(_within, texts, endings)):
+                    return self.texts(chat)
+                await asyncio.sleep(0.005)
+
+    def _note(self, message_id: str, chunk: Chunk) -> None:
+        self.buttons[message_id] = {button.label: button.token for button in chunk.buttons}
+
+    async def _call(self, method: str, address: Address, chunk: Chunk) -> None:
+        await self.hold.wait()
+        self.calls.append((method, address.chat_id, chunk.text))
+        waiting: Sequence[DeliveryError] = self.fail.get(method, ())
+        if waiting:
+            raise self.fail[method].pop(0)
+
+
+def _within(text: str, ending: str) -> bool:
+    return ending in text
