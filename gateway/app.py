@@ -389,6 +389,7 @@ def options(settings: Settings) -> Options:
         max_requests=agent.max_requests,
         max_tool_calls=agent.max_tool_calls,
         turn_timeout=agent.turn_timeout_seconds,
+        context_window=agent.context_window,
         zone=settings.gateway.timezone,
     )
 
@@ -401,6 +402,7 @@ def habits(settings: Settings) -> Habits:
         ),
         gap_minutes={"main": None, "http": None, "job": None, "telegram": telegram.gap_minutes},
         carry_over=settings.sessions.carry_over,
+        each_member=settings.sessions.group_scope == "user",
         away_after=settings.gateway.away_after_minutes * MINUTE or 10_000 * DAY,
         zone=settings.gateway.timezone,
         most_turns=settings.gateway.max_turns_at_once,

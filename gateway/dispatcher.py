@@ -16,7 +16,7 @@ from gateway.begin import Ask, Command, Nothing, Poisoned, Rules, begin
 from gateway.billing import Biller
 from gateway.calls import Call, Commands, Reply
 from gateway.delivery import Delivery, nonce
-from gateway.errors import DeliveryError, LeaseLost, ModelError, Refused, StoreError
+from gateway.errors import DeliveryError, DiskFull, LeaseLost, ModelError, Refused, StoreError
 from gateway.failpoints import Point
 from gateway.finish import Finished, Target, finish, keep, move_back, notice
 from gateway.hub import Hub, Seen
@@ -67,6 +67,7 @@ class Habits:
     policy: Policy
     gap_minutes: dict[str, int | None]
     carry_over: bool = True
+    each_member: bool = False  # each member of a group has a session of their own
     away_after: int = 2 * HOUR
     zone: str = "UTC"
     most_turns: int = 64
@@ -132,6 +133,7 @@ class Dispatcher:
             nonce=nonce,
             now=now,
             away_before=now - self.habits.away_after,
+            each_member=self.habits.each_member,
         )
         taken = await self._store.commit(Point.ACCEPT, intake.accept, account, events, door)
         self._delivery.enqueue(taken.notices)
@@ -184,6 +186,7 @@ class Dispatcher:
 
         async def work(unit: Unit) -> tuple[list[int], list[Waiting], int]:
             await unit.places.release_all()
+            await unit.inbox.loosen()
             alive = int(await unit.meta.get("alive") or now)
             await unit.meta.put("alive", str(now))
             await unit.inbox.hold_old(before=now - self.habits.away_after)
@@ -298,18 +301,13 @@ class Dispatcher:
                 except StoreError as error:
                     self._on_trouble("storage", str(error))
                     await asyncio.sleep(STORE_RETRY)
-                    fence, go_on = self._live_fence(conversation, fence), True
+                    fence, go_on = None, True
                 if not go_on and not self._workers[conversation]:
                     return
         finally:
             again = self._workers.pop(conversation, False)
             if again and not self._stopping:
                 self.wake(conversation)
-
-    def _live_fence(self, conversation: int, fence: int | None) -> int | None:
-        """The lease we still hold after a failed step."""
-        live = self._live.get(conversation)
-        return live.started.turn.fence if live is not None else fence
 
     async def _next(self, conversation: int, fence: int | None) -> tuple[int | None, bool]:
         """One step: (the fence we still hold, whether there is more to do)."""
@@ -432,10 +430,8 @@ class Dispatcher:
                     Point.FINISH, finish, started, outcome, targets, now, unread, self._delivery.shown
                 )
                 break
-            except LeaseLost:
-                raise
-            except StoreError as error:
-                # The answer is made and paid for: hold on to it until it can be stored.
+            except DiskFull as error:
+                # The answer is made and paid for: hold on to it until there is space again.
                 self._on_trouble("storage", str(error))
                 await asyncio.sleep(STORE_RETRY)
         self._delivery.enqueue(finished.rows)

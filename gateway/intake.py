@@ -18,6 +18,7 @@ from gateway.types import (
     Kind,
     Lane,
     OutboxRow,
+    Place,
     Receipt,
 )
 
@@ -38,6 +39,7 @@ class Door:
     nonce: Callable[[str, int], str]
     now: int
     away_before: int
+    each_member: bool = False  # a session of their own for each member of a group
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +62,7 @@ async def accept(unit: Unit, account: Account, events: Sequence[Inbound], door: 
 async def _one(unit: Unit, account: Account, event: Inbound, door: Door, taken: Taken) -> Receipt:
     if event.place is None or event.error:
         return await _put(unit, account, event, door, Lane.DEAD, "dead", error=event.error or "no place")
-    place = await unit.places.at(account, event.place)
+    place = await unit.places.at(account, _scoped(event, door))
     identity = None
     if event.sender is not None and not event.sender.impersonal:
         identity = await unit.people.seen(
@@ -89,6 +91,13 @@ async def _one(unit: Unit, account: Account, event: Inbound, door: Door, taken: 
         identity = await unit.people.let_in(identity, role=verdict.role or "user", now=door.now)
     lane, state = await _lane(unit, account, event, place, door)
     return await _put(unit, account, event, door, lane, state, place, identity)
+
+
+def _scoped(event: Inbound, door: Door) -> Place:
+    assert event.place is not None
+    if door.each_member and event.place.kind == "group" and event.sender is not None:
+        return replace(event.place, user_id=event.sender.user_id)
+    return event.place
 
 
 async def _lane(

@@ -485,7 +485,8 @@ class SessionManager:
 
         session, last = await self._store.read(work)
         model = self._model(session)
-        window = usage.context_window(model.model, provider_kind=model.kind) or DEFAULT_WINDOW
+        listed = usage.context_window(model.model, provider_kind=model.kind)
+        window = self.core.runner.options.context_window or listed or DEFAULT_WINDOW
         used = last[0] + last[1] if last else 0
         return ContextUsage(
             used_tokens=used, max_tokens=window, percent=100 * used / window, turns=session.next_turn

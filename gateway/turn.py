@@ -37,6 +37,7 @@ class Options:
     max_requests: int = 25
     max_tool_calls: int = 50
     turn_timeout: float = 600.0
+    context_window: int | None = None  # tokens; None: what is listed for the model
     zone: str = "UTC"
 
 

@@ -35,6 +35,7 @@ UPDATE inbox SET state = 'refused', raw = NULL, body = '{"v":1}', error = :error
 PUT_BACK = """
 UPDATE inbox SET state = 'waiting', turn = NULL, session = :session, not_before = :not_before WHERE turn = :turn
    AND state = 'taken'"""
+LOOSEN = "UPDATE inbox SET state = 'waiting' WHERE state = 'taken' AND turn IS NULL"
 HELD = "SELECT count(*), min(received), max(received) FROM inbox WHERE conversation = :conversation AND state = 'held'"
 RELEASE_HELD = "UPDATE inbox SET state = 'waiting' WHERE conversation = :conversation AND state = 'held'"
 DROP_HELD = """
@@ -162,6 +163,10 @@ class Inbox:
     async def put_back(self, turn: int, *, session: int | None, not_before: int = 0) -> None:
         """Let the rows of a turn wait again, for *session* if given."""
         await self._tx.run(PUT_BACK, turn=turn, session=session, not_before=not_before)
+
+    async def loosen(self) -> int:
+        """Let commands that were being carried out when the process died wait again."""
+        return await self._tx.run(LOOSEN)
 
     async def replace_text(self, conversation: int, message_id: str, text: str) -> bool:
         """An edit of a message whose turn has not begun; False when it is too late."""

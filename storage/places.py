@@ -14,7 +14,10 @@ ADD = """
 INSERT INTO conversation (account, chat_id, thread_id, user_id, kind)
 VALUES (:account, :chat_id, :thread_id, :user_id, :kind)
 ON CONFLICT (account, chat_id, thread_id, user_id) DO NOTHING"""
-LEASE = "UPDATE conversation SET owner = :owner, fence = fence + 1 WHERE id = :id AND owner IS NULL RETURNING fence"
+# Taking it again is allowed to who has it: after a failed step the old fence must not be trusted.
+LEASE = """
+UPDATE conversation SET owner = :owner, fence = fence + 1 WHERE id = :id AND (owner IS NULL OR owner = :owner)
+RETURNING fence"""
 RELEASE = "UPDATE conversation SET owner = NULL WHERE id = :id AND fence = :fence"
 RELEASE_ALL = "UPDATE conversation SET owner = NULL, fence = fence + 1 WHERE owner IS NOT NULL"
 HOLDS = "SELECT 1 FROM conversation WHERE id = :id AND fence = :fence AND owner IS NOT NULL"

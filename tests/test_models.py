@@ -255,21 +255,22 @@ async def test_arguments_that_are_no_json_come_as_they_were_given(llm, catalogue
 # ---- thinking ----
 
 
-async def test_thinking_goes_back_to_its_own_vendor_and_is_never_shown(llm, catalogue):
+async def test_thinking_goes_back_to_its_own_vendor_in_its_tool_loop_and_is_never_shown(llm, catalogue):
     model = catalogue.get(REFS["anthropic"])
-    llm.reply(Reply(text="Yes.", thinking="The person wants a yes."))
-    *before, answer = await events_of(model, prompt("really?"))
-    thought, text = answer.parts
+    llm.reply(Reply(text="", thinking="The person wants the time.", calls=(Call("now", {}, id="toolu_1"),)))
+    *before, answer = await events_of(model, prompt("when?", tools=(NOW,)))
+    thought, _ = answer.parts
     assert isinstance(thought, Opaque) and thought.provider == "anthropic"
-    assert "".join(event.text for event in before if isinstance(event, Delta)) == "Yes."
-    then = prompt("really?", AssistantMessage((thought, text)), "sure?")
-    await answer_of(model, then)
+    assert not any(isinstance(event, Delta) for event in before)
+    loop = ("when?", AssistantMessage(answer.parts), ResultsMessage((ToolResult("toolu_1", "now", "noon"),)))
+    await answer_of(model, prompt(*loop, tools=(NOW,)))
     assert llm.requests[1].body["messages"][1]["content"] == [
-        {"type": "thinking", "thinking": "The person wants a yes.", "signature": "c2lnbmVk"},
-        {"type": "text", "text": "Yes."},
+        {"type": "thinking", "thinking": "The person wants the time.", "signature": "c2lnbmVk"},
+        {"type": "tool_use", "id": "toolu_1", "name": "now", "input": {}},
     ]
-    await answer_of(catalogue.get(REFS["openai"]), then)
-    assert "wants a yes" not in json.dumps(llm.requests[2].body)
+    await answer_of(catalogue.get(REFS["openai"]), prompt(*loop, tools=(NOW,)))
+    await answer_of(model, prompt(*loop, AssistantMessage((Text("Noon."),)), "thanks", tools=(NOW,)))
+    assert not any("wants the time" in json.dumps(request.body) for request in llm.requests[2:])
 
 
 # ---- failures ----
@@ -577,7 +578,7 @@ async def test_answers_one_after_the_other_use_one_connection(vendor):
 
 @both
 async def test_an_address_that_is_none_is_told_as_never_sent(vendor):
-    catalogue = configured("http://nowhere.invalid")
+    catalogue = configured("no-scheme")
     assert (await failure_of(catalogue.get(REFS[vendor]), prompt("hi"))).kind == "connect"
     await catalogue.close()
 

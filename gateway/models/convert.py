@@ -56,9 +56,9 @@ def request_messages(prompt: Prompt, *, kind: str, opaque: str, system: str) -> 
                 at = len(texts) if marked and index == last else None
                 found.append(_said(texts_now, at) if kind == "anthropic" else _joined(texts_now))
             case AssistantMessage(parts):
-                # Reasoning without a signature is only for the tool loop it belongs to.
-                keep = kind == "anthropic" or index > last
-                found.append(_answered(parts, system, keep))
+                # Thinking goes back within its tool loop only: newer Claude models refuse it once the text
+                # before it has changed, as the volatile text does, and what DeepSeek calls its own everywhere.
+                found.append(_answered(parts, system, index > last))
             case ResultsMessage(results):
                 found.append(_gave(results, marked and index == len(messages) - 1))
             case _:

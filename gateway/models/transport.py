@@ -1,4 +1,4 @@
-"""The SDKs' HTTP over aiohttp, whose parser is in C: a third less CPU for a streamed answer."""
+"""The SDKs' HTTP over aiohttp, whose parser is in C: a third less CPU where an answer comes word by word."""
 
 from __future__ import annotations
 

@@ -1,0 +1,98 @@
+"""`parley people`: who may talk to the gateway."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from gateway.cli import show
+from gateway.cli.client import asked
+from gateway.cli.options import AsJson, Config
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="""Who may talk to the gateway, and as what.
+
+    A person is named by channel and number, as telegram:12345; names change hands. Somebody who is not let in
+    is told their own number by the bot. Changes hold from the next message on, without a restart.
+    """,
+)
+
+Who = Annotated[str, typer.Argument(metavar="ADDRESS", help="channel:number, as telegram:12345.")]
+
+
+@app.command("list")
+def everybody(config: Config = None, json: AsJson = False) -> None:
+    """Everybody who ever wrote, and everybody who was let in.
+
+    \b
+    Examples:
+      parley people list
+      parley people list --json | jq -r '.[] | select(.state == "new") | .address'
+    """
+    members: list[dict[str, Any]] = asked(config, "GET", "/v1/people")
+    if json:
+        show.as_json(members)
+    elif not members:
+        print("Nobody yet. Somebody who writes to the bot turns up here; let them in with: parley people allow ADDRESS")
+    else:
+        rows = [(each["address"], each["name"] or "-", _state(each["state"]), each["role"] or "-") for each in members]
+        show.table(("address", "name", "state", "role"), rows)
+
+
+@app.command()
+def allow(
+    address: Who,
+    role: Annotated[str, typer.Option(help="owner (everything), admin or user.")] = "user",
+    config: Config = None,
+    json: AsJson = False,
+) -> None:
+    """Let somebody in, also before they have ever written.
+
+    \b
+    Examples:
+      parley people allow telegram:12345
+      parley people allow telegram:12345 --role owner
+    """
+    _told(asked(config, "POST", "/v1/people/allow", address=address, role=role), json)
+
+
+@app.command()
+def block(address: Who, config: Config = None, json: AsJson = False) -> None:
+    """Answer this person no more, whatever the configuration allows.
+
+    \b
+    Examples:
+      parley people block telegram:12345
+      parley people allow telegram:12345      lets them in again
+    """
+    _told(asked(config, "POST", "/v1/people/block", address=address), json)
+
+
+@app.command()
+def role(
+    address: Who,
+    role: Annotated[str, typer.Argument(metavar="ROLE", help="owner, admin or user.")],
+    config: Config = None,
+    json: AsJson = False,
+) -> None:
+    """Give somebody who was let in another role.
+
+    \b
+    Examples:
+      parley people role telegram:12345 admin
+    """
+    _told(asked(config, "POST", "/v1/people/role", address=address, role=role), json)
+
+
+def _told(member: dict[str, Any], json: bool) -> None:
+    if json:
+        show.as_json(member)
+    else:
+        named = f" ({member['name']})" if member["name"] else ""
+        print(f"{member['address']}{named}: {_state(member['state'])}" + (f", {member['role']}" if member["role"] else ""))
+
+
+def _state(state: str) -> str:
+    return "not let in" if state == "new" else state

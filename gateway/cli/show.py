@@ -1,0 +1,88 @@
+"""How things are printed: tables, times, amounts of money, tokens."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import time
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+SECOND = 1_000_000  # microseconds
+NANO = 1_000_000_000  # nano-dollars in a dollar
+
+# What a terminal would obey; also the marks that make text run the other way.
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+
+def safe(text: str) -> str:
+    """*text* without anything that could steer the terminal; line breaks and tabs stay."""
+    return CONTROL.sub("", text)
+
+
+def as_json(value: Any) -> None:
+    print(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+
+
+def error(text: str) -> None:
+    print(text, file=sys.stderr)
+
+
+def table(
+    names: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    right: Sequence[int] = (),
+    foot: Sequence[str] = (),
+) -> None:
+    """Columns in numbers of *right* are set flush right; *foot* is a last row apart."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    made = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, show_footer=bool(foot), header_style="bold")
+    for number, name in enumerate(names):
+        made.add_column(
+            name,
+            justify="right" if number in right else "left",
+            footer=foot[number] if foot else "",
+            no_wrap=number in right or number == 0,
+        )
+    for row in rows:
+        made.add_row(*(Text(safe(cell)) for cell in row))
+    # Piped output is never cut at a width that nobody sees.
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 200)
+    console.print(made)
+
+
+def dollars(nano: int) -> str:
+    """$0.0123: two digits from a dollar on, four below, so that small amounts are not shown as none."""
+    value = nano / NANO
+    if nano == 0:
+        return "$0"
+    if abs(value) >= 1:
+        return f"${value:,.2f}"
+    return f"${value:.4f}" if abs(value) >= 0.0001 else f"${value:.7f}".rstrip("0")
+
+
+def count(number: int) -> str:
+    return f"{number:,}"
+
+
+def when(at: int | None) -> str:
+    """Microseconds UTC as local time; - for None."""
+    return "-" if at is None else datetime.fromtimestamp(at / SECOND).strftime("%Y-%m-%d %H:%M")
+
+
+def ago(at: int | None) -> str:
+    """Microseconds UTC as a distance from now, roughly; - for None."""
+    if at is None:
+        return "-"
+    seconds = time.time() - at / SECOND
+    for size, name in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{int(seconds // size)} {name} ago"
+    return "just now"

@@ -1,0 +1,1 @@
+"""What people can do with a slash: one file per family, one table of them all."""

@@ -1,0 +1,57 @@
+"""Money and tokens as people read them; pure."""
+
+from __future__ import annotations
+
+from gateway.reports import UsageSummary
+
+LEAST = 100_000  # nano-dollars in the last decimal shown: $0.0001
+
+
+def money(nano: int) -> str:
+    """Nano-dollars with four decimals; what is less than the last of them is never shown as nothing."""
+    if 0 < nano < LEAST:
+        return "<$0.0001"
+    whole, part = divmod((nano + LEAST // 2) // LEAST, 10_000)
+    return f"${whole:,}.{part:04d}"
+
+
+def tokens(count: int) -> str:
+    """999, 12.3k, 1.23M."""
+    if count < 1000:
+        return str(count)
+    # From here on the next unit: 999 950 would round to 1000.0k.
+    if count < 999_950:
+        return f"{count / 1000:.1f}".removesuffix(".0") + "k"
+    return f"{count / 1_000_000:.2f}M"
+
+
+def cost(usage: UsageSummary) -> str:
+    """A sum, and beside it how many requests have no known price (they are not in the sum)."""
+    if not usage.unpriced:
+        return money(usage.cost)
+    unpriced = f"unpriced: {usage.unpriced}"
+    return f"{money(usage.cost)} + {unpriced}" if usage.cost else unpriced
+
+
+def line(usage: UsageSummary) -> str:
+    """Tokens and cost on one line."""
+    cached = ""
+    if usage.total_cache_read or usage.total_cache_write:
+        read, written = tokens(usage.total_cache_read), tokens(usage.total_cache_write)
+        cached = f" (cache: {read} read, {written} written)"
+    return f"{tokens(usage.total_input_tokens)} in{cached}, {tokens(usage.total_output_tokens)} out · {cost(usage)}"
+
+
+def estimated(usage: UsageSummary) -> str:
+    """What part of a sum is an upper bound; '' when all of it is exact."""
+    if not usage.estimated:
+        return ""
+    return f"estimated, at most: {money(usage.estimated_cost)} of it ({requests(usage.estimated)})"
+
+
+def requests(count: int) -> str:
+    return "1 request" if count == 1 else f"{count} requests"
+
+
+def messages(count: int) -> str:
+    return "1 message" if count == 1 else f"{count} messages"

@@ -1,0 +1,157 @@
+"""Scheduled jobs: each planned time becomes one inbound event, whatever crashes, sleeps or changes clock."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from gateway import job_views, jobs, log
+from gateway.errors import StoreError
+from gateway.failpoints import Point
+from gateway.job_views import JobView, RunView
+from gateway.jobs import JobSpec
+from gateway.protocols import Accept, Clock
+from gateway.schedule import upcoming
+from gateway.types import MINUTE
+
+if TYPE_CHECKING:
+    from storage import Store
+
+__all__ = ["Cron", "JobSpec", "JobView", "RunView"]
+
+TICK = 60.0  # seconds on the monotonic clock, which no change of the wall clock touches
+ON_TIME = 2 * MINUTE  # a slot seen within two ticks was not missed
+
+
+class Cron:
+    """Jobs are rows; APScheduler wakes us at the next planned time, and a tick each minute if the clock was changed."""
+
+    def __init__(self, *, store: Store, accept: Accept, clock: Clock, zone: str) -> None:
+        self._store = store
+        self._accept = accept
+        self._clock = clock
+        self._zone = zone
+        self._bell = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._scheduler: Any = None
+        self._seen = sys.maxsize  # the clock at the last look; nobody knows what it did before the first
+        self._owing = True  # runs may lack their inbox row
+        self._settled = 0  # the last run known to have one
+
+    async def sync(self, specs: Sequence[JobSpec]) -> None:
+        """Take over the configuration's jobs. Raises ScheduleError: then nothing was changed."""
+        now = self._clock()
+        for spec in specs:
+            jobs.plan(spec.schedule, spec.zone, now)
+            if spec.session != "isolated":
+                log.warning("job.session", job=spec.name, problem="runs in a session of its own all the same")
+        for name in await self._store.commit(Point.JOB, jobs.sync, specs, now):
+            log.warning("job.over", job=name, problem="its time is over: it will not run")
+        self._bell.set()
+
+    async def start(self) -> None:
+        """Make up for what was missed, then wake at each planned time until `stop`."""
+        await self._look(on_time=0)
+        self._task = asyncio.create_task(self._run(), name="cron")
+
+    async def stop(self) -> None:
+        """A run that is on disk and was not handed over yet is so at the next start."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        if self._scheduler is not None:
+            self._scheduler.shutdown(wait=False)
+            await asyncio.sleep(0)  # it shuts down in the loop's next round
+        self._task = self._scheduler = None
+
+    async def fire(self) -> int:
+        """Begin what is due; gives how many runs. Raises StoreError: the next tick tries again."""
+        return await self._look(on_time=ON_TIME)
+
+    async def run_now(self, name: str) -> int:
+        """A run out of turn; gives its id. Raises NotFound, Refused while it is running, StoreError."""
+        run = await self._store.commit(Point.JOB_DUE, jobs.take_manually, name, self._clock())
+        await self._hand_over()
+        return run
+
+    async def history(self, name: str, count: int = 20) -> list[RunView]:
+        """The latest runs, newest first, also of a removed job. Raises NotFound."""
+        return await self._store.read(job_views.runs, name, count)
+
+    async def next_times(
+        self, name_or_expr: str, zone: str | None = None, after: int | None = None, count: int = 5
+    ) -> list[int]:
+        """When a job, or any schedule on the clock of *zone*, runs after *after* (now). Raises ScheduleError."""
+        after = self._clock() if after is None else after
+        job = await self._store.read(lambda unit: unit.jobs.get(name_or_expr))
+        known = job is not None and job.state != "removed"
+        schedule = jobs.plan_of(job) if job and known else jobs.plan(name_or_expr, zone or self._zone, after)
+        return upcoming(schedule, after, count)
+
+    async def _look(self, *, on_time: int) -> int:
+        now = self._clock()
+        if now < self._seen:
+            await self._store.commit(Point.JOB, jobs.replan, now)
+        due = await self._store.read(lambda unit: unit.jobs.due(now=now))
+        begun = [await self._store.commit(Point.JOB_DUE, jobs.take, job.name, now, on_time) for job in due]
+        self._seen = now
+        if any(begun) or self._owing:
+            await self._hand_over()
+        return sum(begun)
+
+    async def _hand_over(self) -> None:
+        """Accept every run that has no inbox row yet; one that has is a duplicate and changes nothing."""
+        self._owing = True
+        try:
+            account, runs = await self._store.commit(Point.JOB, jobs.owed, self._settled)
+            events = [event for _, event in runs]
+            receipts = await self._accept(account, events) if events else []
+            await self._store.commit(Point.JOB, jobs.link, account, runs, receipts, self._clock())
+        except StoreError as error:
+            log.warning("job.put-off", error=str(error))
+            return
+        self._settled = max([self._settled, *(id for id, _ in runs)])
+        self._owing = False
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                await self.fire()
+                await self._arm()
+            except Exception as error:  # noqa: BLE001 - the edge of a task: one bad minute must not end all jobs
+                log.crash("cron.failed", error)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._bell.wait(), TICK)
+            self._bell.clear()
+
+    async def _arm(self) -> None:
+        at = await self._store.read(lambda unit: unit.jobs.next_at())
+        if at is None:
+            return  # and APScheduler is not loaded for nothing
+        from apscheduler.schedulers.asyncio import AsyncIOScheduler
+        from apscheduler.triggers.date import DateTrigger
+
+        if self._scheduler is None:
+            self._scheduler = AsyncIOScheduler(timezone=UTC)
+            self._scheduler.start()
+        when = datetime.now(UTC) + timedelta(microseconds=max(0, at - self._clock()))
+        # Several at once: the alarm may be set anew before APScheduler has seen the last one end.
+        self._scheduler.add_job(
+            self._ring,
+            DateTrigger(when, UTC),
+            id="next",
+            replace_existing=True,
+            misfire_grace_time=None,
+            max_instances=8,
+        )
+
+    async def _ring(self) -> None:
+        self._bell.set()
+
+    async def list(self) -> list[JobView]:
+        """Every job that is not removed, by name."""
+        return await self._store.read(job_views.views)
