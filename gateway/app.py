@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 import shutil
 import signal
+import sys
+import tempfile
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -36,6 +39,7 @@ LOCK_WAIT = 10.0  # seconds for a CLI command to let go of the database
 TICK = 60.0  # seconds between two rounds of housekeeping
 DOWN_AFTER = 5 * MINUTE  # a channel that is down as long is an alert
 LEAST_FREE = 200 * 1024 * 1024  # bytes of disk
+LONGEST_SOCKET = 103 if sys.platform == "darwin" else 107  # bytes; sun_path in unix(7), less its final null
 # What is asked when a key is all that is configured.
 USUAL_MODELS = {"anthropic": "claude-sonnet-5", "openai": "gpt-5-mini"}
 
@@ -256,12 +260,16 @@ async def start(
         clock=clock,
         started=clock(),
     )
-    _channels(app, table)
-    await core.dispatcher.recover()
-    for state in app.channels:
-        app.tasks.append(asyncio.create_task(app.serve(state), name=f"channel-{state.name}"))
-    await app.cron.sync(job_specs(settings))
-    await app.cron.start()
+    try:
+        _channels(app, table)
+        await core.dispatcher.recover()
+        for state in app.channels:
+            app.tasks.append(asyncio.create_task(app.serve(state), name=f"channel-{state.name}"))
+        await app.cron.sync(job_specs(settings))
+        await app.cron.start()
+    except BaseException:
+        await app.stop()
+        raise
     app.tasks.append(asyncio.create_task(app.housekeeping(), name="housekeeping"))
     app.tasks.append(asyncio.create_task(catalogue.warm(), name="warm"))
     log.info("started", version=__version__, model=catalogue.default, data=str(data))
@@ -418,7 +426,6 @@ def job_specs(settings: Settings) -> list[JobSpec]:
             prompt=job.prompt,
             deliver_to=tuple(job.deliver_to),
             enabled=job.enabled,
-            session=job.session,
             catch_up=job.catch_up,
             model=job.model,
         )
@@ -427,5 +434,12 @@ def job_specs(settings: Settings) -> list[JobSpec]:
 
 
 def socket_path(data_dir: Path) -> Path:
-    """Where the local API listens; only this user may connect (0600)."""
-    return data_dir / "parley.sock"
+    """Where the local API listens; only this user may connect (0600).
+
+    In a folder of this user's among the temporary files when the path in *data_dir* is too long for a socket.
+    """
+    path = data_dir.absolute() / "parley.sock"
+    if len(os.fsencode(path)) <= LONGEST_SOCKET:
+        return path
+    name = hashlib.sha256(os.fsencode(path)).hexdigest()[:16]
+    return Path(tempfile.gettempdir(), f"parley-{os.getuid()}", f"{name}.sock")

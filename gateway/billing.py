@@ -96,18 +96,19 @@ class Pricing:
             tokens=tokens,
             overrides=self.overrides,
         )
-        cost = usage.cost(price, tokens)
-        if price is None and model not in self._missing and state != "failed":
-            self._missing.add(model)
-            self.on_missing(f"{provider}:{model}")
+        cost = usage.cost(price, tokens) if provider_cost is None else provider_cost
+        ref = f"{provider}:{model}"
+        if cost is None and ref not in self._missing and state != "failed":
+            self._missing.add(ref)
+            self.on_missing(ref)
         return UsageSettled(
             state=state,  # type: ignore[arg-type]
             tokens=tokens,
             ended=ended,
             model=model,
             provider_id=provider_id,
-            cost=cost if provider_cost is None else provider_cost,
-            cost_state="unpriced" if price is None or cost is None else price.state,
+            cost=cost,
+            cost_state="unpriced" if cost is None else "priced" if price is None else price.state,
             price=json.dumps(price.to_json(), sort_keys=True) if price is not None else None,
             provider_cost=provider_cost,
         )

@@ -139,7 +139,7 @@ def _database(url: str) -> str:
 def _model(name: str) -> str:
     if name and name != "demo" and not re.fullmatch(r"[^:\s]+:\S+", name):
         raise Mistake(
-            f"{name!r} names no provider", 'write provider:model, as in "anthropic:claude-sonnet-4-5"'
+            f"{name!r} names no provider", 'write provider:model, as in "anthropic:claude-sonnet-5"'
         )
     return name
 
@@ -299,7 +299,6 @@ class JobSettings(Table):
     zone: Zone | None = None  # None: [gateway] timezone
     deliver_to: Targets = ("main",)  # (): kept in the session only
     enabled: bool = True
-    session: Literal["isolated", "chat"] = "isolated"  # its own, or the one of the chat it delivers to
     catch_up: Literal["none", "last", "all"] = "last"  # runs missed while the gateway was down
     model: Model = ""  # '': [agent] model
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from gateway import log
 from gateway.billing import Biller, Pricing
 from gateway.delivery import Delivery
 from gateway.dispatcher import Dispatcher, Habits

@@ -39,6 +39,7 @@ class Cron:
         self._task: asyncio.Task[None] | None = None
         self._scheduler: Any = None
         self._seen = sys.maxsize  # the clock at the last look; nobody knows what it did before the first
+        self._handing = asyncio.Lock()
         self._owing = True  # runs may lack their inbox row
         self._settled = 0  # the last run known to have one
 
@@ -105,17 +106,17 @@ class Cron:
 
     async def _hand_over(self) -> None:
         """Accept every run that has no inbox row yet; one that has is a duplicate and changes nothing."""
-        self._owing = True
-        try:
-            account, runs = await self._store.commit(Point.JOB, jobs.owed, self._settled)
-            events = [event for _, event in runs]
-            receipts = await self._accept(account, events) if events else []
-            await self._store.commit(Point.JOB, jobs.link, account, runs, receipts, self._clock())
-        except StoreError as error:
-            log.warning("job.put-off", error=str(error))
-            return
-        self._settled = max([self._settled, *(id for id, _ in runs)])
-        self._owing = False
+        async with self._handing:
+            self._owing = True
+            try:
+                account, runs = await self._store.commit(Point.JOB, jobs.owed, self._settled)
+                receipts = await self._accept(account, [event for _, event in runs]) if runs else []
+                await self._store.commit(Point.JOB, jobs.link, account, runs, receipts, self._clock())
+            except StoreError as error:
+                log.warning("job.put-off", error=str(error))
+                return
+            self._settled = max([self._settled, *(id for id, _ in runs)])
+            self._owing = False
 
     async def _run(self) -> None:
         while True:

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack, aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -21,6 +21,7 @@ from gateway.core import Core, build
 from gateway.dispatcher import Habits
 from gateway.errors import NotFound, Refused
 from gateway.failpoints import Point
+from gateway.finish import notice
 from gateway.hub import Seen
 from gateway.models.catalogue import DEMO, Catalogue
 from gateway.protocols import Answer, Model
@@ -38,11 +39,13 @@ from gateway.turn import Options
 from gateway.types import (
     DOLLAR,
     Account,
+    CloseReason,
     Conversation,
     Entry,
     Identity,
     Inbound,
     Kind,
+    OutboxRow,
     Place,
     Sender,
     Session,
@@ -180,7 +183,7 @@ class SessionManager:
         """
         from storage import open_store
 
-        store = await open_store(Path(url.removeprefix("sqlite:///")).expanduser(), wait=wait)
+        store = await open_store(_file(url), wait=wait)
         manager = cls.from_store(store, model=model, catalogue=catalogue)
         manager._closing.push_async_callback(store.close)
         manager._closing.push_async_callback(manager.core.catalogue.close)
@@ -641,6 +644,146 @@ class SessionManager:
         """ "provider:model" as it would be asked now."""
         return self._model(await self._store.read(_session, id)).ref
 
+    # -- for commands -----------------------------------------------------------------------------------------
+
+    async def current_session(self, conversation: int, *, named: int | None = None) -> SessionMeta | None:
+        """The session a conversation is in (it may be closed by now); *named*: that one instead."""
+
+        async def work(unit: Unit) -> SessionMeta | None:
+            session = await _current(unit, conversation, named)
+            return None if session is None else _meta(session, await unit.places.get(session.conversation))
+
+        return await self._store.read(work)
+
+    async def standing(self, conversation: int, *, named: int | None = None) -> Standing:
+        """What is going on in a conversation; *named*: about that session instead of the current one."""
+        dispatcher, now = self.core.dispatcher, self.core.clock()
+        live = dispatcher.running(conversation)
+
+        async def work(unit: Unit) -> Standing:
+            session = await _current(unit, conversation, named)
+            model = session.model if session is not None else None
+            return Standing(
+                session=_meta(session, await unit.places.get(session.conversation)) if session else None,
+                model=model or self.core.catalogue.default,
+                running_since=live.started.turn.started if live is not None else None,
+                kept=await _is_kept(unit, conversation),
+                waiting=len(await unit.inbox.head(conversation, now=now, count=MOST_COUNTED)),
+                held=(await unit.inbox.held(conversation))[0],
+                outage_since=dispatcher.outage_since,
+            )
+
+        return await self._store.read(work)
+
+    async def new_session(self, conversation: int) -> SessionMeta | None:
+        """Close the current session there; the next message opens one. Gives what was closed; None: nothing was."""
+        return await self._store.commit(Point.SESSION, _leave, conversation, self.core.clock())
+
+    async def resume(self, conversation: int, id: str, *, anywhere: bool = False) -> Resumed:
+        """Make a session current there, reopened if need be; who had it as current elsewhere is told.
+
+        *anywhere*: also a session of another place. Raises Refused, with one text for both, for a session that
+        does not exist and for one of another place; and while it is answering somewhere else.
+        """
+
+        async def work(unit: Unit) -> tuple[Resumed, int | None, list[OutboxRow]]:
+            session = await unit.sessions.by_code(_code(id))
+            if session is None or not (anywhere or session.conversation == conversation):
+                raise Refused(NOT_HERE)
+            return await self._take_up(unit, conversation, session, "resumed")
+
+        return await self._taken_up(work)
+
+    async def continue_previous(self, conversation: int, *, previous: int, new: int) -> Resumed:
+        """Back to the session that was closed for a pause; numbers of rows, as the button has them.
+
+        Until the new one has answered, the message it is busy with goes back too. Raises Refused when the
+        previous one is gone, or is answering somewhere else.
+        """
+        answered = await self._store.read(_has_answered, new)
+        moved = not answered and await self.core.dispatcher.move(conversation, new, previous)
+
+        async def work(unit: Unit) -> tuple[Resumed, int | None, list[OutboxRow]]:
+            session = await unit.sessions.get(previous)
+            if session is None:
+                raise Refused(wording.STALE_BUTTON)
+            if moved:  # the dispatcher does it, with the end of the turn
+                place = await unit.places.get(session.conversation)
+                return Resumed(session=_meta(session, place), moved=True), None, []
+            kept = not answered and await _give_back(unit, conversation, new, previous, self.core.clock())
+            here = (await unit.places.get(conversation)).current_session
+            reason: CloseReason = "moved" if here == new and not answered else "resumed"
+            resumed, lost, rows = await self._take_up(unit, conversation, session, reason)
+            return replace(resumed, moved=kept), lost, rows
+
+        resumed = await self._taken_up(work)
+        self.core.dispatcher.wake(conversation)
+        return resumed
+
+    async def stop_turn(self, conversation: int, *, waiting: bool = False) -> Stopped:
+        """Stop the turn that runs there; *waiting*: drop the messages that wait, too."""
+        dispatcher = self.core.dispatcher
+        # First what waits: the end of the running turn would begin with it at once.
+        dropped: tuple[int, ...] = ()
+        if waiting:
+            dropped = await self._store.commit(Point.CONTROL, _drop, conversation, self.core.clock())
+        running = await dispatcher.cancel(conversation)
+        if dropped:
+            seen = Seen(
+                kind="done", conversation=conversation, text=wording.STOPPED, state="cancelled", inbox=dropped
+            )
+            self.core.hub.publish(seen)
+        standing = await self.standing(conversation)
+        return Stopped(running=running, dropped=len(dropped), waiting=standing.waiting, kept=standing.kept)
+
+    async def answer_held(self, conversation: int) -> int:
+        """Answer what came while we were away; gives how many messages."""
+        count = await self._store.commit(Point.CONTROL, lambda unit: unit.inbox.release_held(conversation))
+        self.core.dispatcher.wake(conversation)
+        return count
+
+    async def drop_held(self, conversation: int) -> int:
+        """Never answer what came while we were away; gives how many messages."""
+        return await self._store.commit(Point.CONTROL, lambda unit: unit.inbox.drop_held(conversation))
+
+    async def last_turn_usage(self, id: str) -> UsageSummary | None:
+        """Of the latest turn of a session; None before the first."""
+
+        async def work(unit: Unit) -> UsageSummary | None:
+            turn = await unit.turns.latest((await _session(unit, id)).id)
+            return None if turn is None else usage_summary(await unit.ledger.of_turn(turn.id))
+
+        return await self._store.read(work)
+
+    async def _take_up(
+        self, unit: Unit, conversation: int, session: Session, reason: CloseReason
+    ) -> tuple[Resumed, int | None, list[OutboxRow]]:
+        """(what happened, the conversation that lost it, what that one is to be told)."""
+        now = self.core.clock()
+        place = await unit.places.get(session.conversation)
+        if not await _point(unit, conversation, session, reason, now):
+            return Resumed(session=_meta(session, place), already=True), None, []
+        lost = await unit.places.point(conversation, session.id)
+        rows: list[OutboxRow] = []
+        if lost is not None:
+            account, origin = (await unit.places.get(lost)).account, f"lost:{session.id}:{now}"
+            text, render = _taken_away(session), self.core.dispatcher.render
+            rows = await notice(unit, account, lost, origin, text, render, now)
+        again = await unit.sessions.get(session.id)
+        assert again is not None
+        return Resumed(session=_meta(again, place)), lost, rows
+
+    async def _taken_up(
+        self, work: Callable[[Unit], Awaitable[tuple[Resumed, int | None, list[OutboxRow]]]]
+    ) -> Resumed:
+        """Carry it out, then tell the place that lost the session."""
+        resumed, lost, rows = await self._store.commit(Point.SESSION, work)
+        self.core.delivery.enqueue(rows)
+        if lost is not None:
+            text = _taken_away(resumed.session)
+            self.core.hub.publish(Seen(kind="notice", conversation=lost, text=text))
+        return resumed
+
     def _model(self, session: Session) -> Model:
         return self.core.catalogue.chain(session.model)[0]
 
@@ -676,6 +819,10 @@ class SessionManager:
 
 
 # -- units of work --------------------------------------------------------------------------------------------
+
+
+def _file(url: str) -> Path:
+    return Path(url.removeprefix("sqlite:///")).expanduser()
 
 
 def _code(id: str) -> str:
@@ -844,3 +991,113 @@ def _message(entry: Entry) -> Message | None:
         case _:
             return None
     return Message(seq=entry.seq, role=role, text=text, created_at=entry.created) if text else None
+
+
+# -- for commands: what they are told, and their units of work ------------------------------------------------
+
+MOST_COUNTED = 1000  # waiting messages; more are shown as so many
+NOT_HERE = "There is no such session here. /resume lists the sessions of this chat."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """What is going on in a conversation. Times in microseconds UTC.
+
+    *running_since* None: no turn runs. *kept*: a turn waits until the model can be reached again. *held*: messages
+    that came while we were away and wait for a decision. *outage_since* None: all is well.
+    """
+
+    session: SessionMeta | None
+    model: str
+    running_since: int | None
+    kept: bool
+    waiting: int
+    held: int
+    outage_since: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resumed:
+    """*already*: it was the current one. *moved*: the message that was being answered goes there too."""
+
+    session: SessionMeta
+    already: bool = False
+    moved: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stopped:
+    """*running*: a turn was stopped; *waiting* messages are answered next; *kept* as in Standing."""
+
+    running: bool
+    dropped: int
+    waiting: int
+    kept: bool
+
+
+def _taken_away(session: Session | SessionMeta) -> str:
+    """For the place that lost its current session."""
+    code = session.code if isinstance(session, Session) else session.id
+    title = f"“{title_of(session.title)}”" if session.title else "The session here"
+    return f"{title} goes on elsewhere; your next message begins a new session. /resume {code} takes it back."
+
+
+async def _current(unit: Unit, conversation: int, named: int | None) -> Session | None:
+    id = named if named is not None else (await unit.places.get(conversation)).current_session
+    return None if id is None else await unit.sessions.get(id)
+
+
+async def _is_kept(unit: Unit, conversation: int) -> bool:
+    unfinished = await unit.turns.unfinished(conversation)
+    return unfinished is not None and unfinished.state == "parked"
+
+
+async def _leave(unit: Unit, conversation: int, now: int) -> SessionMeta | None:
+    """No current session from now on, and no notice either: whoever asked for a new one knows it is new."""
+    place = await unit.places.get(conversation)
+    current = await unit.sessions.get(place.current_session) if place.current_session else None
+    closed = current is not None and await unit.sessions.close(current.id, reason="command", now=now)
+    await unit.places.point(conversation, None)
+    previous = await unit.sessions.previous(conversation, but=0)
+    if previous is not None:
+        await unit.sessions.told(previous.id, now=now)
+    if current is None or not closed:
+        return None
+    return _meta(current, await unit.places.get(current.conversation))
+
+
+async def _point(unit: Unit, conversation: int, session: Session, reason: CloseReason, now: int) -> bool:
+    """Close what is current and open *session*; False when it is current and open. Raises Refused while it answers."""
+    current = (await unit.places.get(conversation)).current_session
+    if current == session.id and session.state == "open":
+        return False
+    latest = await unit.turns.latest(session.id)
+    if latest is not None and latest.state in ("running", "parked") and latest.conversation != conversation:
+        raise Refused("An answer is being made in that session; try again when it is done.")
+    if current is not None and current != session.id:
+        await unit.sessions.close(current, reason=reason, now=now)
+    await unit.sessions.reopen(session.id, now=now)
+    # Going back is a person's doing: without it the next message would find the old pause and close it again.
+    await unit.sessions.count(session.id, now=now, person=now)
+    return True
+
+
+async def _has_answered(unit: Unit, session: int) -> bool:
+    row = await unit.tx.one("SELECT 1 FROM turn WHERE session = :session AND state = 'done'", session=session)
+    return row is not None
+
+
+async def _give_back(unit: Unit, conversation: int, new: int, previous: int, now: int) -> bool:
+    """Let the messages of a kept turn of *new* wait for *previous*; False when there is none."""
+    unfinished = await unit.turns.unfinished(conversation)
+    if unfinished is None or unfinished.state != "parked" or unfinished.session != new:
+        return False
+    await unit.inbox.put_back(unfinished.id, session=previous)
+    return await unit.turns.finish(unfinished.id, "cancelled", now=now, error_kind="moved")
+
+
+async def _drop(unit: Unit, conversation: int, now: int) -> tuple[int, ...]:
+    """Who waits for their answers must hear that none will come."""
+    rows = await unit.inbox.head(conversation, now=now, count=MOST_COUNTED)
+    await unit.inbox.drop_waiting(conversation)
+    return tuple(row.id for row in rows)

@@ -6,6 +6,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator
 from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -17,11 +18,40 @@ from gateway.manager import Generated, UsageRecord
 from gateway.sessions import Continue, New
 from gateway.types import MINUTE
 
-NAMES = """open from_store resolve_session resolve_session_for_user open_session create_session
-create_session_for_user create_session_full close_session mark_read touch_session set_title_if_empty save_message
-get_messages record_usage session_usage cost_overview record_compaction list_sessions get_session generate
-generate_streaming cancel_operation context_usage is_near_limit history clear compact session_count store_health
-set_default_llm get_llm_for_session""".split()
+NAMES = (
+    "open",
+    "from_store",
+    "resolve_session",
+    "resolve_session_for_user",
+    "open_session",
+    "create_session",
+    "create_session_for_user",
+    "create_session_full",
+    "close_session",
+    "mark_read",
+    "touch_session",
+    "set_title_if_empty",
+    "save_message",
+    "get_messages",
+    "record_usage",
+    "session_usage",
+    "cost_overview",
+    "record_compaction",
+    "list_sessions",
+    "get_session",
+    "generate",
+    "generate_streaming",
+    "cancel_operation",
+    "context_usage",
+    "is_near_limit",
+    "history",
+    "clear",
+    "compact",
+    "session_count",
+    "store_health",
+    "set_default_llm",
+    "get_llm_for_session",
+)
 
 
 @pytest.fixture
@@ -182,9 +212,7 @@ async def test_streaming_gives_the_growing_text_and_then_the_whole(manager: Sess
     id = await manager.create_session("main", "k")
     events = [event async for event in manager.generate_streaming(id, "hello")]
     texts = [event.text for event in events if isinstance(event, Seen) and event.kind == "text"]
-    assert len(texts) > 3 and all(
-        later.startswith(earlier) for earlier, later in zip(texts, texts[1:], strict=False)
-    )
+    assert len(texts) > 3 and all(later.startswith(earlier) for earlier, later in pairwise(texts))
     last = events[-1]
     assert isinstance(last, Generated) and last.text.startswith(texts[-1].strip())
 

@@ -193,10 +193,10 @@ MISTAKES = [
         id="a negative price",
     ),
     pytest.param(
-        '[agent]\nmodel = "claude-sonnet-4-5"\n',
+        '[agent]\nmodel = "claude-sonnet-5"\n',
         {},
-        "parley.toml:2: [agent] model: 'claude-sonnet-4-5' names no provider; "
-        'write provider:model, as in "anthropic:claude-sonnet-4-5"',
+        "parley.toml:2: [agent] model: 'claude-sonnet-5' names no provider; "
+        'write provider:model, as in "anthropic:claude-sonnet-5"',
         id="a model without a provider",
     ),
     pytest.param(

@@ -72,10 +72,9 @@ def _checked(answer: httpx.Response) -> Any:
         found = None
     if answer.status_code < 400:
         return found
-    said = found.get("error", found.get("detail")) if isinstance(found, dict) else None
-    text = said.get("message") if isinstance(said, dict) else said
-    problem = str(text or f"the gateway answered {answer.status_code}")
-    raise StoreError(problem) if answer.status_code in (503, 507) else Refused(problem)
+    said = found.get("error") if isinstance(found, dict) else None
+    problem = str(said or f"the gateway answered {answer.status_code}")
+    raise StoreError(problem) if answer.status_code == 503 else Refused(problem)
 
 
 def settings_of(config: Path | None) -> Settings:
@@ -85,11 +84,12 @@ def settings_of(config: Path | None) -> Settings:
     return load(config, environ=os.environ)
 
 
-def asked(config: Path | None, method: str, path: str, **fields: Any) -> Any:
-    """One question from a command that is not asynchronous."""
+def asked(told: Path | Settings | None, method: str, path: str, **fields: Any) -> Any:
+    """One question from a command that is not asynchronous; *told* is the configuration, or where it is."""
+    settings = settings_of(told) if told is None or isinstance(told, Path) else told
 
     async def ask() -> Any:
-        async with connect(settings_of(config)) as gateway:
+        async with connect(settings) as gateway:
             return await gateway.ask(method, path, **fields)
 
     return asyncio.run(ask())
@@ -168,7 +168,7 @@ async def _own(settings: Settings) -> AsyncIterator[Gateway]:
     log.set_up(level="error")
     app = await start(quiet(settings), environ=os.environ)
     try:
-        transport = httpx.ASGITransport(app=build(app))
+        transport = httpx.ASGITransport(app=build(app, local=True))
         async with httpx.AsyncClient(transport=transport, base_url=BASE, timeout=ANSWER) as http:
             yield Gateway(http=http, settings=settings, own=app)
     finally:
@@ -176,7 +176,11 @@ async def _own(settings: Settings) -> AsyncIterator[Gateway]:
 
 
 def quiet(settings: Settings) -> Settings:
-    """The same without channels: a command must not answer people in the gateway's place."""
+    """The same without channels: a command must not answer people in the gateway's place.
+
+    Nor does it wait for turns it has found waiting; they are put aside, and the gateway finishes them.
+    """
     telegram = settings.channels.telegram.model_copy(update={"enabled": False})
     channels = settings.channels.model_copy(update={"telegram": telegram})
-    return settings.model_copy(update={"channels": channels})
+    gateway = settings.gateway.model_copy(update={"drain_seconds": 0.0})
+    return settings.model_copy(update={"channels": channels, "gateway": gateway})

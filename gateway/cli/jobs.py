@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import time
+from datetime import datetime
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo
 
 import typer
 
 from gateway.cli import show
-from gateway.cli.client import asked
+from gateway.cli.client import asked, settings_of
 from gateway.cli.options import AsJson, Config
+from gateway.errors import Refused
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -25,7 +29,7 @@ def all_jobs(config: Config = None, json: AsJson = False) -> None:
       parley jobs list
       parley jobs list --json
     """
-    found: list[dict[str, Any]] = asked(config, "GET", "/v1/jobs")
+    found: list[dict[str, Any]] = asked(config, "GET", "/v1/jobs")["jobs"]
     if json:
         show.as_json(found)
     elif not found:
@@ -35,13 +39,13 @@ def all_jobs(config: Config = None, json: AsJson = False) -> None:
 
 
 def _row(job: dict[str, Any]) -> tuple[str, ...]:
-    last = job.get("last_run") or {}
+    last = job["last"]
     return (
         job["name"],
         job["schedule"],
-        job.get("zone") or "-",
-        show.when(job.get("next_at")) if job.get("enabled", True) else "off",
-        f"{last.get('state', '?')}, {show.ago(last.get('finished_at'))}" if last else "-",
+        job["zone"],
+        show.when(job["next_at"]) if job["state"] == "on" else job["state"],
+        f"{last['state']}, {show.ago(last['ended'] or last['planned'])}" if last else "-",
     )
 
 
@@ -62,12 +66,33 @@ def next_times(
       parley jobs next "every 90m" -n 3
       parley jobs next "30 2 * * *" --zone Europe/Berlin --after 2026-03-28
     """
-    found = asked(config, "GET", "/v1/jobs/next", expr=schedule, zone=zone, after=after, count=count)
+    from gateway.schedule import ScheduleError, parse, upcoming
+
+    place = zone or settings_of(config).gateway.timezone
+    now = int(time.time()) * show.SECOND
+    try:
+        begin = _moment(after, place) if after is not None else now
+        times = upcoming(parse(schedule, place, now=min(now, begin)), begin, count)
+    except ScheduleError as error:
+        raise Refused(str(error)) from None
     if json:
-        show.as_json(found)
-        return
-    for each in found["times"] if isinstance(found, dict) else found:
-        print(each["local"] if isinstance(each, dict) else each)
+        show.as_json([{"at": at, "local": _local(at, place).isoformat()} for at in times])
+    elif not times:
+        print("Never again.")
+    for at in times if not json else ():
+        print(_local(at, place).strftime("%a %Y-%m-%d %H:%M %Z (%z)"))
+
+
+def _local(at: int, zone: str) -> datetime:
+    return datetime.fromtimestamp(at / show.SECOND, ZoneInfo(zone))
+
+
+def _moment(text: str, zone: str) -> int:
+    """Microseconds UTC of a time written without a zone, on the clock of *zone*. Raises Refused."""
+    try:
+        return int(datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(zone)).timestamp()) * show.SECOND
+    except (ValueError, OSError):
+        raise Refused(f"--after {text!r} is no time in {zone!r}; write it as 2026-03-28T12:00") from None
 
 
 @app.command()
@@ -102,14 +127,14 @@ def runs(
       parley jobs runs morning
       parley jobs runs morning --json
     """
-    found: list[dict[str, Any]] = asked(config, "GET", f"/v1/jobs/{name}/runs")
+    found: list[dict[str, Any]] = asked(config, "GET", f"/v1/jobs/{name}/runs")["runs"]
     if json:
         show.as_json(found)
     elif not found:
         print(f"{name} has not run yet.")
     else:
-        show.table(("planned", "state", "session", "error"), [_run_row(each) for each in found])
+        show.table(("planned", "state", "delivery", "session", "reason"), [_run_row(each) for each in found])
 
 
 def _run_row(run: dict[str, Any]) -> tuple[str, ...]:
-    return (show.when(run.get("planned_at")), run.get("state", "?"), run.get("session_id") or "-", run.get("error") or "")
+    return (show.when(run["planned"]), run["state"], run["delivery"], run["session"] or "-", run["reason"] or "")

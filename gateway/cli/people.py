@@ -31,7 +31,7 @@ def everybody(config: Config = None, json: AsJson = False) -> None:
       parley people list
       parley people list --json | jq -r '.[] | select(.state == "new") | .address'
     """
-    members: list[dict[str, Any]] = asked(config, "GET", "/v1/people")
+    members: list[dict[str, Any]] = asked(config, "GET", "/v1/people")["people"]
     if json:
         show.as_json(members)
     elif not members:

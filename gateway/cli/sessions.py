@@ -17,7 +17,7 @@ HEADINGS = {"user": "you", "assistant": "agent"}
 
 @app.command("list")
 def recent(
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=1000, help="How many at most.")] = 20,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=500, help="How many at most.")] = 20,
     channel: Annotated[str | None, typer.Option(help="Only of this channel: main, telegram, job.")] = None,
     config: Config = None,
     json: AsJson = False,
@@ -30,7 +30,7 @@ def recent(
       parley sessions list --channel telegram -n 5
       parley sessions list --json | jq -r '.[].id'
     """
-    found: list[dict[str, Any]] = asked(config, "GET", "/v1/sessions", limit=limit, channel=channel)
+    found: list[dict[str, Any]] = asked(config, "GET", "/v1/sessions", limit=limit, channel=channel)["sessions"]
     if json:
         show.as_json(found)
     elif not found:
@@ -54,7 +54,7 @@ def _row(session: dict[str, Any]) -> tuple[str, ...]:
 @app.command("show")
 def one(
     id: Annotated[str, typer.Argument(metavar="ID", help="As `parley sessions list` shows it.")],
-    limit: Annotated[int | None, typer.Option("--limit", "-n", min=1, help="Only the last so many messages.")] = None,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=500, help="The last so many messages.")] = 100,
     config: Config = None,
     json: AsJson = False,
 ) -> None:
@@ -66,7 +66,7 @@ def one(
       parley sessions show K7M2Q9XT4B -n 2 --json
     """
     session = asked(config, "GET", f"/v1/sessions/{id}")
-    messages = asked(config, "GET", f"/v1/sessions/{id}/messages", limit=limit)
+    messages = asked(config, "GET", f"/v1/sessions/{id}/messages", limit=limit)["messages"]
     if json:
         show.as_json({"session": session, "messages": messages})
         return

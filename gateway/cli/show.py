@@ -59,13 +59,10 @@ def table(
 
 
 def dollars(nano: int) -> str:
-    """$0.0123: two digits from a dollar on, four below, so that small amounts are not shown as none."""
-    value = nano / NANO
-    if nano == 0:
-        return "$0"
-    if abs(value) >= 1:
-        return f"${value:,.2f}"
-    return f"${value:.4f}" if abs(value) >= 0.0001 else f"${value:.7f}".rstrip("0")
+    """Nano-dollars as the chat commands show them."""
+    from gateway.commands.amounts import money
+
+    return money(nano)
 
 
 def count(number: int) -> str:

@@ -101,7 +101,9 @@ def _days(found: Sequence[DayCost]) -> list[Row]:
 def _tools(found: Sequence[ToolUsage]) -> list[Row]:
     """Most used first."""
     kept = _fitting(len(found))
-    rows: list[Row] = [(plain(each.name, NAME), str(each.invocations), str(each.errors)) for each in found[:kept]]
+    rows: list[Row] = [
+        (plain(each.name, NAME), str(each.invocations), str(each.errors)) for each in found[:kept]
+    ]
     if rest := found[kept:]:
         calls, errors = sum(each.invocations for each in rest), sum(each.errors for each in rest)
         rows.append((f"{len(rest)} others", str(calls), str(errors)))

@@ -70,7 +70,9 @@ async def _list(manager: SessionManager, call: Call) -> Reply:
     now = manager.core.clock()
     lines = [_line(each, each.id == here, now=now, zone=manager.zone) for each in rows]
     offers = [_offer(each) for each in rows if each.id != here][:OFFERED]
-    return Reply(text="\n".join([*lines, "", "/resume with a code goes back to that session."]), offers=offers)
+    return Reply(
+        text="\n".join([*lines, "", "/resume with a code goes back to that session."]), offers=offers
+    )
 
 
 def _line(session: SessionMeta, current: bool, *, now: int, zone: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gateway.calls import Call, Reply
-from gateway.commands.amounts import cost, estimated, line, messages, requests, tokens
+from gateway.commands.amounts import cost, estimated, line, requests, tokens
 from gateway.commands.command import alone, session_of
 from gateway.commands.quote import titled
 from gateway.errors import Refused
@@ -58,7 +58,7 @@ async def compact(manager: SessionManager, call: Call) -> Reply:
     after = f"about {tokens(done.after)}" if done.after is not None else "not known yet"
     return Reply(
         text=(
-            f"Compacted {messages(done.messages)}: {tokens(done.before)} tokens before, {after} after. "
+            f"Compacted: {tokens(done.before)} tokens before, {after} after. "
             f"The transcript stays whole.\n\nThe summary cost {cost(spent)} "
             f"({tokens(spent.total_input_tokens)} in, {tokens(spent.total_output_tokens)} out)."
         )

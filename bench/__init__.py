@@ -1,0 +1,1 @@
+"""What Parley costs beside a bot without any of it, measured on the same fake servers."""

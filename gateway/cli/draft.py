@@ -1,0 +1,88 @@
+"""The parley.toml that `parley init` writes."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from dataclasses import dataclass
+from json import dumps
+from pathlib import Path
+
+
+@dataclass(slots=True, kw_only=True)
+class Draft:
+    """What was chosen. *provider* '' means the demo; *key* '' with a provider: it is in the environment."""
+
+    provider: str = ""
+    kind: str = ""
+    key: str = ""
+    base_url: str = ""
+    model: str = ""
+    token: str = ""
+    telegram_url: str = ""
+    owners: tuple[int, ...] = ()
+    data_dir: str = ""
+
+
+def text(draft: Draft) -> str:
+    """Every line has its reason beside it; what was not chosen is there as a comment."""
+    return "\n\n".join([HEAD, *_gateway(draft), _agent(draft), *_provider(draft), _telegram(draft)]) + "\n"
+
+
+HEAD = """\
+# Parley's configuration, written by `parley init`. It holds your keys: keep it to yourself.
+# All settings, explained:  parley config show --example        Is it right?  parley config check"""
+
+
+def _gateway(draft: Draft) -> list[str]:
+    return [f"[gateway]\n# The database and its backups.\ndata_dir = {dumps(draft.data_dir)}"] if draft.data_dir else []
+
+
+def _agent(draft: Draft) -> str:
+    if not draft.model:
+        return (
+            "[agent]\n# No model yet: an offline demo answers. With a key in [providers.anthropic], for example:\n"
+            '# model = "anthropic:claude-sonnet-5"'
+        )
+    return f"[agent]\n# provider:model; the provider is one of the [providers.*] tables.\nmodel = {dumps(draft.model)}"
+
+
+def _provider(draft: Draft) -> list[str]:
+    if not draft.provider:
+        return []
+    lines = [f"[providers.{draft.provider}]"]
+    if draft.kind != draft.provider:
+        lines.append(f"kind = {dumps(draft.kind)}                      # what the server speaks")
+    if draft.base_url:
+        lines.append(f"base_url = {dumps(draft.base_url)}")
+    if draft.key:
+        lines.append(f"api_key = {dumps(draft.key)}")
+    elif draft.kind == draft.provider:
+        lines.append(f"# api_key is taken from ${draft.kind.upper()}_API_KEY in the environment")
+    return ["\n".join(lines)]
+
+
+def _telegram(draft: Draft) -> str:
+    if not draft.token:
+        return (
+            "[channels.telegram]\n# Make a bot with @BotFather in Telegram and put its token here, "
+            'or run `parley init` again.\n# token = "123456:ABC-DEF"'
+        )
+    lines = ["[channels.telegram]", f"token = {dumps(draft.token)}"]
+    if draft.telegram_url:
+        lines.append(f"api_url = {dumps(draft.telegram_url)}")
+    lines.append("# Numeric ids. Owners may do everything; others: parley people allow telegram:12345")
+    lines.append(f"owners = {list(draft.owners)}")
+    return "\n".join(lines)
+
+
+def write(path: Path, content: str) -> None:
+    """Whole or not at all, readable by this user only."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(beside, path)

@@ -1,0 +1,100 @@
+"""Asking a server whether it is there and takes the key; used by `init` and `doctor`."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import Any, Literal
+
+ANTHROPIC = "https://api.anthropic.com"
+OPENAI = "https://api.openai.com/v1"
+TELEGRAM = "https://api.telegram.org"
+VERSION = "2023-06-01"  # Messages API, anthropic-version header
+SECONDS = 15.0  # for a whole request
+
+Kind = Literal["anthropic", "openai"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probe:
+    """What came of it. *skew* is how far our clock is ahead of the server's, in seconds; None: not known."""
+
+    state: Literal["ok", "refused", "unreachable", "strange"]
+    text: str
+    models: tuple[str, ...] = ()
+    name: str = ""
+    skew: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Answer:
+    status: int
+    body: Any
+    skew: float | None
+
+
+async def provider(kind: Kind, key: str, base_url: str = "") -> Probe:
+    """Lists the models, which costs nothing (both vendors' APIs, GET models)."""
+    if kind == "anthropic":
+        url = f"{base_url or ANTHROPIC}/v1/models?limit=1000"
+        headers = {"x-api-key": key, "anthropic-version": VERSION}
+    else:
+        url = f"{base_url or OPENAI}/models"
+        headers = {"authorization": f"Bearer {key}"} if key else {}
+    answer = await _get(url, headers)
+    if isinstance(answer, Probe):
+        return answer
+    if answer.status in (401, 403):
+        return Probe(state="refused", text="the key was refused", skew=answer.skew)
+    if answer.status != 200:
+        return Probe(state="strange", text=f"the server answered {answer.status}", skew=answer.skew)
+    entries = answer.body.get("data") if isinstance(answer.body, dict) else None
+    if not isinstance(entries, list):
+        return Probe(state="strange", text="what came back is no list of models; check the address", skew=answer.skew)
+    models = tuple(str(each["id"]) for each in entries if isinstance(each, dict) and "id" in each)
+    return Probe(state="ok", text=f"the key works ({len(models)} models)", models=models, skew=answer.skew)
+
+
+async def telegram(token: str, api_url: str = TELEGRAM) -> Probe:
+    """Bot API, getMe."""
+    answer = await _get(f"{api_url or TELEGRAM}/bot{token}/getMe", {})
+    if isinstance(answer, Probe):
+        return answer
+    if answer.status in (401, 404):
+        return Probe(state="refused", text="the token was refused", skew=answer.skew)
+    result = answer.body.get("result") if isinstance(answer.body, dict) else None
+    if answer.status != 200 or not isinstance(result, dict):
+        return Probe(state="strange", text=f"the server answered {answer.status}", skew=answer.skew)
+    name = f"@{result.get('username', '?')}"
+    return Probe(state="ok", text=f"the token works ({name})", name=name, skew=answer.skew)
+
+
+async def _get(url: str, headers: dict[str, str]) -> _Answer | Probe:
+    import aiohttp
+
+    timeout = aiohttp.ClientTimeout(total=SECONDS)
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=timeout, trust_env=True) as session,
+            session.get(url, headers=headers, allow_redirects=False) as answer,
+        ):
+            try:
+                body = await answer.json(content_type=None)
+            except ValueError:
+                body = None
+            return _Answer(status=answer.status, body=body, skew=_skew(answer.headers.get("date")))
+    # Only the kind of the error: its text may hold the URL, and that the token.
+    except (aiohttp.ClientError, OSError) as error:
+        reason = "no answer in time" if isinstance(error, TimeoutError) else type(error).__name__
+        host = url.split("/")[2].rpartition("@")[2]
+        return Probe(state="unreachable", text=f"{host} cannot be reached ({reason})")
+
+
+def _skew(date: str | None) -> float | None:
+    if date is None:
+        return None
+    try:
+        return time.time() - parsedate_to_datetime(date).timestamp()
+    except ValueError:
+        return None

@@ -1,0 +1,138 @@
+"""`parley run`: the gateway itself."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gateway import __version__, log
+from gateway.cli.options import Config
+
+if TYPE_CHECKING:
+    from gateway.app import App
+    from gateway.settings import Settings
+
+LOG = "parley.log"  # in the data folder, while the terminal is the prompt's
+
+
+def run(
+    no_prompt: Annotated[
+        bool, typer.Option("--no-prompt", help="Only serve, also in a terminal.", show_default=False)
+    ] = False,
+    config: Config = None,
+) -> None:
+    """Start the gateway: all channels, the jobs, the local API, and a prompt when this is a terminal.
+
+    Needs no set-up: without a key an offline demo answers. Ctrl-D or /quit ends it; as a service it ends on
+    SIGTERM, reads its configuration again on SIGHUP and logs to stderr. Exit codes: 0 ended, 2 the
+    configuration is wrong, 3 another Parley runs here, 4 the database cannot be used.
+
+    \b
+    Examples:
+      parley run
+      parley run -c /etc/parley.toml --no-prompt
+      ANTHROPIC_API_KEY=sk-ant-... parley run
+    """
+    from gateway.cli.client import settings_of
+
+    settings = settings_of(config)
+    prompt = not no_prompt and sys.stdin.isatty() and sys.stdout.isatty()
+    file = settings.gateway.data_dir / LOG
+    log.hide(settings.secrets())
+    log.set_up(level=settings.gateway.log_level, file=file if prompt else None)
+    print(report(settings, log_file=str(file) if prompt else "stderr"), flush=True)
+    asyncio.run(_run(settings, prompt))
+    if prompt:
+        print("Ended.")
+
+
+async def _run(settings: Settings, prompt: bool) -> None:
+    from gateway import app
+
+    await app.run(settings, attached=_terminal if prompt else None)
+
+
+async def _terminal(app: App) -> None:
+    from gateway.cli.prompt import aside, converse
+    from gateway.cli.talk import Inside
+
+    watching = asyncio.create_task(_watch(app), name="watch")
+    try:
+        await converse(Inside(manager=app.manager), commands=_commands(app), ends="the gateway")
+    finally:
+        watching.cancel()
+        if app.core.dispatcher.turns_running:
+            aside("Ending: what is being answered may finish first. Ctrl-C ends at once; nothing is lost.")
+
+
+def _commands(app: App) -> list[tuple[str, str]]:
+    table = app.core.dispatcher.commands
+    listed: list[tuple[str, str]] = table.menu() if table is not None else []  # type: ignore[attr-defined]
+    return [*listed, ("quit", "End the gateway")]
+
+
+async def _watch(app: App) -> None:
+    """Tell in the terminal when a channel comes up or goes down."""
+    from gateway.cli.prompt import aside
+
+    told: dict[str, str] = {}
+    while True:
+        for each in app.channels:
+            if each.state != told.get(each.name, "starting"):
+                told[each.name] = each.state
+                aside(_news(each.name, each.state, each.text, each.account.name if each.account else ""))
+        await asyncio.sleep(0.2)
+
+
+def _news(name: str, state: str, text: str | None, account: str) -> str:
+    match state:
+        case "ok":
+            return f"{name}: connected as {account}"
+        case "auth":
+            return f"{name}: the token was refused; `parley init` checks a new one"
+        case "conflict":
+            return f"{name}: another program polls with the same token; end that one"
+        case _:
+            return f"{name}: {state}" + (f" ({text})" if text else "")
+
+
+def report(settings: Settings, *, log_file: str) -> str:
+    """What is on, what is off and how to switch it on, and what to do next."""
+    from gateway.app import default_model, socket_path
+    from gateway.models.catalogue import DEMO
+
+    source = settings.source or "no parley.toml here: the defaults"
+    model = default_model(settings)
+    telegram, web = settings.channels.telegram, settings.web
+    on = sum(job.enabled for job in settings.jobs)
+    rows = [
+        ("settings", str(source), ""),
+        ("data", str(settings.gateway.data_dir), ""),
+        ("log", log_file, ""),
+        (
+            ("model", "offline demo", "a real one: parley init, or set ANTHROPIC_API_KEY")
+            if model == DEMO
+            else ("model", model, "")
+        ),
+        (
+            ("telegram", "on", "" if telegram.owners or telegram.allow else "nobody is let in yet; the bot says how")
+            if telegram.active
+            else ("telegram", "off", "on: parley init, or [channels.telegram] token")
+        ),
+        ("jobs", str(on), "") if on else ("jobs", "none", "add: a [[jobs]] table"),
+        ("local API", str(socket_path(settings.gateway.data_dir)), ""),
+        ("HTTP", f"{web.host}:{web.port}", "") if web.port else ("HTTP", "off", "on: [web] port"),
+    ]
+    lines = [f"  {name:9}  {value}" + (f"   ({hint})" if hint else "") for name, value, hint in rows]
+    lines += [f"  ! {warning}" for warning in settings.warnings]
+    return "\n".join([f"Parley {__version__}", *lines, "", _next(settings, log_file)])
+
+
+def _next(settings: Settings, log_file: str) -> str:
+    if log_file == "stderr":
+        return "Talk to it from another terminal: parley chat"
+    first = "Write here or to your bot." if settings.channels.telegram.active else "Write something."
+    return f"{first} /help lists the commands, Ctrl-C stops an answer, Ctrl-D ends the gateway.\n"

@@ -1,0 +1,1 @@
+"""The local HTTP API; imported only once the gateway runs."""

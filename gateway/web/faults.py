@@ -1,0 +1,63 @@
+"""What callers are told when something goes wrong: one JSON object, never a trace."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from gateway import log, wording
+from gateway.errors import ModelError, NotFound, ParleyError, Refused, StoreError
+from gateway.settings import SettingsError
+from gateway.web.encoding import Json
+from gateway.web.span import BadField
+
+
+def install(api: FastAPI) -> None:
+    api.add_exception_handler(RequestValidationError, _invalid)
+    api.add_exception_handler(HTTPException, _http)
+    api.add_exception_handler(ParleyError, _ours)
+
+
+async def _invalid(request: Request, error: Exception) -> Json:
+    assert isinstance(error, RequestValidationError)
+    # Not what was sent: it may be a secret, or very long.
+    found = [{"field": _field(each), "problem": str(each["msg"])} for each in error.errors()]
+    return _problems(found)
+
+
+def _field(problem: Any) -> str:
+    """('body', 'text') as 'text'; the body itself as 'body'."""
+    path = [str(part) for part in problem["loc"]]
+    return ".".join(path[1:] if len(path) > 1 and problem["type"] != "json_invalid" else path[:1])
+
+
+def _problems(found: list[dict[str, str]]) -> Json:
+    text = "; ".join(f"{each['field']}: {each['problem']}" for each in found)
+    return Json({"error": text, "fields": found}, status_code=422)
+
+
+async def _http(request: Request, error: Exception) -> Json:
+    assert isinstance(error, HTTPException)
+    return Json({"error": error.detail}, status_code=error.status_code, headers=error.headers)
+
+
+async def _ours(request: Request, error: Exception) -> Json:
+    text = log.clean(str(error))
+    match error:
+        case BadField():
+            return _problems([{"field": error.field, "problem": error.problem}])
+        case SettingsError():
+            listed = [log.clean(str(problem)) for problem in error.problems]
+            return Json({"error": text, "problems": listed}, status_code=422)
+        case NotFound():
+            return Json({"error": text}, status_code=404)
+        case Refused():
+            return Json({"error": text}, status_code=409)
+        case StoreError():
+            return Json({"error": text}, status_code=503)
+        case ModelError():
+            return Json({"error": wording.FAILED[error.kind], "kind": error.kind}, status_code=502)
+    return Json({"error": wording.INTERNAL}, status_code=500)

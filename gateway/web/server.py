@@ -1,0 +1,85 @@
+"""Listens for the API: on a Unix socket, and on TCP where that is configured."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import socket
+from typing import TYPE_CHECKING
+
+from gateway import log
+from gateway.app import App, socket_path
+from gateway.web.listening import Unix, tcp
+
+if TYPE_CHECKING:
+    from gateway.web.http import Http
+
+START_UP = 5.0  # seconds that channels get to connect before we use the processor
+LOOK_EVERY = 0.05  # seconds
+
+
+async def serve(app: App) -> None:
+    """Until cancelled. What cannot be listened on is logged, and the rest is served all the same."""
+    await _after_start_up(app)
+    # FastAPI takes a good part of a second to import: in a thread, messages go on meanwhile.
+    local, remote = await asyncio.to_thread(_prepare, app)
+    unix = _unix(app)
+    serving = [_serving(local, [unix.socket])] if unix else []
+    if remote is not None and (sockets := _tcp(app)):
+        serving.append(_serving(remote, sockets))
+    try:
+        if serving:
+            await asyncio.wait([task for _, task in serving])
+    finally:
+        for server, _ in serving:
+            server.end()
+        ended = await asyncio.gather(*(task for _, task in serving), return_exceptions=True)
+        for each in ended:
+            if isinstance(each, Exception):
+                log.crash("web.server", each)
+        if unix:
+            unix.remove()
+
+
+async def _after_start_up(app: App) -> None:
+    """Channels come first: whoever writes now waits for nothing."""
+    until = asyncio.get_running_loop().time() + START_UP
+    while any(each.state == "starting" for each in app.channels):
+        if asyncio.get_running_loop().time() >= until:
+            return
+        await asyncio.sleep(LOOK_EVERY)
+
+
+def _prepare(app: App) -> tuple[Http, Http | None]:
+    build = importlib.import_module("gateway.web.api").build
+    http = importlib.import_module("gateway.web.http").Http
+    remote = http(build(app, local=False)) if app.settings.web.port > 0 else None
+    return http(build(app, local=True)), remote
+
+
+def _serving(server: Http, sockets: list[socket.socket]) -> tuple[Http, asyncio.Task[None]]:
+    return server, asyncio.create_task(server.serve(sockets=sockets), name="http")
+
+
+def _unix(app: App) -> Unix | None:
+    path = socket_path(app.settings.gateway.data_dir)
+    if path.parent != app.settings.gateway.data_dir:
+        log.warning("web.socket.moved", why="the path in data_dir is too long", path=str(path))
+    try:
+        unix = Unix(path)
+    except OSError as error:
+        log.error("web.socket.failed", path=str(path), error=str(error))
+        return None
+    log.info("web.socket", path=str(path))
+    return unix
+
+
+def _tcp(app: App) -> list[socket.socket]:
+    web = app.settings.web
+    try:
+        sockets = tcp(web.host, web.port)
+    except OSError as error:
+        log.error("web.tcp.failed", host=web.host, port=web.port, error=str(error))
+        return []
+    log.info("web.tcp", host=web.host, port=web.port, token=bool(web.token))
+    return sockets

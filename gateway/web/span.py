@@ -1,0 +1,44 @@
+"""When a report begins or ends, as people write it; pure."""
+
+from __future__ import annotations
+
+import re
+from datetime import date, timedelta
+
+from gateway.commands.moment import local, midnight
+from gateway.errors import ParleyError
+
+FORMS = "write microseconds UTC, YYYY-MM-DD, today or a number of days such as 7d"
+_DAYS = re.compile(r"[1-9][0-9]{0,3}d")
+# Smaller numbers are seconds, milliseconds or a date without its dashes, all of them misread as 1970.
+_EARLIEST = 100_000_000_000_000  # microseconds; 3 March 1973
+
+
+class BadField(ParleyError):
+    """A parameter nobody can read: its *field*, and what to write instead."""
+
+    def __init__(self, field: str, problem: str) -> None:
+        super().__init__(f"{field}: {problem}")
+        self.field = field
+        self.problem = problem
+
+
+def moment(text: str, *, field: str, zone: str, now: int) -> int:
+    """Microseconds UTC. A day begins at midnight in *zone*; 7d is seven whole days, today being the last.
+
+    Raises BadField.
+    """
+    if text.isdecimal() and (text == "0" or _EARLIEST <= int(text) < 2**63):
+        return int(text)
+    try:
+        return midnight(_day(text, local(now, zone).date()), zone)
+    except (ValueError, OverflowError):
+        raise BadField(field, FORMS) from None
+
+
+def _day(text: str, today: date) -> date:
+    if text == "today":
+        return today
+    if _DAYS.fullmatch(text):
+        return today - timedelta(days=int(text[:-1]) - 1)
+    return date.fromisoformat(text)

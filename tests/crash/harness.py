@@ -1,0 +1,395 @@
+"""The stage of the crash tests: two fakes and the gateway as processes, people who write, and a hand with kill -9."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import sqlite3
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from tests.fakes.telegram import TOKEN
+
+ROOT = Path(__file__).resolve().parents[2]
+KINDS = ("short", "short", "medium", "long", "long", "tool")
+WORD = re.compile(r"\bm\d{5}\b")
+BOOT = 8.0  # seconds within which a gateway must poll
+SETTLE = 60.0  # seconds within which everything must be answered at the end
+LONGEST_ANSWER = 0.7  # seconds from an answer's opening to its end, at the pace of tests.crash.model
+QUIET = 1.2  # seconds without a call that count as the end
+SAVED = ("sendMessage", "editMessageText")
+
+
+class Stuck(Exception):
+    """Something did not happen in time; the text says what."""
+
+
+@dataclass(slots=True)
+class Said:
+    """A message as a person sent it; *update* is its update id."""
+
+    chat: int
+    text: str
+    update: int
+
+    @property
+    def word(self) -> str:
+        return self.text.split()[0]
+
+
+@dataclass(slots=True)
+class Evidence:
+    """Everything the judge looks at."""
+
+    delivery: str
+    database: Path
+    said: list[Said] = field(default_factory=list)
+    kills: int = 0
+    telegram: dict[str, Any] = field(default_factory=dict)
+    requests: list[dict[str, Any]] = field(default_factory=list)
+    made: list[dict[str, Any]] = field(default_factory=list)  # usage of every answer made to its end
+    notes: list[str] = field(default_factory=list)  # words the tool wrote down
+    broken: list[str] = field(default_factory=list)  # what was wrong right after a kill
+    answered_after: list[float] = field(default_factory=list)  # seconds from a start to the first answer
+    polled_after: list[float] = field(default_factory=list)  # seconds from a start to the first poll
+
+
+@dataclass(slots=True)
+class Life:
+    """One process of the gateway, from its start to its kill; *mark*: where the log of calls stood then."""
+
+    process: asyncio.subprocess.Process
+    began: float
+    mark: int
+    pending: bool = False
+
+
+class Stage:
+    """Two fakes that stay and a gateway that comes and goes, in one folder."""
+
+    def __init__(
+        self, folder: Path, *, delivery: str = "opening", provider: str = "openai", chats: int = 8
+    ) -> None:
+        self.folder = folder
+        self.data = folder / "data"
+        self.evidence = Evidence(delivery=delivery, database=self.data / "parley.db")
+        self.chats = [1001 + number for number in range(chats)]
+        self.telegram_url = self.model_url = ""
+        self.calls: list[dict[str, Any]] = []  # every call to Telegram: at, method, params
+        self.life: Life | None = None
+        self.module = "tests.crash.gateway"
+        self._delivery, self._provider = delivery, provider
+        self._processes: list[asyncio.subprocess.Process] = []
+        self._session: aiohttp.ClientSession | None = None
+        self._log = folder / "calls.jsonl"
+        self._read = 0
+        self._unseen: dict[str, int] = {}  # words that no message of the bot has shown yet
+        self._number = 0
+
+    # -- the fakes --------------------------------------------------------------------------------------------
+
+    async def open(self, *, before: float = 0.05, between: float = 0.015) -> None:
+        self._session = aiohttp.ClientSession()
+        pace = ("--before", str(before), "--between", str(between))
+        told = json.loads(await self._fake("tests.fakes.telegram", "--log", str(self._log)))
+        self.telegram_url = told["url"]
+        self.model_url = (await self._fake("tests.crash.model", *pace)).strip()
+
+    async def _fake(self, module: str, *arguments: str) -> str:
+        """Start a fake; gives the first line it prints."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", module, *arguments, cwd=ROOT, stdout=asyncio.subprocess.PIPE
+        )
+        self._processes.append(process)
+        assert process.stdout is not None
+        line = await asyncio.wait_for(process.stdout.readline(), BOOT * 2)
+        if not line:
+            raise Stuck(f"{module} did not start")
+        return line.decode()
+
+    async def close(self) -> None:
+        if self.life is not None:
+            self._processes.append(self.life.process)
+        for process in self._processes:
+            if process.returncode is None:
+                with suppress(ProcessLookupError):
+                    process.kill()
+        await asyncio.gather(*(process.wait() for process in self._processes))
+        if self._session is not None:
+            await self._session.close()
+
+    async def control(self, what: str, body: Any = None) -> Any:
+        """Steer the fake Telegram; without a body it is a report."""
+        assert self._session is not None
+        url = f"{self.telegram_url}/control/{what}"
+        async with self._session.request("GET" if body is None else "POST", url, json=body) as answer:
+            told = await answer.json()
+        if "error" in told:
+            raise ValueError(told["error"])
+        return told
+
+    # -- people -----------------------------------------------------------------------------------------------
+
+    async def say(self, chat: int, kind: str) -> Said:
+        """A message with a word of its own."""
+        self._number += 1
+        return await self.say_text(chat, f"m{self._number:05d} {kind}")
+
+    async def say_text(self, chat: int, text: str, **more: Any) -> Said:
+        """Any text; only one that begins with a word of ours is looked for in the answers."""
+        told = await self.control("say", {"chat_id": chat, "text": text, **more})
+        said = Said(chat, text, told["result"])
+        if WORD.match(text):
+            self.evidence.said.append(said)
+            self._unseen[said.word] = chat
+        return said
+
+    # -- the gateway ------------------------------------------------------------------------------------------
+
+    async def start(self, *arguments: str, kill_at: str = "") -> Life:
+        """A gateway on the same data; *kill_at* is a fail-point, as in gateway.failpoints."""
+        environ = {name: value for name, value in os.environ.items() if not name.startswith("_PARLEY")}
+        if kill_at:
+            environ["_PARLEY_KILL_AT"] = kill_at
+        self.look()
+        with (self.folder / "gateway.log").open("ab") as log:
+            log.write(f"--- start {time.time():.3f} {kill_at}\n".encode())
+            log.flush()
+            began = time.time()
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", self.module),
+                *("--data", str(self.data), "--notes", str(self.folder / "notes.txt")),
+                *("--telegram-url", self.telegram_url, "--token", TOKEN, "--model-url", self.model_url),
+                *("--allow", ",".join(map(str, self.chats)), "--delivery", self._delivery),
+                *("--provider", self._provider, *arguments),
+                cwd=ROOT, env=environ, stdout=log, stderr=log,
+            )  # fmt: skip
+        self.life = Life(process, began, len(self.calls), bool(self._unseen))
+        return self.life
+
+    async def kill(self) -> None:
+        """kill -9, unless it is dead already; then look at what is on disk."""
+        assert self.life is not None
+        process = self.life.process
+        if process.returncode is None:
+            with suppress(ProcessLookupError):
+                process.send_signal(signal.SIGKILL)
+        await self.buried()
+
+    async def buried(self) -> None:
+        """After the end of a gateway: count it, measure it, check the file."""
+        assert self.life is not None
+        code = await self.life.process.wait()
+        if code != -signal.SIGKILL:
+            raise Stuck(f"the gateway ended with {code}; see {self.folder / 'gateway.log'}")
+        self.evidence.kills += 1
+        self._measure()
+        self.life = None
+        self.evidence.broken += await asyncio.to_thread(
+            check_file, self.evidence.database, self.folder / "copy", confirmed(self.calls), self.evidence
+        )
+
+    async def stop(self) -> None:
+        """SIGTERM, as an operator would."""
+        assert self.life is not None
+        self.life.process.terminate()
+        try:
+            code = await asyncio.wait_for(self.life.process.wait(), 20.0)
+        except TimeoutError:
+            raise Stuck("the gateway did not stop on SIGTERM") from None
+        if code != 0:
+            raise Stuck(f"the gateway stopped with {code}; see {self.folder / 'gateway.log'}")
+        self._measure()
+        self.life = None
+
+    async def polling(self) -> None:
+        """Until the gateway has polled."""
+        life = self.life
+        assert life is not None
+
+        def polled() -> bool:
+            return any(call["method"] == "getUpdates" for call in self.look()[life.mark :])
+
+        await self.until(lambda: polled() or life.process.returncode is not None, BOOT, "no poll")
+
+    async def settled(self, seconds: float = SETTLE, quiet: float = QUIET) -> None:
+        """Until every word has been shown, nothing is being asked and nothing has been said for a while."""
+
+        def done() -> bool:
+            calls = self.look()
+            last = max((call["at"] for call in calls[-50:] if call["method"] in SAVED), default=0.0)
+            began = self.life.began if self.life else 0.0
+            return not self._unseen and time.time() - max(last, began + 0.6) > quiet
+
+        await self.until(done, seconds, lambda: f"unanswered: {sorted(self._unseen)}")
+
+    async def until(
+        self, condition: Callable[[], bool], seconds: float, what: str | Callable[[], str]
+    ) -> None:
+        """Raises Stuck after *seconds*."""
+        deadline = time.monotonic() + seconds
+        while not condition():
+            if time.monotonic() > deadline:
+                raise Stuck(
+                    f"{what if isinstance(what, str) else what()} within {seconds:.0f} s in {self.folder}"
+                )
+            await asyncio.sleep(0.02)
+
+    # -- what happened ----------------------------------------------------------------------------------------
+
+    def look(self) -> list[dict[str, Any]]:
+        """Every call so far."""
+        if not self._log.exists():
+            return self.calls
+        with self._log.open("rb") as file:
+            file.seek(self._read)
+            for line in file:
+                if not line.endswith(b"\n"):
+                    break
+                self._read += len(line)
+                call = json.loads(line)
+                self.calls.append(call)
+                if call["method"] in SAVED:
+                    for word in WORD.findall(call["params"].get("text", "")):
+                        self._unseen.pop(word, None)
+        return self.calls
+
+    @property
+    def unseen(self) -> list[str]:
+        """Words that no message of the bot has shown yet."""
+        self.look()
+        return sorted(self._unseen)
+
+    def _measure(self) -> None:
+        life = self.life
+        assert life is not None
+        calls = self.look()[life.mark :]
+        # A call of the life before may still have been on the wire.
+        calls = [call for call in calls if call["at"] > life.began]
+        polled = next((call["at"] for call in calls if call["method"] == "getUpdates"), None)
+        shown = next((call["at"] for call in calls if call["method"] in SAVED), None)
+        if polled is not None:
+            self.evidence.polled_after.append(polled - life.began)
+        if life.pending and shown is not None:
+            self.evidence.answered_after.append(shown - life.began)
+
+    async def collect(self) -> Evidence:
+        """The end state, for the judge; the gateway must have stopped."""
+        assert self._session is not None
+        self.evidence.telegram = await self.control("state")
+        async with self._session.get(f"{self.model_url}/control/state?bodies") as answer:
+            told = await answer.json()
+        self.evidence.requests, self.evidence.made = told["requests"], told["sent"]
+        notes = self.folder / "notes.txt"
+        self.evidence.notes = notes.read_text().split() if notes.exists() else []
+        return self.evidence
+
+
+@asynccontextmanager
+async def stage(folder: Path, **facts: Any) -> AsyncIterator[Stage]:
+    """A stage whose processes end with it, whatever happens."""
+    pace = {name: facts.pop(name) for name in ("before", "between") if name in facts}
+    made = Stage(folder, **facts)
+    try:
+        await made.open(**pace)
+        yield made
+    finally:
+        await made.close()
+
+
+def confirmed(calls: Sequence[dict[str, Any]]) -> int:
+    """The highest update id that an offset has confirmed; 0 before the first."""
+    offsets = [int(c["params"].get("offset") or 0) for c in calls if c["method"] == "getUpdates"]
+    return max(offsets, default=1) - 1
+
+
+def check_file(database: Path, copy: Path, confirmed_id: int, evidence: Evidence) -> list[str]:
+    """Of a copy, so that the gateway recovers its own file: is it whole, and does it hold what was confirmed?"""
+    if not database.exists():
+        return [] if not confirmed_id else ["no database, yet updates were confirmed"]
+    copy.mkdir(exist_ok=True)
+    for name in ("parley.db", "parley.db-wal"):
+        (copy / name).unlink(missing_ok=True)
+        if (database.parent / name).exists():
+            shutil.copyfile(database.parent / name, copy / name)
+    db = sqlite3.connect(copy / "parley.db")
+    try:
+        found = [f"integrity_check: {row[0]}" for row in db.execute("PRAGMA integrity_check") if row[0] != "ok"]
+        found += [f"foreign_key_check: {row}" for row in db.execute("PRAGMA foreign_key_check")]
+        if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'inbox'").fetchone():
+            return found if not confirmed_id else [*found, "no inbox, yet updates were confirmed"]
+        stored = {row[0] for row in db.execute("SELECT event_id FROM inbox")}
+    finally:
+        db.close()
+    lost = [s.text for s in evidence.said if s.update <= confirmed_id and str(s.update) not in stored]
+    return found + [f"confirmed to Telegram but not on disk: {text}" for text in lost]
+
+
+# -- the random form ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """How much of it; the same seed gives the same messages and the same moments."""
+
+    kills: int
+    messages: int
+    seed: int
+    delivery: str = "opening"
+    provider: str = "openai"
+    chats: int = 8
+
+
+async def run(plan: Plan, folder: Path, tell: Callable[[str], None] = lambda text: None) -> Evidence:
+    """Kill and start again and again while people write; ends when all is answered. Raises Stuck."""
+    rng = random.Random(plan.seed)
+    async with stage(folder, delivery=plan.delivery, provider=plan.provider, chats=plan.chats) as on:
+        await on.start()
+        await on.polling()
+        for number in range(plan.kills):
+            left, lives = plan.messages - len(on.evidence.said), plan.kills - number
+            count = left // lives + (rng.random() < left % lives / lives)
+            await live(on, rng, number, count)
+            await on.kill()
+            await on.start()
+            if (number + 1) % 20 == 0:
+                tell(f"{number + 1} kills, {len(on.evidence.said)} messages, {len(on.unseen)} unanswered")
+        for _ in range(plan.messages - len(on.evidence.said)):
+            await on.say(rng.choice(on.chats), rng.choice(KINDS))
+        await on.settled()
+        await on.stop()
+        return await on.collect()
+
+
+async def live(on: Stage, rng: random.Random, number: int, count: int) -> None:
+    """One life: its messages at their moments; returns when it is time to kill.
+
+    Every third life answers what there is before it ends: a turn that dies three times running is put aside,
+    by design, and that is another test's matter.
+    """
+    at_boot = number % 3 != 2 and rng.random() < 0.15
+    span = rng.uniform(0.0, 0.9)
+    moments = sorted(rng.uniform(0.0, span) for _ in range(count))
+    what = [(rng.choice(on.chats), rng.choice(KINDS)) for _ in moments]
+    if not at_boot:
+        await on.polling()
+    began = time.monotonic()
+    for moment, (chat, kind) in zip(moments, what, strict=True):
+        await asyncio.sleep(max(0.0, began + moment - time.monotonic()))
+        await on.say(chat, kind)
+    if number % 3 == 2:
+        await on.until(lambda: not on.unseen, 20.0, lambda: f"unanswered: {on.unseen}")
+        await asyncio.sleep(LONGEST_ANSWER)
+    await asyncio.sleep(max(0.0, began + span - time.monotonic()))
