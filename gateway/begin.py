@@ -102,6 +102,13 @@ async def begin(unit: Unit, id: int, fence: int | None, rules: Rules) -> Begun:
     unfinished = await unit.turns.unfinished(id)
     if unfinished is not None:
         if unfinished.state == "parked" and not rules.resume_parked:
+            # Commands go on while the provider refuses us; messages keep their order behind the parked turn.
+            head = await unit.inbox.head(id, now=rules.now, count=1)
+            if head and head[0].kind is Kind.COMMAND:
+                who = await unit.people.identity_by_id(head[0].identity) if head[0].identity else None
+                if _refusal(head[0], place, who, rules) is None:
+                    await unit.inbox.take(head[0].id, None)
+                    return Command(row=head[0], conversation=place, identity=who, fence=fence)
             await unit.places.release(id, fence)
             return Nothing(parked=True)
         return await _again(unit, place, unfinished, fence, rules)

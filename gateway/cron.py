@@ -125,8 +125,10 @@ class Cron:
                 await self._arm()
             except Exception as error:  # noqa: BLE001 - the edge of a task: one bad minute must not end all jobs
                 log.crash("cron.failed", error)
+            # Not wait_for: before Python 3.12 it may swallow a cancellation, and `stop` would wait for ever.
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._bell.wait(), TICK)
+                async with asyncio.timeout(TICK):
+                    await self._bell.wait()
             self._bell.clear()
 
     async def _arm(self) -> None:

@@ -79,7 +79,7 @@ class Outage:
 
     since: int
     next_probe: int
-    parked: set[int] = field(default_factory=set)
+    parked: dict[int, None] = field(default_factory=dict)  # conversations, in the order they are tried
 
 
 class Dispatcher:
@@ -315,6 +315,7 @@ class Dispatcher:
         match begun:
             case Nothing(parked=parked):
                 if parked and self._outage is not None:
+                    self._outage.parked[conversation] = None
                     await self._say_kept(conversation)
                 return None, False
             case Poisoned(turn=turn, notices=put_aside):
@@ -452,7 +453,7 @@ class Dispatcher:
         if self._outage is None:
             self._outage = Outage(since=now, next_probe=now + PROBE_EVERY)
             self._spawn(self._probe(), "probe")
-        self._outage.parked.add(place)
+        self._outage.parked[place] = None
         self._hub.publish(
             Seen(
                 kind="done",
@@ -475,7 +476,9 @@ class Dispatcher:
                 if not self._outage.parked:
                     self._outage = None
                     return
-                self.wake(next(iter(self._outage.parked)))
+                place = next(iter(self._outage.parked))
+                del self._outage.parked[place]  # comes back, last in line, if it is refused again
+                self.wake(place)
                 await asyncio.sleep(0.05)
 
     def _outage_over(self) -> None:
@@ -624,7 +627,7 @@ class Dispatcher:
     async def _command(self, row: Waiting) -> None:
         name, args = intake.command_of(row.text)
         try:
-            if self.commands is None or self.commands.mode(name) is None:
+            if self.commands is None:
                 raise Refused(wording.UNKNOWN_COMMAND)
             reply = await self.commands.run(await self._call(row, name, args))
         except Refused as error:

@@ -593,7 +593,7 @@ class SessionManager:
         """
         session = await self._store.read(_at_rest, id)
         entries = await self._store.read(lambda unit: unit.transcript.live(session.id))
-        messages = history.build(entries)
+        messages = history.build(entries, ask=False)
         if len(messages) < 2:
             raise Refused("There is nothing to compact yet.")
         model = self._model(session)

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import aiosqlite
 
-from gateway.errors import DiskFull, Locked, ParleyError, StoreError
+from gateway.errors import DiskFull, Locked, StoreError
 from gateway.failpoints import Point, passing
 from storage.database import Row, Work
 
@@ -71,6 +71,7 @@ class Sqlite:
         self._reading: list[aiosqlite.Connection] = []
         self._jobs: asyncio.Queue[_Job | None] = asyncio.Queue()
         self._task: asyncio.Task[None] | None = None
+        self._closed = False
 
     async def open(self, *, wait: float = 0.0) -> Sqlite:
         """Take the instance lock (waiting up to *wait* seconds), then connect."""
@@ -97,7 +98,7 @@ class Sqlite:
         return self
 
     async def commit(self, point: Point, work: Work[T]) -> T:
-        if self._task is None or self._task.done():
+        if self._closed or self._task is None:
             raise StoreError("the database is closed")
         passing(point, "before")
         job = _Job(point, work, asyncio.get_running_loop().create_future())
@@ -110,6 +111,8 @@ class Sqlite:
     async def read(self, work: Work[T]) -> T:
         connection = await self._readers.get()
         try:
+            if self._closed:
+                raise StoreError("the database is closed")
             return await connection._execute(_read_whole, connection._conn, work)  # type: ignore[no-any-return, no-untyped-call]
         except sqlite3.Error as error:
             raise _translated(error) from error
@@ -119,6 +122,8 @@ class Sqlite:
     async def backup(self, target: Path) -> None:
         """A consistent copy by SQLite's backup API, made by the writer between two commits."""
         assert self._writer is not None
+        # It holds what people said: readable by this user alone, as the database is.
+        os.close(os.open(target, os.O_WRONLY | os.O_CREAT, 0o600))
         destination = sqlite3.connect(target, check_same_thread=False)
         try:
             await self._writer.backup(destination)
@@ -126,6 +131,7 @@ class Sqlite:
             destination.close()
 
     async def close(self) -> None:
+        self._closed = True
         if self._task is not None:
             self._jobs.put_nowait(None)
             await self._task
@@ -153,9 +159,9 @@ class Sqlite:
             try:
                 # One hop to the writer's thread for the whole batch (the public methods cost one each).
                 await writer._execute(_commit_all, writer._conn, jobs)  # type: ignore[no-untyped-call]
-            except sqlite3.Error as error:
+            except Exception as error:  # noqa: BLE001 - the edge of the task that everybody waits for
                 for job in jobs:
-                    job.error = _translated(error)
+                    job.error = _translated(error) if isinstance(error, sqlite3.Error) else error
             for job in jobs:
                 if job.done.done():
                     continue
@@ -173,15 +179,15 @@ def _commit_all(connection: sqlite3.Connection, jobs: list[_Job]) -> None:
             connection.execute("SAVEPOINT job")
             try:
                 job.result = _drive(job.work(SqliteTx(connection)))
-            except (sqlite3.Error, ParleyError, LookupError, TypeError, ValueError, AttributeError) as error:
-                # A full disk takes the whole transaction with it.
+            except Exception as error:
+                # Whatever it raised is its caller's. But a full disk takes the whole transaction with it.
                 if not connection.in_transaction:
                     raise
                 connection.execute("ROLLBACK TO job")
                 job.error = _translated(error) if isinstance(error, sqlite3.Error) else error
             connection.execute("RELEASE job")
         connection.execute("COMMIT")
-    except sqlite3.Error:
+    except BaseException:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise

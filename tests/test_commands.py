@@ -48,6 +48,12 @@ class Chat:
         await self.path.says(text, user=user, **more)
         return (await self.path.channel.until(user, *answers))[-1]
 
+    async def sees(self, *parts: str, user: str = ANN) -> None:
+        """Wait until each of them is in one of the messages, in whatever order they came."""
+        async with asyncio.timeout(5):
+            while not all(any(part in text for text in self.path.channel.texts(user)) for part in parts):
+                await asyncio.sleep(0.005)
+
     async def local(self, text: str, **more: str) -> str:
         """Say it in the terminal; gives the reply."""
         return (await self.generated(text, **more)).text
@@ -362,8 +368,7 @@ async def test_the_button_moves_the_unanswered_message_to_the_previous_session(
         clock.forward(minutes=361)
         await chat.told("how big?", "/resume")
         await chat.path.presses(chat.buttons()["Continue the previous one"])
-        await chat.path.channel.until(ANN, "You said: how big?")
-        assert any("goes to “about whales”" in text for text in chat.path.channel.texts(ANN))
+        await chat.sees("You said: how big?", "goes to “about whales”")
         assert "about whales" in str(model.asked[-1].messages)
         assert await chat.path.rows("SELECT state, close_reason, title FROM session ORDER BY id") == [
             ("open", None, "about whales"), ("closed", "moved", "how big?"),
@@ -386,6 +391,26 @@ async def test_the_button_after_the_first_answer_only_goes_back(chat: Chat, cloc
     ]  # fmt: skip
 
 
+async def test_a_later_message_keeps_its_place_when_the_button_is_pressed(store: Store, clock: Clock) -> None:
+    gate = asyncio.Event()
+    queue = [Script(text="the first"), Script(text="the second"), Script(text="the third", gate=gate)]
+    async with chatting(store, clock, ScriptedModel(queue=queue)) as chat:
+        await chat.told("about whales", "the first")
+        clock.forward(minutes=361)
+        await chat.told("how big?", "/resume", "the second")
+        await chat.path.says("and old?")
+        while not chat.path.model.running:
+            await asyncio.sleep(0.005)
+        await chat.path.presses(chat.buttons()["Continue the previous one"])
+        await chat.path.channel.until(ANN, "Back in “about whales”")
+        gate.set()
+        await chat.path.channel.until(ANN, "the third")
+        await chat.told("go on", "You said: go on")
+        assert await chat.path.rows("SELECT session, state FROM turn ORDER BY id") == [
+            (1, "done"), (2, "done"), (2, "done"), (1, "done"),
+        ]  # fmt: skip
+
+
 async def test_a_message_that_is_kept_in_an_outage_goes_back_too(store: Store, clock: Clock) -> None:
     refusal = ModelError("invalid x-api-key", kind="auth", status=401)
     model = ScriptedModel(queue=[Script(text="the first"), Script(error=refusal)])
@@ -394,7 +419,7 @@ async def test_a_message_that_is_kept_in_an_outage_goes_back_too(store: Store, c
         clock.forward(minutes=361)
         await chat.told("how big?", "/resume", wording.KEPT)
         await chat.path.presses(chat.buttons()["Continue the previous one"])
-        await chat.path.channel.until(ANN, "You said: how big?")
+        await chat.sees("You said: how big?", "goes to “about whales”")
         assert "about whales" in str(model.asked[-1].messages)
         assert await chat.path.rows("SELECT state, close_reason FROM session ORDER BY id") == [
             ("open", None), ("closed", "moved"),
@@ -412,8 +437,7 @@ async def test_stop_ends_the_running_answer_and_says_what_waits(store: Store, cl
             await asyncio.sleep(0.005)
         await chat.path.says("the next")
         await chat.path.says("/stop")
-        texts = await chat.path.channel.until(ANN, "You said: the next")
-        assert any("I have stopped. 1 message waits and is answered next" in text for text in texts)
+        await chat.sees("I have stopped. 1 message waits and is answered next", "You said: the next")
         assert await chat.path.value("SELECT state FROM turn ORDER BY id LIMIT 1") == "cancelled"
 
 
@@ -487,8 +511,7 @@ async def test_what_came_while_we_were_away_is_answered_on_request(
     assert "held since I was away: 2 messages" in await chat.told("/status", "held")
     answer = [found for found in chat.path.channel.buttons.values() if found][-1]["Answer"]
     await chat.path.presses(answer)
-    texts = await chat.path.channel.until(ANN, "You said: another")
-    assert "Answering 2 messages." in texts
+    await chat.sees("Answering 2 messages.", "You said: another")
     await chat.path.presses(answer)
     while len(chat.path.channel.acks) < 2:
         await asyncio.sleep(0.005)
@@ -530,7 +553,8 @@ async def test_usage_counts_what_has_no_price_and_shows_estimates_apart(store: S
         while not model.running:
             await asyncio.sleep(0.005)
         await asyncio.sleep(0.1)
-        await chat.told("/stop", "stopped")
+        await chat.path.says("/stop")
+        await chat.sees("I have stopped.", wording.STOPPED)
         while await chat.path.value("SELECT state FROM turn") == "running":
             await asyncio.sleep(0.005)
         code = (await chat.manager.list_sessions())[0].id
@@ -575,9 +599,12 @@ async def test_compact_says_what_it_did_and_what_it_cost_the_caller(chat: Chat) 
     chat.path.model.queue.append(Script(text="They talked of whales."))
     text = await chat.told("/compact", "Compacted: 14 tokens before, about 5 after")
     assert "The summary cost <$0.0001 (10 in, 4 out)." in text
-    assert await chat.path.value(
-        "SELECT i.user_id FROM usage u JOIN identity i ON i.id = u.identity WHERE u.purpose = 'compaction'"
-    ) == (ANN)
+    assert (
+        await chat.path.value(
+            "SELECT i.user_id FROM usage u JOIN identity i ON i.id = u.identity WHERE u.purpose = 'compaction'"
+        )
+        == ANN
+    )
 
 
 async def test_compact_with_nothing_to_compact_is_refused(demo: Chat) -> None:

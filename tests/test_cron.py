@@ -90,7 +90,7 @@ class OneModel:
 
 
 class Recorder:
-    """A channel that keeps what it is given; it refuses for good while *broken*."""
+    """A channel that keeps what it is given; it refuses for good while *broken*, and lets *slow* chats wait."""
 
     name = "telegram"
     limits = Limits()
@@ -98,6 +98,8 @@ class Recorder:
     def __init__(self):
         self.sent = []
         self.broken = False
+        self.slow = set()
+        self.released = asyncio.Event()
 
     async def start(self):
         return "42", "bot"
@@ -117,6 +119,8 @@ class Recorder:
     async def send(self, address, chunk, *, nonce):
         if self.broken:
             raise DeliveryError("no such chat", kind="rejected")
+        if address.chat_id in self.slow:
+            await self.released.wait()
         self.sent.append((address.chat_id, address.kind, chunk.text))
         return str(len(self.sent))
 
@@ -673,20 +677,38 @@ async def delivered(gate, *targets):
 async def test_the_answer_is_sent_to_each_chat_that_is_named(gate):
     channel = await connected(gate)
     await delivered(gate, "telegram:123", "main", "telegram:-100456")
-    await gate.core.delivery.drain(5.0)
+    await until(lambda: _delivery_is(gate, "sent"))
     assert sorted((chat, kind) for chat, kind, _ in channel.sent) == [("-100456", "group"), ("123", "direct")]
     assert all("Sing." in text for _, _, text in channel.sent)
+
+
+async def _delivery_is(gate, state):
     (run,) = await gate.cron.history("a")
-    assert (run.state, run.delivery) == ("done", "sent")
+    return (run.state, run.delivery) == ("done", state)
 
 
 async def test_a_run_is_done_though_its_answer_cannot_be_delivered(gate):
     channel = await connected(gate)
     channel.broken = True
     await delivered(gate, "telegram:123")
-    await gate.core.delivery.drain(5.0)
-    (run,) = await gate.cron.history("a")
-    assert (run.state, run.delivery) == ("done", "dead")
+    await until(lambda: _delivery_is(gate, "dead"))
+
+
+async def test_one_chat_that_has_not_got_the_answer_yet_shows_in_the_history(gate):
+    channel = await connected(gate)
+    channel.slow.add("2")
+    await delivered(gate, "telegram:1", "telegram:2")
+    await until(lambda: _sent_to(gate, "1"))
+    assert (await gate.cron.history("a"))[0].delivery == "waiting"
+    channel.released.set()
+    await until(lambda: _delivery_is(gate, "sent"))
+
+
+async def _sent_to(gate, chat):
+    return await gate.rows(
+        f"SELECT 1 FROM outbox o JOIN conversation c ON c.id = o.conversation "
+        f"WHERE c.chat_id = '{chat}' AND o.state = 'sent'"
+    )
 
 
 async def test_an_answer_for_main_is_kept_in_its_session_only(gate):
@@ -817,6 +839,7 @@ async def test_a_clock_that_jumped_is_noticed_by_the_next_tick(gate, monkeypatch
     monkeypatch.setattr(cron_module, "TICK", 0.02)
     await gate.cron.sync([DAILY])
     await gate.cron.start()
+    await asyncio.sleep(0.1)
     gate.clock.now = NINE
     await until(lambda: gate.runs("daily"))
 
@@ -839,8 +862,10 @@ async def test_a_bad_minute_does_not_end_all_jobs(gate, monkeypatch, caplog):
     assert "cron.failed" in [record.getMessage() for record in caplog.records]
 
 
-async def test_after_stop_nothing_wakes(store):
+async def test_after_stop_nothing_wakes(store, caplog):
+    caplog.set_level("INFO", "apscheduler")
     clock = RunningClock(NINE - SECOND // 5)
+    store_tasks = asyncio.all_tasks()
     async with gateway(store, clock) as gate:
         await gate.cron.sync([DAILY])
         await gate.cron.start()
@@ -848,6 +873,19 @@ async def test_after_stop_nothing_wakes(store):
         await gate.cron.stop()
         await asyncio.sleep(0.3)
         assert clock() > NINE and await gate.runs("daily") == []
+        assert "Scheduler has been shut down" in caplog.messages
+        assert asyncio.all_tasks() - {asyncio.current_task()} - store_tasks == set()
+
+
+@pytest.mark.parametrize("rounds", range(8))
+async def test_it_stops_at_whatever_moment_it_is_told(gate, rounds):
+    async with asyncio.timeout(10):
+        for pause in range(20):
+            await gate.cron.sync([DAILY])
+            await gate.cron.start()
+            for _ in range(pause + 20 * rounds):
+                await asyncio.sleep(0)
+            await gate.cron.stop()
 
 
 IDLE = """

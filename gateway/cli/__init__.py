@@ -76,7 +76,9 @@ def parley(
     config: Config = None,
     version: Annotated[
         bool,
-        typer.Option("--version", help="Print the version.", callback=_version, is_eager=True, show_default=False),
+        typer.Option(
+            "--version", help="Print the version.", callback=_version, is_eager=True, show_default=False
+        ),
     ] = False,
 ) -> None:
     """A gateway between people on chat platforms and an LLM agent.

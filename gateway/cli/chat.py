@@ -21,7 +21,9 @@ GOOD = ("done", "command")
 def chat(
     message: Annotated[
         str | None,
-        typer.Option("--message", "-m", metavar="TEXT", help="Say this, print the answer and end; - reads stdin."),
+        typer.Option(
+            "--message", "-m", metavar="TEXT", help="Say this, print the answer and end; - reads stdin."
+        ),
     ] = None,
     key: Annotated[str, typer.Option(help="The conversation's name; each has sessions of its own.")] = "main",
     session: Annotated[
@@ -30,9 +32,10 @@ def chat(
     config: Config = None,
     json: AsJson = False,
 ) -> None:
-    """Talk to the agent here. Commands such as /help, /new and /usage work as on every channel.
+    """Talk to the agent in this terminal, or from a script.
 
-    Uses the running gateway; without one, the command opens the database itself. With -m only the answer is
+    Commands such as /help, /new and /usage work as on every channel. Uses the running gateway; without
+    one, the command opens the database itself. With -m only the answer is
     printed on stdout; when there is none, the reason goes to stderr and the exit code is 1.
 
     \b
@@ -65,7 +68,9 @@ async def _once(settings: Settings, text: str, key: str, session: str | None) ->
     from gateway.cli.client import connect
 
     async with connect(settings) as gateway:
-        answer: dict[str, Any] = await gateway.ask("POST", "/v1/messages", text=text, key=key, session=session)
+        answer: dict[str, Any] = await gateway.ask(
+            "POST", "/v1/messages", text=text, key=key, session=session
+        )
         return answer
 
 

@@ -33,7 +33,7 @@ class Gateway:
     settings: Settings
     own: App | None = None
 
-    async def ask(self, method: str, path: str, **fields: Any) -> Any:
+    async def ask(self, method: str, path: str, /, **fields: Any) -> Any:
         """The answer's JSON. Fields that are None are left out. Raises Refused with what the gateway said."""
         import httpx
 
@@ -84,7 +84,7 @@ def settings_of(config: Path | None) -> Settings:
     return load(config, environ=os.environ)
 
 
-def asked(told: Path | Settings | None, method: str, path: str, **fields: Any) -> Any:
+def asked(told: Path | Settings | None, method: str, path: str, /, **fields: Any) -> Any:
     """One question from a command that is not asynchronous; *told* is the configuration, or where it is."""
     settings = settings_of(told) if told is None or isinstance(told, Path) else told
 
@@ -146,7 +146,9 @@ def lock_holder(database: Path) -> str | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise StoreError(f"{database}.lock: {error.strerror}; run this as the user who runs the gateway") from None
+        raise StoreError(
+            f"{database}.lock: {error.strerror}; run this as the user who runs the gateway"
+        ) from None
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

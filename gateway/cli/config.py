@@ -14,13 +14,18 @@ from gateway.cli.options import AsJson, Config
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="""What the gateway was told: parley.toml, PARLEY_... in the environment, and the defaults.""",
+    help="""What the gateway was told.
+
+    That is parley.toml, and PARLEY_... in the environment, which wins; the defaults hold for everything else.
+    """,
 )
 
 
 @app.command()
 def check(config: Config = None, json: AsJson = False) -> None:
-    """Say what is wrong with the configuration, line by line; exit code 2 if anything is.
+    """Say what is wrong with the configuration.
+
+    One line for each problem, with what to do; the exit code is 2 if there is any.
 
     \b
     Examples:
@@ -56,7 +61,7 @@ def effective(
     config: Config = None,
     json: AsJson = False,
 ) -> None:
-    """The settings as they hold, from all sources, with *** in place of secrets.
+    """The settings as they hold, *** for secrets.
 
     \b
     Examples:
@@ -86,7 +91,9 @@ def toml(values: dict[str, Any], path: str = "") -> Iterator[str]:
     for name, value in tables.items():
         inside = f"{path}{_key(name)}"
         if value:
-            yield from ("", f"[{inside}]") if not all(isinstance(each, dict) for each in value.values()) else ()
+            yield from (
+                ("", f"[{inside}]") if not all(isinstance(each, dict) for each in value.values()) else ()
+            )
             yield from toml(value, f"{inside}.")
     for name, value in lists.items():
         for each in value:

@@ -29,13 +29,19 @@ class By(StrEnum):
 
 
 def costs(
-    since: Annotated[str, typer.Option(help="today, 7d, 2026-11-01, 2026-11-01..2026-11-15 or all.", metavar="TIME")] = "30d",
+    since: Annotated[
+        str, typer.Option(help="today, 7d, 2026-11-01, 2026-11-01..2026-11-15 or all.", metavar="TIME")
+    ] = "30d",
     by: Annotated[By, typer.Option(help="What the lines stand for.")] = By.MODEL,
-    csv: Annotated[bool, typer.Option("--csv", help="Print CSV, for spreadsheets.", show_default=False)] = False,
+    csv: Annotated[
+        bool, typer.Option("--csv", help="Print CSV, for spreadsheets.", show_default=False)
+    ] = False,
     config: Config = None,
     json: AsJson = False,
 ) -> None:
-    """What was spent, on what and by whom. Amounts are US dollars at the prices of the day of the request.
+    """What was spent, on what and by whom.
+
+    Amounts are US dollars, at the prices of the day of each request.
 
     \b
     Examples:
@@ -56,7 +62,14 @@ def costs(
         return
     total = bill["total"]
     if not total["requests"] and not rows:
-        print("Nothing was spent yet." if since == "all" else f"Nothing was spent ({since}). Earlier: --since all")
+        print(
+            "Nothing was spent yet."
+            if since == "all"
+            else f"Nothing was spent ({since}). Earlier: --since all"
+        )
+        return
+    if not rows:
+        print("No tool was called in that time.")
         return
     shown = [[_cell(name, value) for name, value in zip(names, row, strict=True)] for row in rows]
     foot = ["total", *_sums(total)] if "requests" in names else []
@@ -88,12 +101,14 @@ def bounds(since: str, zone: str, now: int) -> tuple[int | None, int | None]:
 
 
 def lines(bill: dict[str, Any], by: By) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
-    """Column names and rows; counts as numbers, cost in nano-dollars."""
+    """Column names and rows; counts as numbers, cost in nano-dollars (None: not priced)."""
     found = bill[f"by_{by}"]
     if by is By.DAY:
         return ("day", "cost"), [(each["date"], each["cost"]) for each in found]
     if by is By.TOOL:
-        return ("tool", "calls", "errors"), [(each["name"], each["invocations"], each["errors"]) for each in found]
+        return ("tool", "calls", "errors"), [
+            (each["name"], each["invocations"], each["errors"]) for each in found
+        ]
     return (by.value, *HEADINGS), [(_named(each["name"], by), *_sums(each["usage"])) for each in found]
 
 
@@ -101,16 +116,18 @@ def _named(name: str, by: By) -> str:
     return "(a person)" if by is By.TRIGGER and name in ("", "None") else name
 
 
-def _sums(usage: dict[str, Any]) -> tuple[int, ...]:
+def _sums(usage: dict[str, Any]) -> tuple[int | None, ...]:
+    """*cost* None: no price is known for any of it."""
     tokens = usage["tokens"]
     sent = tokens["uncached"] + tokens["read"] + tokens["write_5m"] + tokens["write_1h"]
+    cost = None if usage["unpriced"] and not usage["cost"] else usage["cost"]
     written = tokens["write_5m"] + tokens["write_1h"]
-    return (usage["requests"], usage["turns"], sent, tokens["read"], written, tokens["output"], usage["cost"])
+    return (usage["requests"], usage["turns"], sent, tokens["read"], written, tokens["output"], cost)
 
 
 def _cell(name: str, value: Any) -> str:
     if name == "cost":
-        return show.dollars(value)
+        return "unpriced" if value is None else show.dollars(value)
     return show.count(value) if isinstance(value, int) else str(value)
 
 
@@ -119,13 +136,13 @@ def notes(total: dict[str, Any]) -> list[str]:
     found = []
     if total["unpriced"]:
         found.append(
-            f"{total['unpriced']} requests have no known price and are not in the sum; "
-            "give their models a price in [providers.NAME.price]."
+            f"No price is known for {show.many(total['unpriced'], 'request')}: not in the sum. "
+            "Give the models a price in [providers.NAME.price]."
         )
     if total["estimated"]:
         found.append(
-            f"{total['estimated']} requests broke off: {show.dollars(total['estimated_cost'])} of the sum is the "
-            "most that they can have cost."
+            f"Broken off: {show.many(total['estimated'], 'request')}; {show.dollars(total['estimated_cost'])} of the "
+            "sum is the most that can have cost."
         )
     return found
 
@@ -133,10 +150,15 @@ def notes(total: dict[str, Any]) -> list[str]:
 def _csv(names: tuple[str, ...], rows: list[tuple[Any, ...]]) -> None:
     """Dollars in full, so that sums of lines are exact."""
     from csv import writer
-    from decimal import Decimal
 
     out = writer(sys.stdout, lineterminator="\n")
     out.writerow([f"{name}_usd" if name == "cost" else name.replace(" ", "_") for name in names])
     for row in rows:
         values = zip(names, row, strict=True)
-        out.writerow([f"{Decimal(value) / show.NANO:f}" if name == "cost" else value for name, value in values])
+        out.writerow([_exact(value) if name == "cost" else value for name, value in values])
+
+
+def _exact(nano: int | None) -> str:
+    from decimal import Decimal
+
+    return "" if nano is None else f"{Decimal(nano) / show.NANO:f}"

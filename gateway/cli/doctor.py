@@ -38,9 +38,10 @@ class Row:
 
 
 def doctor(config: Config = None, json: AsJson = False) -> None:
-    """Check configuration, keys, servers, database, clock and disk; say what to do.
+    """Check everything, and say what to do.
 
-    Changes nothing, and may run beside the gateway. The exit code is 1 when something is broken (✗).
+    That is the configuration, keys, servers, database, clock and disk. Changes nothing, and may run
+    beside the gateway. The exit code is 1 when something is broken (✗).
 
     \b
     Examples:
@@ -72,7 +73,11 @@ async def examine(config: Path | None) -> list[Row]:
     asked = await _servers(settings)
     rows = [*configuration(settings), packages(), *(row for row, _ in asked)]
     rows += [engine(), *database(settings.database), await lock(settings)]
-    return [*rows, clock([found.skew for _, found in asked if found.skew is not None]), disk(settings.gateway.data_dir)]
+    return [
+        *rows,
+        clock([found.skew for _, found in asked if found.skew is not None]),
+        disk(settings.gateway.data_dir),
+    ]
 
 
 def _ok(name: str, text: str) -> Row:
@@ -142,7 +147,9 @@ def engine() -> Row:
     if sqlite3.sqlite_version_info < (3, 37, 0):
         return _bad("sqlite", f"{version} is too old", "use a Python build that brings SQLite 3.37 or newer")
     if sqlite3.sqlite_version_info < WAL_RESET:
-        return _ok("sqlite", f"{version}; its WAL-reset bug (before 3.51.3) needs two writers, and Parley has one")
+        return _ok(
+            "sqlite", f"{version}; its WAL-reset bug (before 3.51.3) needs two writers, and Parley has one"
+        )
     return _ok("sqlite", version)
 
 
@@ -179,7 +186,9 @@ def _schema(connection: sqlite3.Connection) -> Row:
     if at > known:
         return _bad("schema", f"{at}, newer than this Parley ({known})", "install the newer Parley again")
     if at < known:
-        return _warning("schema", f"{at}; this Parley has {known}", "the next start brings it up, or: parley migrate")
+        return _warning(
+            "schema", f"{at}; this Parley has {known}", "the next start brings it up, or: parley migrate"
+        )
     return _ok("schema", str(at))
 
 
@@ -187,7 +196,9 @@ def _mode(connection: sqlite3.Connection) -> Row:
     (mode,) = connection.execute("PRAGMA journal_mode").fetchone()
     if mode == "wal":
         return _ok("journal", "WAL")
-    return _warning("journal", f"{mode}, not WAL", "the next start sets it; a network file system cannot have it")
+    return _warning(
+        "journal", f"{mode}, not WAL", "the next start sets it; a network file system cannot have it"
+    )
 
 
 async def lock(settings: Settings) -> Row:
@@ -204,7 +215,9 @@ async def lock(settings: Settings) -> Row:
         return _ok("gateway", "is not running")
     if await answers(socket):
         return _ok("gateway", f"runs as process {holder} and answers")
-    return _bad("gateway", f"process {holder} has the database, but nobody answers at {socket}", f"kill {holder}")
+    return _bad(
+        "gateway", f"process {holder} has the database, but nobody answers at {socket}", f"kill {holder}"
+    )
 
 
 def clock(skews: list[float]) -> Row:

@@ -19,6 +19,7 @@ class Draft:
     base_url: str = ""
     model: str = ""
     token: str = ""
+    bot: str = ""  # the bot's name, as @name; '' when it could not be asked
     telegram_url: str = ""
     owners: tuple[int, ...] = ()
     data_dir: str = ""
@@ -35,7 +36,11 @@ HEAD = """\
 
 
 def _gateway(draft: Draft) -> list[str]:
-    return [f"[gateway]\n# The database and its backups.\ndata_dir = {dumps(draft.data_dir)}"] if draft.data_dir else []
+    return (
+        [f"[gateway]\n# The database and its backups.\ndata_dir = {dumps(draft.data_dir)}"]
+        if draft.data_dir
+        else []
+    )
 
 
 def _agent(draft: Draft) -> str:

@@ -40,29 +40,36 @@ class Given:
 
 
 def init(
-    anthropic_key: Annotated[str, typer.Option(help="Your key, instead of being asked.", show_default=False)] = "",
+    anthropic_key: Annotated[
+        str, typer.Option(help="Your key, instead of being asked.", show_default=False)
+    ] = "",
     openai_key: Annotated[str, typer.Option(help="The same for OpenAI.", show_default=False)] = "",
     telegram_token: Annotated[str, typer.Option(help="Your bot's token.", show_default=False)] = "",
     owner: Annotated[
-        list[int] | None, typer.Option(help="Telegram id of who may do everything; repeatable.", show_default=False)
+        list[int] | None,
+        typer.Option(help="Telegram id of who may do everything; repeatable.", show_default=False),
     ] = None,
     model: Annotated[str, typer.Option(help="The model's name at the provider.", show_default=False)] = "",
     anthropic_url: Annotated[
         str, typer.Option(help="Another address, without /v1.", metavar="URL", show_default=False)
     ] = "",
     openai_url: Annotated[
-        str, typer.Option(help="A server that speaks OpenAI's API, with /v1.", metavar="URL", show_default=False)
+        str,
+        typer.Option(help="A server that speaks OpenAI's API, with /v1.", metavar="URL", show_default=False),
     ] = "",
     telegram_url: Annotated[
         str, typer.Option(help="Your own Bot API server.", metavar="URL", show_default=False)
     ] = "",
     data_dir: Annotated[
-        str, typer.Option(help="Where the database goes. Left out: ~/.parley.", metavar="FOLDER", show_default=False)
+        str,
+        typer.Option(
+            help="Where the database goes. Left out: ~/.parley.", metavar="FOLDER", show_default=False
+        ),
     ] = "",
     config: Config = None,
     yes: Yes = False,
 ) -> None:
-    """Ask for your keys, check them at once and write parley.toml.
+    """Ask for your keys, check them, write parley.toml.
 
     Nothing is needed beforehand: without a key an offline demo answers. For Telegram you need a bot, which
     @BotFather in Telegram makes for you in a minute.
@@ -101,7 +108,9 @@ def _make_room(target: Path, yes: bool) -> Path | None:
         return None
     if yes:
         raise Refused(f"{target} is there already; move it away, or run this without --yes")
-    if not typer.confirm(f"{target} is there already. Write a new one? (The old one is kept.)", default=False):
+    if not typer.confirm(
+        f"{target} is there already. Write a new one? (The old one is kept.)", default=False
+    ):
         raise typer.Exit(1)
     return target.with_name(f"{target.name}.{time.strftime('%Y%m%d-%H%M%S')}")
 
@@ -141,7 +150,9 @@ def _provider(draft: Draft, given: Given, kind: str, name: str) -> None:
 
     base_url = given.urls[kind]
     if name == "local" and not base_url:
-        base_url = str(typer.prompt("   Address, with /v1", default="http://127.0.0.1:11434/v1")).strip().rstrip("/")
+        base_url = (
+            str(typer.prompt("   Address, with /v1", default="http://127.0.0.1:11434/v1")).strip().rstrip("/")
+        )
     environment = "" if name == "local" else os.environ.get(f"{kind.upper()}_API_KEY", "")
     key = given.keys[kind] or environment
     while True:
@@ -219,6 +230,7 @@ def _choose_telegram(draft: Draft, token: str, yes: bool) -> None:
         else:
             found = asyncio.run(probe.telegram(token, draft.telegram_url))
             accepted = _accepted(found.state, found.text, yes)
+            draft.bot = found.name
         if accepted:
             draft.token = token
             return
@@ -227,7 +239,8 @@ def _choose_telegram(draft: Draft, token: str, yes: bool) -> None:
 
 def _find_owner(draft: Draft) -> None:
     """Whoever writes first and is confirmed. The message stays at Telegram, so that the gateway answers it."""
-    print("\n3. Write anything to your bot in Telegram now; it tells me who you are. (Ctrl-C: later)")
+    name = f"{draft.bot} (https://t.me/{draft.bot[1:]})" if draft.bot else "your bot"
+    print(f"\n3. Write anything to {name} in Telegram now, so that I see who you are. (Ctrl-C: later)")
     declined: set[int] = set()
     try:
         while not draft.owners:
@@ -235,7 +248,9 @@ def _find_owner(draft: Draft) -> None:
             if person is None:
                 print("   Another program polls with this token, or it has a webhook; end that first.")
                 return
-            if typer.confirm(f"   {person.name} (id {person.id}) has written. Is that you, the owner?", default=True):
+            if typer.confirm(
+                f"   {person.name} (id {person.id}) has written. Is that you, the owner?", default=True
+            ):
                 draft.owners = (person.id,)
             else:
                 declined.add(person.id)

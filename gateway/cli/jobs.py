@@ -29,7 +29,7 @@ def all_jobs(config: Config = None, json: AsJson = False) -> None:
       parley jobs list
       parley jobs list --json
     """
-    found: list[dict[str, Any]] = asked(config, "GET", "/v1/jobs")["jobs"]
+    found: list[dict[str, Any]] = asked(config, "GET", "/v1/jobs")
     if json:
         show.as_json(found)
     elif not found:
@@ -39,21 +39,25 @@ def all_jobs(config: Config = None, json: AsJson = False) -> None:
 
 
 def _row(job: dict[str, Any]) -> tuple[str, ...]:
-    last = job["last"]
+    last = job["last_run"]
     return (
         job["name"],
         job["schedule"],
         job["zone"],
         show.when(job["next_at"]) if job["state"] == "on" else job["state"],
-        f"{last['state']}, {show.ago(last['ended'] or last['planned'])}" if last else "-",
+        f"{last['state']}, {show.ago(last['finished_at'] or last['planned_at'])}" if last else "-",
     )
 
 
 @app.command("next")
 def next_times(
-    schedule: Annotated[str, typer.Argument(metavar="SCHEDULE", help="As in [[jobs]] schedule; put it in quotes.")],
+    schedule: Annotated[
+        str, typer.Argument(metavar="SCHEDULE", help="As in [[jobs]] schedule; put it in quotes.")
+    ],
     zone: Annotated[str | None, typer.Option(help="IANA time zone. Left out: [gateway] timezone.")] = None,
-    after: Annotated[str | None, typer.Option(metavar="TIME", help="As 2026-03-28T12:00. Left out: now.")] = None,
+    after: Annotated[
+        str | None, typer.Option(metavar="TIME", help="As 2026-03-28T12:00. Left out: now.")
+    ] = None,
     count: Annotated[int, typer.Option("--count", "-n", min=1, max=100, help="How many times.")] = 5,
     config: Config = None,
     json: AsJson = False,
@@ -127,14 +131,20 @@ def runs(
       parley jobs runs morning
       parley jobs runs morning --json
     """
-    found: list[dict[str, Any]] = asked(config, "GET", f"/v1/jobs/{name}/runs")["runs"]
+    found: list[dict[str, Any]] = asked(config, "GET", f"/v1/jobs/{name}/runs")
     if json:
         show.as_json(found)
     elif not found:
         print(f"{name} has not run yet.")
     else:
-        show.table(("planned", "state", "delivery", "session", "reason"), [_run_row(each) for each in found])
+        show.table(("planned", "state", "delivery", "session", "error"), [_run_row(each) for each in found])
 
 
 def _run_row(run: dict[str, Any]) -> tuple[str, ...]:
-    return (show.when(run["planned"]), run["state"], run["delivery"], run["session"] or "-", run["reason"] or "")
+    return (
+        show.when(run["planned_at"]),
+        run["state"],
+        run["delivery"],
+        run["session_id"] or "-",
+        run["error"] or "",
+    )

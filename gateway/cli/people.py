@@ -31,13 +31,18 @@ def everybody(config: Config = None, json: AsJson = False) -> None:
       parley people list
       parley people list --json | jq -r '.[] | select(.state == "new") | .address'
     """
-    members: list[dict[str, Any]] = asked(config, "GET", "/v1/people")["people"]
+    members: list[dict[str, Any]] = asked(config, "GET", "/v1/people")
     if json:
         show.as_json(members)
     elif not members:
-        print("Nobody yet. Somebody who writes to the bot turns up here; let them in with: parley people allow ADDRESS")
+        print(
+            "Nobody yet. Somebody who writes to the bot turns up here; let them in with: parley people allow ADDRESS"
+        )
     else:
-        rows = [(each["address"], each["name"] or "-", _state(each["state"]), each["role"] or "-") for each in members]
+        rows = [
+            (each["address"], each["name"] or "-", _state(each["state"]), each["role"] or "-")
+            for each in members
+        ]
         show.table(("address", "name", "state", "role"), rows)
 
 
@@ -91,7 +96,10 @@ def _told(member: dict[str, Any], json: bool) -> None:
         show.as_json(member)
     else:
         named = f" ({member['name']})" if member["name"] else ""
-        print(f"{member['address']}{named}: {_state(member['state'])}" + (f", {member['role']}" if member["role"] else ""))
+        print(
+            f"{member['address']}{named}: {_state(member['state'])}"
+            + (f", {member['role']}" if member["role"] else "")
+        )
 
 
 def _state(state: str) -> str:

@@ -51,7 +51,9 @@ async def provider(kind: Kind, key: str, base_url: str = "") -> Probe:
         return Probe(state="strange", text=f"the server answered {answer.status}", skew=answer.skew)
     entries = answer.body.get("data") if isinstance(answer.body, dict) else None
     if not isinstance(entries, list):
-        return Probe(state="strange", text="what came back is no list of models; check the address", skew=answer.skew)
+        return Probe(
+            state="strange", text="what came back is no list of models; check the address", skew=answer.skew
+        )
     models = tuple(str(each["id"]) for each in entries if isinstance(each, dict) and "id" in each)
     return Probe(state="ok", text=f"the key works ({len(models)} models)", models=models, skew=answer.skew)
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
 from typing import TYPE_CHECKING
 
 from gateway.cli.show import safe
+from gateway.cli.wrap import Wrap
 from gateway.errors import ParleyError
 
 if TYPE_CHECKING:
@@ -27,7 +29,9 @@ async def converse(talk: Talk, *, commands: list[tuple[str, str]], ends: str) ->
     from prompt_toolkit import PromptSession
     from prompt_toolkit.patch_stdout import patch_stdout
 
-    session: PromptSession[str] = PromptSession(completer=_completer(commands), complete_while_typing=True)
+    from gateway.cli.slash import Slash
+
+    session: PromptSession[str] = PromptSession(completer=Slash(commands), complete_while_typing=True)
     while True:
         try:
             # The loop keeps its own handler of SIGINT: here Ctrl-C is a key like others.
@@ -46,7 +50,7 @@ async def converse(talk: Talk, *, commands: list[tuple[str, str]], ends: str) ->
 
 async def exchange(talk: Talk, session: PromptSession[str], text: str) -> None:
     """One message and its answer; Ctrl-C meanwhile stops the answer, other keys wait for the prompt."""
-    printer = Printer(sys.stdout.write)
+    printer = Printer(sys.stdout.write, width=shutil.get_terminal_size().columns)
     async with _keys(session, lambda: _stop(talk)):
         try:
             async with aclosing(talk.say(text)) as events:
@@ -61,8 +65,10 @@ async def exchange(talk: Talk, session: PromptSession[str], text: str) -> None:
 class Printer:
     """Prints an answer that grows; what was printed is never taken back."""
 
-    def __init__(self, write: Callable[[str], object]) -> None:
+    def __init__(self, write: Callable[[str], object], *, width: int) -> None:
         self._write = write
+        self._width = width
+        self._wrap = Wrap(width)
         self._shown = ""
 
     def hear(self, heard: Heard) -> None:
@@ -70,6 +76,7 @@ class Printer:
             case "text":
                 self._grow(heard.text)
             case "notice":
+                self._end()
                 self._line(safe(heard.text))
             case "done":
                 self._done(heard)
@@ -79,23 +86,25 @@ class Printer:
     def _grow(self, text: str) -> None:
         if not text.startswith(self._shown):
             # A new beginning, as after a request that broke off and was made again.
-            self._write("\n" if self._shown else "")
-            self._shown = ""
-        self._write(safe(text[len(self._shown) :]))
+            self._end()
+        self._write(self._wrap.feed(safe(text[len(self._shown) :])))
         self._shown = text
 
     def _done(self, heard: Heard) -> None:
         self._grow(heard.text)
-        if heard.text:
-            self._write("\n")
+        self._end()
         if heard.state in ("failed", "dead") and heard.error:
             self._line(safe(heard.error))
-        self._shown = ""
+
+    def _end(self) -> None:
+        """Nothing more comes on this line."""
+        self._write(self._wrap.end())
+        self._write("\n" if self._shown and not self._shown.endswith("\n") else "")
+        self._wrap, self._shown = Wrap(self._width), ""
 
     def _line(self, text: str) -> None:
-        begun = self._shown and not self._shown.endswith("\n")
-        self._write("\n" if begun else "")
-        self._write(f"{DIM}{text}{PLAIN}\n")
+        wrap = Wrap(self._width)
+        self._write(f"{DIM}{wrap.feed(text)}{wrap.end()}{PLAIN}\n")
 
 
 def aside(text: str) -> None:
@@ -138,20 +147,3 @@ async def _keys(session: PromptSession[str], interrupted: Callable[[], object]) 
         finally:
             await asyncio.gather(*stops)
     store_typeahead(keyboard, ahead)
-
-
-def _completer(commands: list[tuple[str, str]]) -> object:
-    from prompt_toolkit.completion import Completer, Completion
-    from prompt_toolkit.document import Document
-
-    class Slash(Completer):
-        """The commands, with what they do beside them, once a line begins with a slash."""
-
-        def get_completions(self, document: Document, event: object):  # type: ignore[no-untyped-def]
-            typed = document.text_before_cursor
-            if typed.startswith("/") and " " not in typed:
-                for name, summary in commands:
-                    if name.startswith(typed[1:]):
-                        yield Completion(f"/{name}", start_position=-len(typed), display_meta=summary)
-
-    return Slash()

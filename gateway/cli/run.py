@@ -10,11 +10,15 @@ import typer
 
 from gateway import __version__, log
 from gateway.cli.options import Config
+from gateway.cli.show import safe
+from gateway.errors import Locked
 
 if TYPE_CHECKING:
     from gateway.app import App
+    from gateway.manager import SessionMeta
     from gateway.settings import Settings
 
+LOOK_EVERY = 0.5  # seconds
 LOG = "parley.log"  # in the data folder, while the terminal is the prompt's
 
 
@@ -24,9 +28,10 @@ def run(
     ] = False,
     config: Config = None,
 ) -> None:
-    """Start the gateway: all channels, the jobs, the local API, and a prompt when this is a terminal.
+    """Start the gateway, with a prompt when this is a terminal.
 
-    Needs no set-up: without a key an offline demo answers. Ctrl-D or /quit ends it; as a service it ends on
+    That is all channels, the jobs and the local API. Needs no set-up: without a key an offline demo
+    answers. Ctrl-D or /quit ends it; as a service it ends on
     SIGTERM, reads its configuration again on SIGHUP and logs to stderr. Exit codes: 0 ended, 2 the
     configuration is wrong, 3 another Parley runs here, 4 the database cannot be used.
 
@@ -39,6 +44,7 @@ def run(
     from gateway.cli.client import settings_of
 
     settings = settings_of(config)
+    asyncio.run(_free(settings))
     prompt = not no_prompt and sys.stdin.isatty() and sys.stdout.isatty()
     file = settings.gateway.data_dir / LOG
     log.hide(settings.secrets())
@@ -47,6 +53,18 @@ def run(
     asyncio.run(_run(settings, prompt))
     if prompt:
         print("Ended.")
+
+
+async def _free(settings: Settings) -> None:
+    """Raises Locked at once when a gateway lives here; what ends by itself soon is waited for later."""
+    from gateway.app import socket_path
+    from gateway.cli.client import answers, lock_holder
+
+    holder = lock_holder(settings.database)
+    if holder is not None and await answers(socket_path(settings.gateway.data_dir)):
+        raise Locked(
+            f"runs here already, as process {holder}. Talk to it: parley chat. End it: kill {holder}"
+        )
 
 
 async def _run(settings: Settings, prompt: bool) -> None:
@@ -75,16 +93,29 @@ def _commands(app: App) -> list[tuple[str, str]]:
 
 
 async def _watch(app: App) -> None:
-    """Tell in the terminal when a channel comes up or goes down."""
+    """Tell in the terminal when a channel comes up or goes down, and what jobs have to say on main."""
     from gateway.cli.prompt import aside
 
     told: dict[str, str] = {}
+    known = {each.id for each in await _results(app)}
     while True:
         for each in app.channels:
             if each.state != told.get(each.name, "starting"):
                 told[each.name] = each.state
                 aside(_news(each.name, each.state, each.text, each.account.name if each.account else ""))
-        await asyncio.sleep(0.2)
+        for result in await _results(app):
+            messages = await app.manager.get_messages(result.id, 1)
+            if result.id not in known and messages and messages[-1].role == "assistant":
+                known.add(result.id)
+                aside(f"\njob {result.triggered_by}: {safe(messages[-1].text)}\n")
+        await asyncio.sleep(LOOK_EVERY)
+
+
+async def _results(app: App) -> list[SessionMeta]:
+    """Sessions that jobs have written for main and nobody has read."""
+    here = {job.name for job in app.settings.jobs if "main" in job.deliver_to}
+    found = await app.manager.list_sessions(20) if here else []
+    return [each for each in found if each.triggered_by in here and not each.is_read]
 
 
 def _news(name: str, state: str, text: str | None, account: str) -> str:
@@ -112,21 +143,24 @@ def report(settings: Settings, *, log_file: str) -> str:
         ("settings", str(source), ""),
         ("data", str(settings.gateway.data_dir), ""),
         ("log", log_file, ""),
+        ("model", "offline demo", "for a real one: parley init, or set ANTHROPIC_API_KEY")
+        if model == DEMO
+        else ("model", model, ""),
         (
-            ("model", "offline demo", "a real one: parley init, or set ANTHROPIC_API_KEY")
-            if model == DEMO
-            else ("model", model, "")
-        ),
-        (
-            ("telegram", "on", "" if telegram.owners or telegram.allow else "nobody is let in yet; the bot says how")
-            if telegram.active
-            else ("telegram", "off", "on: parley init, or [channels.telegram] token")
-        ),
-        ("jobs", str(on), "") if on else ("jobs", "none", "add: a [[jobs]] table"),
+            "telegram",
+            "on",
+            "" if telegram.owners or telegram.allow else "nobody is let in yet: parley people --help",
+        )
+        if telegram.active
+        else ("telegram", "off", "to switch it on: parley init, or [channels.telegram] token"),
+        ("jobs", str(on), "") if on else ("jobs", "none", "to add one: a [[jobs]] table"),
         ("local API", str(socket_path(settings.gateway.data_dir)), ""),
-        ("HTTP", f"{web.host}:{web.port}", "") if web.port else ("HTTP", "off", "on: [web] port"),
+        ("HTTP", f"{web.host}:{web.port}", "")
+        if web.port
+        else ("HTTP", "off", "to switch it on: [web] port"),
     ]
-    lines = [f"  {name:9}  {value}" + (f"   ({hint})" if hint else "") for name, value, hint in rows]
+    widest = max(len(value) for _, value, hint in rows if hint) if any(hint for *_, hint in rows) else 0
+    lines = [f"  {name:9}  {value:{widest}}  {hint}".rstrip() for name, value, hint in rows]
     lines += [f"  ! {warning}" for warning in settings.warnings]
     return "\n".join([f"Parley {__version__}", *lines, "", _next(settings, log_file)])
 
@@ -135,4 +169,4 @@ def _next(settings: Settings, log_file: str) -> str:
     if log_file == "stderr":
         return "Talk to it from another terminal: parley chat"
     first = "Write here or to your bot." if settings.channels.telegram.active else "Write something."
-    return f"{first} /help lists the commands, Ctrl-C stops an answer, Ctrl-D ends the gateway.\n"
+    return f"{first} /help lists the commands, Ctrl-C stops an answer, Ctrl-D ends Parley.\n"

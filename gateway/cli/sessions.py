@@ -30,13 +30,17 @@ def recent(
       parley sessions list --channel telegram -n 5
       parley sessions list --json | jq -r '.[].id'
     """
-    found: list[dict[str, Any]] = asked(config, "GET", "/v1/sessions", limit=limit, channel=channel)["sessions"]
+    found: list[dict[str, Any]] = asked(config, "GET", "/v1/sessions", limit=limit, channel=channel)
     if json:
         show.as_json(found)
     elif not found:
         print("No session yet. Start one with: parley chat")
     else:
-        show.table(("id", "channel", "title", "messages", "state", "active"), [_row(each) for each in found], right=(3,))
+        show.table(
+            ("id", "channel", "title", "messages", "state", "active"),
+            [_row(each) for each in found],
+            right=(3,),
+        )
 
 
 def _row(session: dict[str, Any]) -> tuple[str, ...]:
@@ -54,7 +58,9 @@ def _row(session: dict[str, Any]) -> tuple[str, ...]:
 @app.command("show")
 def one(
     id: Annotated[str, typer.Argument(metavar="ID", help="As `parley sessions list` shows it.")],
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=500, help="The last so many messages.")] = 100,
+    limit: Annotated[
+        int, typer.Option("--limit", "-n", min=1, max=500, help="The last so many messages.")
+    ] = 100,
     config: Config = None,
     json: AsJson = False,
 ) -> None:
@@ -66,11 +72,13 @@ def one(
       parley sessions show K7M2Q9XT4B -n 2 --json
     """
     session = asked(config, "GET", f"/v1/sessions/{id}")
-    messages = asked(config, "GET", f"/v1/sessions/{id}/messages", limit=limit)["messages"]
+    messages = asked(config, "GET", f"/v1/sessions/{id}/messages", limit=limit)
     if json:
         show.as_json({"session": session, "messages": messages})
         return
-    print(f"{session['title'] or 'Untitled'}   {session['id']}, {session['channel']}, {show.when(session['created_at'])}")
+    print(
+        f"{session['title'] or 'Untitled'}   {session['id']}, {session['channel']}, {show.when(session['created_at'])}"
+    )
     for message in messages:
         print(f"\n{HEADINGS.get(message['role'], message['role'])}, {show.when(message['created_at'])}")
         print(show.safe(message["text"]))

@@ -43,7 +43,9 @@ def table(
     from rich.table import Table
     from rich.text import Text
 
-    made = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, show_footer=bool(foot), header_style="bold")
+    made = Table(
+        box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, show_footer=bool(foot), header_style="bold"
+    )
     for number, name in enumerate(names):
         made.add_column(
             name,
@@ -63,6 +65,10 @@ def dollars(nano: int) -> str:
     from gateway.commands.amounts import money
 
     return money(nano)
+
+
+def many(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
 def count(number: int) -> str:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from openai import AsyncOpenAI
+from openai.resources.chat import AsyncChat, AsyncCompletions
 from openai.types.chat import ChatCompletionChunk
 from pydantic import ValidationError
 from pydantic_ai.models.openai import OpenAIChatModel, OpenAIStreamedResponse
@@ -13,6 +15,22 @@ from pydantic_ai.models.openai import OpenAIChatModel, OpenAIStreamedResponse
 if TYPE_CHECKING:
     import httpx2
     from pydantic_ai.usage import RequestUsage
+
+
+class Completions(AsyncCompletions):
+    """The SDK looks through the whole conversation for names to translate, of which this API has none.
+
+    That took longer than all else about a request; what comes as extra is sent as it is.
+    """
+
+    async def create(self, *, messages: Any, extra_body: Any = None, **rest: Any) -> Any:
+        return await super().create(messages=(), extra_body={**(extra_body or {}), "messages": messages}, **rest)
+
+
+class Chat(AsyncChat):
+    @cached_property
+    def completions(self) -> AsyncCompletions:
+        return Completions(self._client)
 
 
 class ChatClient(AsyncOpenAI):
@@ -28,6 +46,10 @@ class ChatClient(AsyncOpenAI):
             except ValidationError:
                 pass
         return super()._process_response_data(data=data, cast_to=cast_to, response=response)
+
+    @cached_property
+    def chat(self) -> AsyncChat:
+        return Chat(self)
 
 
 class ChatStream(OpenAIStreamedResponse):

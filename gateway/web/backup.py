@@ -35,7 +35,7 @@ async def backup(database: object, path: Path) -> int:
             await database.backup(part)
             return await asyncio.to_thread(_finish, part, path)
     except BaseException as error:
-        path.unlink(missing_ok=True)
+        _give_up(path)
         if isinstance(error, OSError | sqlite3.Error):
             raise StoreError(f"the backup failed: {error}") from error
         raise
@@ -47,6 +47,10 @@ def _claim(path: Path) -> None:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     except OSError as error:
         raise Refused(f"{path} cannot be made: {error.strerror}.") from None
+
+
+def _give_up(path: Path) -> None:
+    path.unlink(missing_ok=True)
 
 
 def _finish(part: Path, path: Path) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import json
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -23,6 +24,8 @@ MOST_WRONG = 30  # wrong tokens from one address within WRONG_WINDOW
 WRONG_WINDOW = 60.0  # seconds
 MOST_ADDRESSES = 1000  # whose wrong tokens are remembered
 TOO_LARGE = f"The body is larger than {LARGEST_BODY} bytes."
+# A name or an address in brackets, and a port (RFC 9110, "Host and :authority").
+_HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::[0-9]*)?")
 STOPPING = "Parley is stopping. Send it again with the same event_id, and it is answered once."
 
 
@@ -74,10 +77,10 @@ class Door:
 
     def _known(self, host: str) -> bool:
         """A web page whose own name leads to this machine (DNS rebinding) still sends that name."""
-        try:
-            name = _bracketed(urlsplit(f"//{host}").hostname or "")
-        except ValueError:
+        named = _HOST.fullmatch(host.lower())
+        if named is None:
             return False
+        name = named[1]
         mine = _bracketed(self.host.strip("[]").lower())
         # Whoever listens everywhere is reached by any of the machine's addresses; an address is never rebound.
         return name in LOOPBACK_NAMES or name == mine or (_everywhere(mine) and _is_address(name))

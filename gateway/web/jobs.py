@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query, Response
 
 from gateway.app import App
 from gateway.commands.moment import local
+from gateway.config_tables import Zone
 from gateway.cron import JobView, RunView
 from gateway.schedule import ScheduleError
 from gateway.web.encoding import Json, plain
@@ -25,7 +26,7 @@ def routes(app: App) -> APIRouter:
     @router.get("/next")
     async def next_times(
         expr: Annotated[str, Query(min_length=1)],
-        zone: str | None = None,
+        zone: Zone | None = None,
         after: str | None = None,
         count: Annotated[int, Query(ge=1, le=100)] = 5,
     ) -> Response:
@@ -36,7 +37,7 @@ def routes(app: App) -> APIRouter:
             times = await cron.next_times(expr, zone, begin, count)
             return Json([{"at": at, "local": local(at, place).isoformat()} for at in times])
         except ScheduleError as error:
-            raise BadField("zone" if error.field == "zone" else "expr", str(error)) from None
+            raise BadField("expr", str(error)) from None
 
     @router.get("/{name}/runs")
     async def runs(name: str, count: Annotated[int, Query(ge=1, le=1000)] = 20) -> Response:

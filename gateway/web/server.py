@@ -24,21 +24,31 @@ async def serve(app: App) -> None:
     # FastAPI takes a good part of a second to import: in a thread, messages go on meanwhile.
     local, remote = await asyncio.to_thread(_prepare, app)
     unix = _unix(app)
-    serving = [_serving(local, [unix.socket])] if unix else []
-    if remote is not None and (sockets := _tcp(app)):
-        serving.append(_serving(remote, sockets))
+    servers: list[Http] = []
+    tasks: list[asyncio.Task[None]] = []
     try:
-        if serving:
-            await asyncio.wait([task for _, task in serving])
+        for server, sockets in (
+            (local, [unix.socket] if unix else []),
+            (remote, await asyncio.to_thread(_tcp, app) if remote else []),
+        ):
+            if server is not None and sockets:
+                servers.append(server)
+                tasks.append(asyncio.create_task(_run(server, sockets), name="http"))
+        if tasks:
+            await asyncio.wait(tasks)
     finally:
-        for server, _ in serving:
+        for server in servers:
             server.end()
-        ended = await asyncio.gather(*(task for _, task in serving), return_exceptions=True)
-        for each in ended:
-            if isinstance(each, Exception):
-                log.crash("web.server", each)
+        await asyncio.gather(*tasks, return_exceptions=True)
         if unix:
             unix.remove()
+
+
+async def _run(server: Http, sockets: list[socket.socket]) -> None:
+    try:
+        await server.serve(sockets=sockets)
+    except Exception as error:  # noqa: BLE001 - the edge of a task: messages go on without the API
+        log.crash("web.server", error)
 
 
 async def _after_start_up(app: App) -> None:
@@ -55,10 +65,6 @@ def _prepare(app: App) -> tuple[Http, Http | None]:
     http = importlib.import_module("gateway.web.http").Http
     remote = http(build(app, local=False)) if app.settings.web.port > 0 else None
     return http(build(app, local=True)), remote
-
-
-def _serving(server: Http, sockets: list[socket.socket]) -> tuple[Http, asyncio.Task[None]]:
-    return server, asyncio.create_task(server.serve(sockets=sockets), name="http")
 
 
 def _unix(app: App) -> Unix | None:

@@ -10,7 +10,7 @@ from gateway.errors import ParleyError
 
 FORMS = "write microseconds UTC, YYYY-MM-DD, today or a number of days such as 7d"
 _DAYS = re.compile(r"[1-9][0-9]{0,3}d")
-# Smaller numbers are seconds, milliseconds or a date without its dashes, all of them misread as 1970.
+# Smaller numbers are seconds or milliseconds, which would be misread as 1970.
 _EARLIEST = 100_000_000_000_000  # microseconds; 3 March 1973
 
 

@@ -10,6 +10,7 @@ import statistics
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 from tests.crash.harness import Evidence, Plan, Stuck, run
@@ -24,6 +25,7 @@ def main() -> int:
     parser.add_argument("--messages", type=int, default=500)
     parser.add_argument("--chats", type=int, default=8)
     parser.add_argument("--delivery", choices=(*MODES, "both"), default="both")
+    parser.add_argument("--at-once", type=int, default=2, help="gateways side by side, each with its share")
     parser.add_argument("--provider", choices=("openai", "anthropic"), default="openai")
     parser.add_argument("--seed", type=int, help="none: a new one, which is printed")
     parser.add_argument("--keep", action="store_true", help="keep the folders even when all is well")
@@ -40,53 +42,81 @@ def main() -> int:
 
         return points()
     modes = MODES if chosen.delivery == "both" else (chosen.delivery,)
-    good = [
-        proved(
-            Plan(
-                kills=chosen.kills, messages=chosen.messages, chats=chosen.chats,
-                seed=seed, delivery=mode, provider=chosen.provider,
-            ),
-            keep=chosen.keep,
-        )
-        for mode in modes
-    ]  # fmt: skip
+    good = [proved(mode, chosen, seed) for mode in modes]
     return 0 if all(good) else 1
 
 
-def proved(plan: Plan, *, keep: bool) -> bool:
+def proved(delivery: str, chosen: argparse.Namespace, seed: int) -> bool:
     """One mode, with its table; False when a promise was broken."""
     folder = Path(tempfile.mkdtemp(prefix="parley-crash-"))
+    plans = [
+        Plan(
+            kills=share(chosen.kills, chosen.at_once, number),
+            messages=share(chosen.messages, chosen.at_once, number),
+            chats=chosen.chats,
+            seed=seed + number,
+            delivery=delivery,
+            provider=chosen.provider,
+        )
+        for number in range(chosen.at_once)
+    ]
     began = time.monotonic()
-    print(f"\n{plan.delivery}, {plan.provider}, seed {plan.seed}, in {folder}", flush=True)
+    again = f"again with --seed {seed} --delivery {delivery} --provider {chosen.provider}"
+    print(f"\n{delivery}, {chosen.provider}, seed {seed}, in {folder}", flush=True)
     try:
-        evidence = asyncio.run(run(plan, folder, lambda text: print(f"  {text}", flush=True)))
-        verdict = judge(evidence)
-    except Stuck as stuck:
-        print(f"  STUCK: {stuck}\n  again with --seed {plan.seed} --delivery {plan.delivery}")
+        all_evidence = asyncio.run(side_by_side(plans, folder))
+    except ExceptionGroup as group:
+        stuck, other = group.split(Stuck)
+        if other is not None or stuck is None:
+            raise
+        print("\n".join(f"  STUCK: {each}" for each in stuck.exceptions), f"\n  {again}")
         return False
-    print(table(evidence, verdict, time.monotonic() - began))
-    if verdict.wrong:
-        print(f"  again with --seed {plan.seed} --delivery {plan.delivery}; everything is in {folder}")
-    elif not keep:
+    verdicts = [judge(evidence) for evidence in all_evidence]
+    print(table(all_evidence, verdicts, time.monotonic() - began))
+    broken = any(verdict.wrong for verdict in verdicts)
+    if broken:
+        print(f"  {again}; everything is in {folder}")
+    elif not chosen.keep:
         shutil.rmtree(folder, ignore_errors=True)
-    return not verdict.wrong
+    return not broken
 
 
-def table(evidence: Evidence, verdict: Verdict, seconds: float) -> str:
+def share(whole: int, parts: int, number: int) -> int:
+    """What part *number* of *parts* gets."""
+    return whole // parts + (number < whole % parts)
+
+
+async def side_by_side(plans: list[Plan], folder: Path) -> list[Evidence]:
+    async with asyncio.TaskGroup() as group:
+        tasks = []
+        for number, plan in enumerate(plans):
+            (folder / str(number)).mkdir()
+            told = partial(tell, number)
+            tasks.append(group.create_task(run(plan, folder / str(number), told)))
+    return [task.result() for task in tasks]
+
+
+def tell(number: int, text: str) -> None:
+    print(f"  [{number}] {text}", flush=True)
+
+
+def table(all_evidence: list[Evidence], verdicts: list[Verdict], seconds: float) -> str:
     """What happened, in one column; what was broken below it."""
-    rows: list[tuple[str, object]] = [("kill -9", evidence.kills), *verdict.numbers.items()]
+    numbers = {name: sum(verdict.numbers[name] for verdict in verdicts) for name in verdicts[0].numbers}
+    wrong = [each for verdict in verdicts for each in verdict.wrong]
+    rows: list[tuple[str, object]] = [("kill -9", sum(each.kills for each in all_evidence)), *numbers.items()]
     rows += [
-        ("start to first poll, p50", f"{median(evidence.polled_after)} s"),
-        ("start to first answer, p50", f"{median(evidence.answered_after)} s"),
+        ("start to first poll, p50", median([at for each in all_evidence for at in each.polled_after])),
+        ("start to first answer, p50", median([at for each in all_evidence for at in each.answered_after])),
         ("took", f"{seconds:.0f} s"),
-        ("broken promises", len(verdict.wrong)),
+        ("broken promises", len(wrong)),
     ]
     lines = [f"  {name:28}{value:>10}" for name, value in rows]
-    return "\n".join([*lines, *[f"  BROKEN: {each[:600]}" for each in verdict.wrong[:40]]])
+    return "\n".join([*lines, *[f"  BROKEN: {each[:600]}" for each in wrong[:40]]])
 
 
 def median(seconds: list[float]) -> str:
-    return f"{statistics.median(seconds):.2f}" if seconds else "-"
+    return f"{statistics.median(seconds):.2f} s" if seconds else "-"
 
 
 if __name__ == "__main__":

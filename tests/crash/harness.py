@@ -20,6 +20,7 @@ from typing import Any
 
 import aiohttp
 
+from tests.crash.model import last_line
 from tests.fakes.telegram import TOKEN
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -27,7 +28,7 @@ KINDS = ("short", "short", "medium", "long", "long", "tool")
 WORD = re.compile(r"\bm\d{5}\b")
 BOOT = 8.0  # seconds within which a gateway must poll
 SETTLE = 60.0  # seconds within which everything must be answered at the end
-LONGEST_ANSWER = 0.7  # seconds from an answer's opening to its end, at the pace of tests.crash.model
+REPLY_DELAY = 0.04  # seconds from a call's effect to its answer: time enough for a kill in between
 QUIET = 1.2  # seconds without a call that count as the end
 SAVED = ("sendMessage", "editMessageText")
 
@@ -95,7 +96,9 @@ class Stage:
         self._session: aiohttp.ClientSession | None = None
         self._log = folder / "calls.jsonl"
         self._read = 0
-        self._unseen: dict[str, int] = {}  # words that no message of the bot has shown yet
+        self._kinds: dict[str, str] = {}  # what each word asked for
+        self._ends: dict[str, list[str]] = {}  # the last line of an answer under way -> the words it answers
+        self._unanswered: set[str] = set()  # words whose whole answer nobody has seen yet
         self._number = 0
 
     # -- the fakes --------------------------------------------------------------------------------------------
@@ -103,7 +106,8 @@ class Stage:
     async def open(self, *, before: float = 0.05, between: float = 0.015) -> None:
         self._session = aiohttp.ClientSession()
         pace = ("--before", str(before), "--between", str(between))
-        told = json.loads(await self._fake("tests.fakes.telegram", "--log", str(self._log)))
+        wire = ("--reply-delay", str(REPLY_DELAY))
+        told = json.loads(await self._fake("tests.fakes.telegram", *wire, "--log", str(self._log)))
         self.telegram_url = told["url"]
         self.model_url = (await self._fake("tests.crash.model", *pace)).strip()
 
@@ -153,7 +157,8 @@ class Stage:
         said = Said(chat, text, told["result"])
         if WORD.match(text):
             self.evidence.said.append(said)
-            self._unseen[said.word] = chat
+            self._kinds[said.word] = text.split()[-1]
+            self._unanswered.add(said.word)
         return said
 
     # -- the gateway ------------------------------------------------------------------------------------------
@@ -176,7 +181,7 @@ class Stage:
                 *("--provider", self._provider, *arguments),
                 cwd=ROOT, env=environ, stdout=log, stderr=log,
             )  # fmt: skip
-        self.life = Life(process, began, len(self.calls), bool(self._unseen))
+        self.life = Life(process, began, len(self.calls), bool(self._unanswered))
         return self.life
 
     async def kill(self) -> None:
@@ -225,15 +230,21 @@ class Stage:
         await self.until(lambda: polled() or life.process.returncode is not None, BOOT, "no poll")
 
     async def settled(self, seconds: float = SETTLE, quiet: float = QUIET) -> None:
-        """Until every word has been shown, nothing is being asked and nothing has been said for a while."""
+        """Until everything is answered and nothing has been said for a while."""
+
+        await self.until(lambda: not self.unanswered, seconds, lambda: f"unanswered: {self.unanswered}")
+        await self.quiet(quiet, seconds)
+
+    async def quiet(self, quiet: float, seconds: float = SETTLE) -> None:
+        """Until the bot has polled and then said nothing for *quiet* seconds."""
+        await self.polling()
 
         def done() -> bool:
-            calls = self.look()
-            last = max((call["at"] for call in calls[-50:] if call["method"] in SAVED), default=0.0)
-            began = self.life.began if self.life else 0.0
-            return not self._unseen and time.time() - max(last, began + 0.6) > quiet
+            last = [call["at"] for call in self.look()[-50:] if call["method"] in SAVED]
+            assert self.life is not None
+            return time.time() - max([self.life.began, *last]) > quiet
 
-        await self.until(done, seconds, lambda: f"unanswered: {sorted(self._unseen)}")
+        await self.until(done, seconds, "no end of calls")
 
     async def until(
         self, condition: Callable[[], bool], seconds: float, what: str | Callable[[], str]
@@ -262,15 +273,32 @@ class Stage:
                 call = json.loads(line)
                 self.calls.append(call)
                 if call["method"] in SAVED:
-                    for word in WORD.findall(call["params"].get("text", "")):
-                        self._unseen.pop(word, None)
+                    self._heard(call["params"].get("text", ""))
         return self.calls
 
+    def _heard(self, text: str) -> None:
+        """Which words a text of the bot answers, and whether it is the end of their answer."""
+        opening = text.partition("\n")[0]
+        if opening.startswith("You said") and (words := WORD.findall(opening)):
+            end = last_line(words[0], self._kinds[words[-1]])
+            if end is None:
+                self._unanswered.difference_update(words)
+            else:
+                self._ends[end] = words
+        for end in [end for end in self._ends if end in text]:
+            self._unanswered.difference_update(self._ends.pop(end))
+
     @property
-    def unseen(self) -> list[str]:
-        """Words that no message of the bot has shown yet."""
+    def spoke(self) -> bool:
+        """Whether this life of the gateway has said something."""
+        life = self.life
+        return life is not None and any(call["method"] in SAVED for call in self.look()[life.mark :])
+
+    @property
+    def unanswered(self) -> list[str]:
+        """Words whose whole answer nobody has seen yet."""
         self.look()
-        return sorted(self._unseen)
+        return sorted(self._unanswered)
 
     def _measure(self) -> None:
         life = self.life
@@ -298,10 +326,10 @@ class Stage:
 
 
 @asynccontextmanager
-async def stage(folder: Path, **facts: Any) -> AsyncIterator[Stage]:
+async def stage(folder: Path, *, kind: type[Stage] = Stage, **facts: Any) -> AsyncIterator[Stage]:
     """A stage whose processes end with it, whatever happens."""
     pace = {name: facts.pop(name) for name in ("before", "between") if name in facts}
-    made = Stage(folder, **facts)
+    made = kind(folder, **facts)
     try:
         await made.open(**pace)
         yield made
@@ -313,6 +341,12 @@ def confirmed(calls: Sequence[dict[str, Any]]) -> int:
     """The highest update id that an offset has confirmed; 0 before the first."""
     offsets = [int(c["params"].get("offset") or 0) for c in calls if c["method"] == "getUpdates"]
     return max(offsets, default=1) - 1
+
+
+def update_of(event: str) -> int:
+    """The update id in the name of an event; 0 for what did not come from Telegram."""
+    number = event.partition(":")[0]
+    return int(number) if number.isdigit() else 0
 
 
 def check_file(database: Path, copy: Path, confirmed_id: int, evidence: Evidence) -> list[str]:
@@ -330,10 +364,10 @@ def check_file(database: Path, copy: Path, confirmed_id: int, evidence: Evidence
         found += [f"foreign_key_check: {row}" for row in db.execute("PRAGMA foreign_key_check")]
         if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'inbox'").fetchone():
             return found if not confirmed_id else [*found, "no inbox, yet updates were confirmed"]
-        stored = {row[0] for row in db.execute("SELECT event_id FROM inbox")}
+        stored = {update_of(row[0]) for row in db.execute("SELECT event_id FROM inbox")}
     finally:
         db.close()
-    lost = [s.text for s in evidence.said if s.update <= confirmed_id and str(s.update) not in stored]
+    lost = [s.text for s in evidence.said if s.update <= confirmed_id and s.update not in stored]
     return found + [f"confirmed to Telegram but not on disk: {text}" for text in lost]
 
 
@@ -365,7 +399,7 @@ async def run(plan: Plan, folder: Path, tell: Callable[[str], None] = lambda tex
             await on.kill()
             await on.start()
             if (number + 1) % 20 == 0:
-                tell(f"{number + 1} kills, {len(on.evidence.said)} messages, {len(on.unseen)} unanswered")
+                tell(f"{number + 1} kills, {len(on.evidence.said)} messages, {len(on.unanswered)} unanswered")
         for _ in range(plan.messages - len(on.evidence.said)):
             await on.say(rng.choice(on.chats), rng.choice(KINDS))
         await on.settled()
@@ -376,20 +410,30 @@ async def run(plan: Plan, folder: Path, tell: Callable[[str], None] = lambda tex
 async def live(on: Stage, rng: random.Random, number: int, count: int) -> None:
     """One life: its messages at their moments; returns when it is time to kill.
 
-    Every third life answers what there is before it ends: a turn that dies three times running is put aside,
-    by design, and that is another test's matter.
+    Every other life first answers what there is: a turn that dies three times running is put aside, by design,
+    and that is another test's matter. Then it is warm, so that a kill soon after a message hits something.
     """
-    at_boot = number % 3 != 2 and rng.random() < 0.15
-    span = rng.uniform(0.0, 0.9)
-    moments = sorted(rng.uniform(0.0, span) for _ in range(count))
-    what = [(rng.choice(on.chats), rng.choice(KINDS)) for _ in moments]
-    if not at_boot:
+    what = [(rng.choice(on.chats), rng.choice(KINDS)) for _ in range(count)]
+    if number % 2:
         await on.polling()
+        await on.until(lambda: not on.unanswered, 20.0, lambda: f"unanswered: {on.unanswered}")
+        await asyncio.sleep(0.1)  # the last commit of an answer comes after its last call
+        await people(on, rng, what, within=0.4, until=rng.uniform(0.0, 0.8))
+    elif rng.random() < 0.3:
+        await people(on, rng, what, within=0.2, until=rng.uniform(0.0, 1.5))
+    else:
+        await people(on, rng, what, within=0.2, until=0.2)
+        await on.until(lambda: on.spoke or not on.unanswered, 20.0, lambda: f"no answer: {on.unanswered}")
+        await asyncio.sleep(rng.uniform(0.0, 0.5))
+
+
+async def people(
+    on: Stage, rng: random.Random, what: Sequence[tuple[int, str]], *, within: float, until: float
+) -> None:
+    """They write, within so many seconds; comes back after *until* seconds, or when all is said."""
     began = time.monotonic()
+    moments = sorted(rng.uniform(0.0, within) for _ in what)
     for moment, (chat, kind) in zip(moments, what, strict=True):
         await asyncio.sleep(max(0.0, began + moment - time.monotonic()))
         await on.say(chat, kind)
-    if number % 3 == 2:
-        await on.until(lambda: not on.unseen, 20.0, lambda: f"unanswered: {on.unseen}")
-        await asyncio.sleep(LONGEST_ANSWER)
-    await asyncio.sleep(max(0.0, began + span - time.monotonic()))
+    await asyncio.sleep(max(0.0, began + until - time.monotonic()))

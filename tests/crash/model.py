@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 from typing import Any
 
 from tests.fakes.llm import Ask, Call, FakeLLM, Pace, Reply, serve
@@ -27,8 +28,17 @@ def answer(asked: str, result: str | None = None) -> str:
     """The whole answer to *asked*; *result* is what the tool gave, if it was called."""
     words, kind = words_of(asked), asked.split()[-1]
     opening = f"You said {' '.join(words)}" + (f" and the tool said {result}." if result else ".")
-    lines = [f"{words[0]} goes on with line number {n:03d} of them all." for n in range(LINES.get(kind, 0))]
+    lines = [line(words[0], number) for number in range(LINES.get(kind, 0))]
     return "\n".join([opening, *lines])
+
+
+def line(word: str, number: int) -> str:
+    return f"{word} goes on with line number {number:03d} of them all."
+
+
+def last_line(word: str, kind: str) -> str | None:
+    """How the answer to a question that begins with *word* ends; None when it is no more than an opening."""
+    return line(word, LINES[kind] - 1) if kind in LINES else None
 
 
 def reply(ask: Ask) -> Reply:
@@ -46,7 +56,7 @@ def question(messages: list[dict[str, Any]]) -> tuple[str, str | None]:
         parts = blocks(message.get("content") or "")
         texts = [str(part["text"]) for part in parts if part["type"] == "text"]
         if message["role"] == "tool":
-            result = "".join(texts)
+            result = plain("".join(texts))
         elif message["role"] == "user":
             for part in parts:
                 if part["type"] == "tool_result":
@@ -55,6 +65,11 @@ def question(messages: list[dict[str, Any]]) -> tuple[str, str | None]:
             if texts:
                 return "\n\n".join(texts), result
     raise ValueError("nobody has said anything")
+
+
+def plain(result: str) -> str:
+    """A failed tool's text without the JSON that one of the two wire formats has around it."""
+    return str(json.loads(result)["error"]) if result.startswith('{"error":') else result
 
 
 def main() -> None:

@@ -1,0 +1,5 @@
+"""`python -m gateway.cli` is `parley`."""
+
+from gateway.cli import main
+
+main()

@@ -1,0 +1,247 @@
+"""`parley reload`, `backup`, `restore` and `migrate`."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gateway.cli import show
+from gateway.cli.options import AsJson, Config, Yes
+from gateway.errors import Locked, Refused, StoreError
+
+if TYPE_CHECKING:
+    from gateway.settings import Settings
+
+BACKUPS = "backups"  # in the data folder
+
+
+def reload(config: Config = None, json: AsJson = False) -> None:
+    """Let the running gateway read its configuration again.
+
+    The same as SIGHUP, but you see what came of it. Nothing is changed when anything is wrong with it.
+
+    \b
+    Examples:
+      parley config check && parley reload
+    """
+    changes = asyncio.run(_reload(config))
+    if json:
+        show.as_json(changes)
+        return
+    if not changes["now"] and not changes["restart"]:
+        print("Nothing has changed.")
+    if changes["now"]:
+        print("In force now: " + ", ".join(changes["now"]))
+    if changes["restart"]:
+        print("After a restart: " + ", ".join(changes["restart"]))
+
+
+async def _reload(config: Path | None) -> dict[str, Any]:
+    from gateway.app import socket_path
+    from gateway.cli.client import answers, connect, settings_of
+
+    settings = settings_of(config)
+    if not await answers(socket_path(settings.gateway.data_dir)):
+        raise Refused("no gateway is running here; the next `parley run` reads the configuration anyway")
+    async with connect(settings) as gateway:
+        changes: dict[str, Any] = await gateway.ask("POST", "/v1/reload")
+        return changes
+
+
+def backup(
+    path: Annotated[
+        Path | None,
+        typer.Argument(metavar="[FILE]", help="Left out: backups/parley-TIME.tar.gz in the data folder."),
+    ] = None,
+    config: Config = None,
+    json: AsJson = False,
+) -> None:
+    """Save everything to one file, also while it runs.
+
+    That is the database, media and the settings without their secrets. The copy is consistent, and it is
+    checked before it gets its name.
+
+    \b
+    Examples:
+      parley backup
+      parley backup /mnt/backups/parley-$(date +%F).tar.gz
+    """
+    from gateway.cli.archive import Found
+    from gateway.cli.client import settings_of
+
+    settings = settings_of(config)
+    target = path or settings.gateway.data_dir / BACKUPS / f"parley-{_stamp()}.tar.gz"
+    if target.is_dir():
+        target = target / f"parley-{_stamp()}.tar.gz"
+    if target.exists():
+        raise Refused(f"{target} is there already; name another file")
+    found: Found = asyncio.run(_backup(settings, target.absolute()))
+    size = target.stat().st_size
+    if json:
+        show.as_json({"path": str(target.absolute()), "bytes": size, "sessions": found.sessions})
+    else:
+        print(f"✓ {target} ({size / 1_000_000:.1f} MB, {show.many(found.sessions, 'session')}), checked")
+
+
+async def _backup(settings: Settings, target: Path) -> Any:
+    from gateway.cli import archive
+    from gateway.cli.client import connect
+    from gateway.settings import redacted
+
+    _folder(target.parent)
+    with tempfile.TemporaryDirectory(prefix=".backup-", dir=target.parent) as folder:
+        copy = Path(folder, archive.DATABASE)
+        async with connect(settings) as gateway:
+            await gateway.ask("POST", "/v1/backup", path=str(copy))
+        found = archive.verify(copy)
+        media = settings.gateway.data_dir / archive.MEDIA
+        archive.pack(target, database=copy, media=media, settings=redacted(settings))
+    return found
+
+
+def _folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise Refused(f"{folder} cannot be made: {error.strerror}") from None
+
+
+def restore(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="Made by `parley backup`; a bare .db file does too.")
+    ],
+    config: Config = None,
+    yes: Yes = False,
+) -> None:
+    """Put a backup in the place of the database.
+
+    The present database is kept beside it under another name. Only while the gateway is stopped. The
+    backup is checked first; settings are not restored.
+
+    \b
+    Examples:
+      parley restore ~/.parley/backups/parley-20261101-030000.tar.gz
+    """
+    from gateway.cli import archive
+    from gateway.cli.client import settings_of
+    from gateway.cli.schema import latest
+
+    settings = settings_of(config)
+    database, data = settings.database, settings.gateway.data_dir
+    if not file.is_file():
+        raise Refused(
+            f"there is no file {file}; backups are in {data / BACKUPS} unless you put them elsewhere"
+        )
+    _folder(database.parent)
+    with _alone(database), tempfile.TemporaryDirectory(prefix=".restore-", dir=database.parent) as folder:
+        archive.unpack(file, Path(folder))
+        found = archive.verify(Path(folder, archive.DATABASE))
+        if found.schema > latest():
+            raise Refused(
+                f"{file} has schema {found.schema}; this Parley knows {latest()}: install the newer one"
+            )
+        if not yes and not typer.confirm(
+            f"{file} is sound ({show.many(found.sessions, 'session')}). Put it in place?"
+        ):
+            raise typer.Exit(1)
+        kept = archive.put_in_place(
+            Path(folder), database=database, media=data / archive.MEDIA, stamp=_stamp()
+        )
+    print(f"✓ {database} is restored ({show.many(found.sessions, 'session')}).")
+    for each in kept:
+        print(f"  What was there is now {each}")
+
+
+@contextmanager
+def _alone(database: Path) -> Iterator[None]:
+    """Hold the instance lock as a gateway would. Raises Locked."""
+    import fcntl
+
+    handle = os.open(f"{database}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            holder = os.pread(handle, 32, 0).decode(errors="replace").strip() or "unknown"
+            raise Locked(f"process {holder} has {database}; stop that Parley first: kill {holder}") from None
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, str(os.getpid()).encode(), 0)
+        yield
+    finally:
+        os.close(handle)
+
+
+def migrate(
+    check: Annotated[
+        bool,
+        typer.Option(
+            "--check", help="Only say what is pending; exit code 1 if anything is.", show_default=False
+        ),
+    ] = False,
+    config: Config = None,
+    json: AsJson = False,
+) -> None:
+    """Bring the database up to this version's schema.
+
+    A copy of it is made beside it first. `parley run` does all this by itself; this is for doing it at a
+    time of your own.
+
+    \b
+    Examples:
+      parley migrate --check
+      parley migrate
+    """
+    from gateway.cli.client import settings_of
+    from gateway.cli.schema import migrations
+
+    settings = settings_of(config)
+    at = _version(settings.database)
+    pending = {number: name for number, name in migrations().items() if number > at}
+    if pending and not check:
+        asyncio.run(_migrate(settings))
+    if json:
+        show.as_json({"schema": at, "pending": pending} if check else {"before": at, "applied": pending})
+    elif not pending:
+        print(f"Schema {at}: nothing is pending.")
+    else:
+        print(f"Schema {at}; {'pending' if check else 'applied'}:")
+        for number, name in pending.items():
+            print(f"  {number:04d} {name}")
+    if pending and check:
+        raise typer.Exit(1)
+
+
+async def _migrate(settings: Settings) -> None:
+    """Opening the store is what migrates it, and makes the copy."""
+    from gateway.cli.client import connect
+
+    async with connect(settings) as gateway:
+        await gateway.ask("GET", "/v1/store")
+
+
+def _version(database: Path) -> int:
+    """0 when there is no database yet. Raises StoreError."""
+    from gateway.cli.schema import version
+
+    if not database.exists():
+        return 0
+    try:
+        with closing(
+            sqlite3.connect(f"{database.resolve().as_uri()}?mode=ro", uri=True, timeout=5.0)
+        ) as connection:
+            return version(connection)
+    except sqlite3.Error as error:
+        raise StoreError(f"{database}: {error}; see `parley doctor`") from None
+
+
+def _stamp() -> str:
+    return time.strftime("%Y%m%d-%H%M%S")
