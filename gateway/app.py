@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from gateway import __version__, log
+from gateway import __version__, heap, log
 from gateway.access import Policy
 from gateway.alerts import Alerts
 from gateway.billing import Pricing
@@ -115,6 +115,8 @@ class App:
                 await state.channel.run(state.account, self.core.dispatcher.accept)
             except DeliveryError as error:
                 if error.kind == "auth":
+                    # Nothing waits for it any longer: jobs that deliver elsewhere as well go on.
+                    self.core.dispatcher.expected.discard(state.name)
                     self.health(state, "auth", str(error))
                     return
                 self.health(state, "down", str(error))
@@ -161,7 +163,9 @@ class App:
         swept = self.clock()
         while not self.stopping.is_set():
             with suppress(TimeoutError):
-                await asyncio.wait_for(self.stopping.wait(), TICK)
+                # Not wait_for: on Python 3.11 it can swallow a cancellation.
+                async with asyncio.timeout(TICK):
+                    await self.stopping.wait()
                 return
             now = self.clock()
             try:
@@ -210,8 +214,12 @@ async def start(
     environ: Mapping[str, str],
     clock: Clock = system_clock,
     tools: Mapping[str, Tool] | None = None,
+    serving: bool = True,
 ) -> App:
-    """Lock, migrate, recover, connect. Raises Locked, SchemaTooNew and StoreError."""
+    """Lock, migrate, recover, connect. Raises Locked, SchemaTooNew and StoreError.
+
+    *serving* False: for one command on the database; no channel, no job, nothing that waits is taken up.
+    """
     from storage import open_store
 
     log.hide(settings.secrets())
@@ -260,6 +268,11 @@ async def start(
         clock=clock,
         started=clock(),
     )
+    if not serving:
+        # A job that delivers to a platform stays on disk for the gateway that can.
+        core.dispatcher.expected.add("telegram")
+        await core.dispatcher.void_leases()
+        return app
     try:
         _channels(app, table)
         await core.dispatcher.recover()
@@ -271,7 +284,6 @@ async def start(
         await app.stop()
         raise
     app.tasks.append(asyncio.create_task(app.housekeeping(), name="housekeeping"))
-    app.tasks.append(asyncio.create_task(catalogue.warm(), name="warm"))
     log.info("started", version=__version__, model=catalogue.default, data=str(data))
     return app
 
@@ -298,6 +310,7 @@ def _channels(app: App, table: Table) -> None:
             on_health=lambda kind, text: app.health(state, kind, text),
         )
         app.channels.append(state)
+        app.core.dispatcher.expected.add("telegram")
 
 
 async def run(
@@ -308,6 +321,7 @@ async def run(
     attached: Callable[[App], Awaitable[None]] | None = None,
 ) -> None:
     """Run until SIGTERM or SIGINT (a second one ends at once). *attached* runs beside it and ends it."""
+    heap.grow()
     app = await start(settings, environ=os.environ if environ is None else environ, tools=tools)
     loop = asyncio.get_running_loop()
 
@@ -319,6 +333,7 @@ async def run(
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, end)
     loop.add_signal_handler(signal.SIGHUP, lambda: app.tasks.append(asyncio.create_task(_reload(app))))
+    app.tasks.append(asyncio.create_task(_warm(app), name="warm"))
     from gateway.web.server import serve
 
     server = asyncio.create_task(serve(app), name="web")
@@ -331,6 +346,11 @@ async def run(
                 task.cancel()
         await asyncio.gather(*(task for task in (beside, server) if task is not None), return_exceptions=True)
         await app.stop()
+
+
+async def _warm(app: App) -> None:
+    await app.core.catalogue.warm()
+    heap.settle()
 
 
 async def _attach(attached: Callable[[App], Awaitable[None]], app: App) -> None:

@@ -48,6 +48,7 @@ class Rules:
     recover: Callable[[tuple[Any, ...]], tuple[str, UsageSettled]]
     resume_parked: bool
     served: Callable[[int, str], bool]  # (account, channel): whether an answer could be delivered
+    connecting: Callable[[str], bool]  # whether that platform is configured and not connected yet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +97,7 @@ async def begin(unit: Unit, id: int, fence: int | None, rules: Rules) -> Begun:
     elif not await unit.places.holds(id, fence):
         raise LeaseLost(f"conversation {id} is somebody else's now")
     place = await unit.places.get(id)
-    if not rules.served(place.account, place.channel):
+    if not rules.served(place.account, place.channel) or await _early(unit, place, rules):
         await unit.places.release(id, fence)
         return Nothing()
     unfinished = await unit.turns.unfinished(id)
@@ -126,6 +127,15 @@ async def begin(unit: Unit, id: int, fence: int | None, rules: Rules) -> Begun:
             return Command(row=head[0], conversation=place, identity=identity, fence=fence)
         else:
             return await _first(unit, place, identity, _run(head), fence, rules)
+
+
+async def _early(unit: Unit, place: Conversation, rules: Rules) -> bool:
+    """Whether a job's answer could not be sent yet: a platform it goes to is still connecting."""
+    if place.channel != "job":
+        return False
+    job = await unit.jobs.get(place.chat_id)
+    targets = job.spec.get("deliver_to", ()) if job else ()
+    return any(rules.connecting(str(target).partition(":")[0]) for target in targets)
 
 
 def _refusal(row: Waiting, place: Conversation, identity: Identity | None, rules: Rules) -> str | None:

@@ -66,8 +66,8 @@ def build(
             return provider, ""
         return model.kind, model.base_url
 
-    pricing.on_missing = lambda model: on_trouble(
-        "price", f"no price is known for {model}: counted as unpriced"
+    pricing.on_missing = lambda model: log.warning(
+        "price.unknown", model=model, counted="unpriced", remedy="set providers.<name>.price"
     )
     biller = Biller(store=store, pricing=pricing, clock=clock)
     hub = Hub()

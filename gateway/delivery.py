@@ -159,7 +159,7 @@ class Delivery:
         )
         message_id = await line.channel.send(address, first, nonce=row.nonce)
         if whole:
-            await self._store.commit(Point.SENT, _sent, row.id, self._clock(), message_id)
+            await self._store.commit(Point.SENT, _sent, row, self._clock(), message_id)
             return replace(row, state="sent", message_id=message_id)
         await self._store.commit(Point.PLACED, _placed, row.id, message_id)
         return replace(row, state="placed", message_id=message_id)
@@ -174,7 +174,7 @@ class Delivery:
             except DeliveryError as error:
                 if error.kind != "unchanged":
                     raise
-        await self._store.commit(Point.SENT, _sent, row.id, self._clock(), None)
+        await self._store.commit(Point.SENT, _sent, row, self._clock(), None)
 
     async def _failed(
         self, line: Line, address: Address, row: OutboxRow, error: DeliveryError
@@ -253,8 +253,15 @@ async def _state(unit: Unit, id: int, state: str, now: int) -> None:
     await unit.outbox.state(id, state, now=now)
 
 
-async def _sent(unit: Unit, id: int, now: int, message_id: str | None) -> None:
-    await unit.outbox.sent(id, now=now, message_id=message_id)
+async def _sent(unit: Unit, row: OutboxRow, now: int, message_id: str | None) -> None:
+    await unit.outbox.sent(row.id, now=now, message_id=message_id)
+    if row.kind == "job":
+        await unit.jobs.delivery(_run_of(row), "sent")
+
+
+def _run_of(row: OutboxRow) -> int:
+    """The run whose answer a chunk carries; its origin is job:<run>:<target>."""
+    return int(row.origin.split(":")[1])
 
 
 async def _placed(unit: Unit, id: int, message_id: str) -> None:
@@ -271,5 +278,7 @@ async def _put_off(unit: Unit, id: int, until: int, state: str, error: str) -> N
 
 async def _dead(unit: Unit, row: OutboxRow, error: str, gone: bool, now: int) -> None:
     await unit.outbox.dead(row.id, error=error)
+    if row.kind == "job":
+        await unit.jobs.delivery(_run_of(row), "dead")
     if gone:
         await unit.places.block(row.conversation, now)

@@ -110,12 +110,14 @@ class Dispatcher:
         self._on_trouble = on_trouble
         self._on_stranger = on_stranger
         self.commands: Commands | None = None
+        self.expected: set[str] = set()  # platforms that are configured, connected or not
         self._owner = secrets.token_hex(8)
         self._workers: dict[int, bool] = {}  # conversation -> something came in meanwhile
         self._live: dict[int, Live] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._seats = asyncio.Semaphore(habits.most_turns)
         self._outage: Outage | None = None
+        self._owed: dict[int, list[int]] = {}  # account -> control rows of an earlier process
         self._stopping = False
         self._away_timer: asyncio.TimerHandle | None = None
         self._booted = clock()
@@ -184,7 +186,7 @@ class Dispatcher:
         """Take up what an earlier process left. The instance lock says that no other owner lives."""
         now = self._clock()
 
-        async def work(unit: Unit) -> tuple[list[int], list[Waiting], int]:
+        async def work(unit: Unit) -> tuple[list[int], list[Waiting], set[int], int]:
             await unit.places.release_all()
             await unit.inbox.loosen()
             alive = int(await unit.meta.get("alive") or now)
@@ -195,14 +197,32 @@ class Dispatcher:
                 await unit.ledger.settle(*self._recovered(row))
             places = {turn.conversation for turn in unfinished}
             places.update(await unit.inbox.waiting_places(now=now))
-            return sorted(places), await unit.inbox.open_control(), alive
+            controls = await unit.inbox.open_control()
+            local = {
+                row.account
+                for row in controls
+                if row.conversation is None
+                or (await unit.places.get(row.conversation)).channel in intake.LOCAL
+            }
+            return sorted(places), controls, local, alive
 
-        places, controls, self._last_alive = await self._store.commit(Point.RECOVER, work)
+        places, controls, local, self._last_alive = await self._store.commit(Point.RECOVER, work)
         for row in controls:
-            self._spawn(self._control(row.id), f"control-{row.id}")
+            self._owed.setdefault(row.account, []).append(row.id)
+        for account in local:
+            self._take_up_controls(account)
         for place in places:
             self.wake(place)
         self._tell_away_soon()
+
+    async def void_leases(self) -> None:
+        """What `recover` does for one who only looks in: nothing of an earlier process is taken up."""
+        await self._store.commit(Point.RECOVER, lambda unit: unit.places.release_all())
+
+    def _take_up_controls(self, account: int) -> None:
+        """Commands and buttons that an earlier process left: not before a reply to them can be sent."""
+        for id in self._owed.pop(account, ()):
+            self._spawn(self._control(id), f"control-{id}")
 
     async def alive(self) -> None:
         """A sign of life on disk, so that the next start knows how long we were away; call it each minute."""
@@ -275,6 +295,7 @@ class Dispatcher:
     async def connected(self, account: int) -> None:
         """An account can speak now: deliver what it left, and go on with its conversations."""
         await self._delivery.recover(account)
+        self._take_up_controls(account)
 
         async def work(unit: Unit) -> list[int]:
             unfinished = [turn.conversation for turn in await unit.turns.open()]
@@ -357,6 +378,7 @@ class Dispatcher:
             served=lambda account, channel: (
                 channel in intake.LOCAL or self._delivery.line(account) is not None
             ),
+            connecting=lambda channel: channel in self.expected and self._delivery.line_of(channel) is None,
         )
 
     def _recovered(self, row: tuple[Any, ...]) -> tuple[str, UsageSettled]:
@@ -645,7 +667,7 @@ class Dispatcher:
             action, args, conversation, _, expires, _ = found
             # The same answer for a forged, foreign, old or used button: it must not tell them apart.
             valid = conversation == row.conversation and (expires is None or now < expires)
-            if valid and await self._store.commit(Point.CONTROL, _use, token, now):
+            if valid and await self._store.commit(Point.CONTROL, _use, token, row.id):
                 try:
                     reply = await self.commands.press(action, args, await self._call(row, action, ""))
                 except Refused as error:
@@ -775,5 +797,5 @@ async def _cancel(unit: Unit, turn: int, now: int) -> None:
     await unit.turns.cancel(turn, now=now)
 
 
-async def _use(unit: Unit, token: str, now: int) -> bool:
-    return await unit.outbox.use_button(token, now=now)
+async def _use(unit: Unit, token: str, row: int) -> bool:
+    return await unit.outbox.use_button(token, row=row)

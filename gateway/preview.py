@@ -87,7 +87,9 @@ class Preview:
 
     async def _pause(self, seconds: float) -> None:
         try:
-            await asyncio.wait_for(self._closing.wait(), seconds)
+            # Not wait_for: on Python 3.11 it can swallow a cancellation.
+            async with asyncio.timeout(seconds):
+                await self._closing.wait()
         except TimeoutError:
             return
 
@@ -103,13 +105,14 @@ class Preview:
         """Bring one message nearer to the text: a stale one is edited, a missing one is begun."""
         chunks = self._line.channel.render(self.text)
         for part, chunk in enumerate(chunks):
-            if part < len(self._parts):
-                row = self._parts[part]
-                if row.message_id is not None and self._delivery.shown.get(row.id) != chunk:
-                    await self._edit(row, chunk)
-                    return
-            elif self._ready(chunk, last=part == len(chunks) - 1):
-                await self._place(part, chunk)
+            row = self._parts[part] if part < len(self._parts) else None
+            # One whose id a crash has lost is placed anew, and before those that follow it.
+            if row is None or row.message_id is None:
+                if self._ready(chunk, last=part == len(chunks) - 1):
+                    await self._place(part, chunk)
+                return
+            if self._delivery.shown.get(row.id) != chunk:
+                await self._edit(row, chunk)
                 return
 
     def _ready(self, chunk: Chunk, *, last: bool) -> bool:
@@ -167,7 +170,7 @@ class Preview:
             self._lost = True
             return
         await self._store.commit(Point.PLACED, lambda unit: unit.outbox.placed(row.id, message_id))
-        self._parts.append(replace(row, state="placed", message_id=message_id))
+        self._parts[part : part + 1] = [replace(row, state="placed", message_id=message_id)]
         self._delivery.shown[row.id] = first
 
     def _flooded(self, error: DeliveryError) -> None:

@@ -43,7 +43,7 @@ BUTTON_ADD = """
 INSERT INTO button (token, action, args, conversation, for_person, expires)
 VALUES (:token, :action, :args, :conversation, :for_person, :expires)"""
 BUTTON_GET = "SELECT action, args, conversation, for_person, expires, used FROM button WHERE token = :token"
-BUTTON_USE = "UPDATE button SET used = :now WHERE token = :token AND used IS NULL"
+BUTTON_USE = "UPDATE button SET used = :row WHERE token = :token AND (used IS NULL OR used = :row)"
 COUNTS = "SELECT state, count(*) FROM outbox GROUP BY state"
 
 
@@ -225,9 +225,9 @@ class Outbox:
         row = await self._tx.one(BUTTON_GET, token=token)
         return None if row is None else (row[0], json.loads(row[1]), row[2], row[3], row[4], row[5])
 
-    async def use_button(self, token: str, *, now: int) -> bool:
-        """True for exactly one presser."""
-        return await self._tx.run(BUTTON_USE, token=token, now=now) == 1
+    async def use_button(self, token: str, *, row: int) -> bool:
+        """True for exactly one press, the inbox row of that id; for that one also when it is taken up again."""
+        return await self._tx.run(BUTTON_USE, token=token, row=row) == 1
 
     async def counts(self) -> dict[str, int]:
         return {str(row[0]): int(row[1]) for row in await self._tx.all(COUNTS)}

@@ -221,15 +221,20 @@ def _translated(error: sqlite3.Error) -> StoreError:
 
 async def _connect(path: Path, cache_kib: int, *, writing: bool) -> aiosqlite.Connection:
     connection = await aiosqlite.connect(path, isolation_level=None, cached_statements=512)
-    await connection.execute("PRAGMA busy_timeout = 5000")
-    if writing:
-        await connection.execute("PRAGMA journal_mode = WAL")
-        await connection.execute("PRAGMA synchronous = FULL")
-        await connection.execute("PRAGMA foreign_keys = ON")
-    else:
-        await connection.execute("PRAGMA query_only = ON")
-        await connection.execute("PRAGMA wal_autocheckpoint = 0")
-    await connection.execute(f"PRAGMA cache_size = -{cache_kib}")
+    try:
+        await connection.execute("PRAGMA busy_timeout = 5000")
+        if writing:
+            await connection.execute("PRAGMA journal_mode = WAL")
+            await connection.execute("PRAGMA synchronous = FULL")
+            await connection.execute("PRAGMA foreign_keys = ON")
+        else:
+            await connection.execute("PRAGMA query_only = ON")
+            await connection.execute("PRAGMA wal_autocheckpoint = 0")
+        await connection.execute(f"PRAGMA cache_size = -{cache_kib}")
+    except BaseException:
+        # Its thread would keep the process from ending.
+        await connection.close()
+        raise
     return connection
 
 

@@ -12,6 +12,7 @@ import sys
 import tarfile
 import time
 from collections.abc import AsyncGenerator, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -314,9 +315,9 @@ def test_a_backup_brings_back_what_was_there_and_deletes_nothing(home: Path) -> 
     (kept,) = (home / "data").glob("media.before-restore-*")
     assert (kept / "picture").read_bytes() == b"new"
     (before,) = (home / "data").glob("parley.db.before-restore-*")
-    assert sqlite3.connect(before).execute(
-        "SELECT count(*) FROM identity WHERE user_id = '2'"
-    ).fetchone() == (1,)
+    with closing(sqlite3.connect(before)) as database:
+        found = database.execute("SELECT count(*) FROM identity WHERE user_id = '2'").fetchone()
+    assert found == (1,)
 
 
 def test_a_backup_holds_no_secret_and_is_for_its_owner_only(home: Path) -> None:

@@ -433,9 +433,14 @@ async def test_a_schema_from_the_future_is_refused_and_left_alone(tmp_path: Path
 async def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "parley.db"
     file.write_bytes(content)
+    threads = set(threading.enumerate())
+    failed = []  # what keeps the error keeps all that it knows
     for _ in range(2):
-        with pytest.raises(StoreError, match=r"parley\.db"):
+        with pytest.raises(StoreError, match=r"parley\.db") as refused:
             await open_store(file)
+        failed.append(refused)
+    await asyncio.sleep(0.05)
+    assert set(threading.enumerate()) <= threads
     assert file.read_bytes() == content
 
 
@@ -626,5 +631,8 @@ async def test_when_there_is_space_again_whoever_was_accepted_is_answered(
         await space.again()
         await p.says("after")
         await p.channel.until(ANN, "You said: after")
-        assert await p.value("SELECT count(*) FROM inbox WHERE state IN ('waiting', 'taken')") == 0
+        async with asyncio.timeout(10):
+            while await p.value("SELECT count(*) FROM inbox WHERE state IN ('waiting', 'taken')"):
+                await asyncio.sleep(0.01)
+        assert await p.value("SELECT count(*) FROM turn WHERE state = 'done'") == len(accepted) + 2
         assert await p.value("SELECT count(*) FROM usage WHERE state = 'open'") == 0

@@ -11,7 +11,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -300,13 +300,20 @@ async def test_a_token_that_is_set_is_asked_for_everywhere_on_tcp(guarded: Web, 
         assert (await client.get(path)).status_code == 401
 
 
-async def test_a_refusal_does_not_wait_for_the_body(guarded: Web) -> None:
+@pytest.mark.parametrize(
+    "token, length, status",
+    [("wrong", 1000, b"401"), (TOKEN, LARGEST_BODY + 1, b"413")],
+)
+async def test_a_refusal_does_not_wait_for_the_body(
+    guarded: Web, token: str, length: int, status: bytes
+) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", guarded.app.settings.web.port)
-    writer.write(b"POST /v1/messages HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n")
+    head = ["POST /v1/messages HTTP/1.1", "Host: localhost", f"Authorization: Bearer {token}"]
+    writer.write("\r\n".join([*head, f"Content-Length: {length}", "", ""]).encode())
     async with asyncio.timeout(5):
         line = await reader.readline()
     writer.close()
-    assert b" 401 " in line
+    assert line.split()[1] == status
 
 
 async def test_without_a_token_a_page_of_this_machine_comes_in_and_a_foreign_one_does_not(
@@ -816,7 +823,11 @@ async def test_a_backup_is_whole_private_and_alone_in_its_folder(web: Web, tmp_p
     id = (await web.say("hello"))["session_id"]
     folder = tmp_path / "copies"
     folder.mkdir()
-    answer = await web.local.post("/v1/backup", json={"path": str(folder / "a #1.db")})
+    usual = os.umask(0o022)
+    try:
+        answer = await web.local.post("/v1/backup", json={"path": str(folder / "a #1.db")})
+    finally:
+        os.umask(usual)
     assert answer.status_code == 200, answer.text
     (copy,) = folder.iterdir()
     assert (answer.json()["path"], answer.json()["bytes"]) == (str(copy), copy.stat().st_size)
@@ -826,24 +837,51 @@ async def test_a_backup_is_whole_private_and_alone_in_its_folder(web: Web, tmp_p
     connection.close()
 
 
-async def test_a_backup_writes_over_nothing_and_leaves_nothing_behind_when_it_fails(
-    web: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+async def torn(target: Path) -> None:
+    target.write_bytes(b"SQLite format 3\0" + b"\xff" * 4096)
+
+
+async def inconsistent(target: Path) -> None:
+    """Opens and reads well, but holds what its schema forbids."""
+    connection = sqlite3.connect(target, isolation_level=None)
+    for statement in (
+        "CREATE TABLE t (a)",
+        "INSERT INTO t VALUES (NULL)",
+        "PRAGMA writable_schema = ON",
+        "UPDATE sqlite_schema SET sql = 'CREATE TABLE t (a NOT NULL)'",
+    ):
+        connection.execute(statement)
+    connection.close()
+
+
+@pytest.mark.parametrize(
+    "spoil, why",
+    [
+        pytest.param(torn, "the backup failed", id="torn"),
+        pytest.param(inconsistent, "NULL value in t.a", id="inconsistent"),
+    ],
+)
+async def test_a_backup_that_is_not_sound_is_not_kept(
+    web: Web,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    spoil: Callable[[Path], Awaitable[None]],
+    why: str,
 ) -> None:
+    monkeypatch.setattr(web.app.core.store.database, "backup", spoil)
+    before = sorted(tmp_path.iterdir())
+    answer = await web.local.post("/v1/backup", json={"path": str(tmp_path / "b.db")})
+    assert (answer.status_code, why in answer.json()["error"]) == (503, True)
+    assert sorted(tmp_path.iterdir()) == before
+
+
+async def test_a_backup_writes_over_nothing(web: Web, tmp_path: Path) -> None:
     precious = tmp_path / "precious"
     precious.write_text("mine")
     for path in (str(precious), "relative.db", str(tmp_path / "no" / "such.db")):
         answer = await web.local.post("/v1/backup", json={"path": path})
         assert (answer.status_code, path in answer.json()["error"]) == (409, True)
     assert precious.read_text() == "mine"
-
-    async def spoilt(target: Path) -> None:
-        target.write_bytes(b"SQLite format 3\0" + b"\xff" * 4096)
-
-    monkeypatch.setattr(web.app.core.store.database, "backup", spoilt)
-    before = sorted(tmp_path.iterdir())
-    answer = await web.local.post("/v1/backup", json={"path": str(tmp_path / "b.db")})
-    assert answer.status_code == 503
-    assert sorted(tmp_path.iterdir()) == before
 
 
 async def test_the_model_can_be_chosen_and_an_unknown_one_is_refused(web: Web) -> None:

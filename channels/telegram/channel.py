@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
@@ -138,6 +139,8 @@ class Telegram:
     @property
     def _api(self) -> Api:
         if self._opened is None:
+            # The SDK imports httpx, and that its command line with rich and pygments (3 MB), unless it is missing.
+            sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
             from channels.telegram.api import Api  # the SDK: only who uses it pays for it
 
             self._opened = Api(token=self._token, api_url=self._api_url)

@@ -168,7 +168,7 @@ async def _own(settings: Settings) -> AsyncIterator[Gateway]:
     from gateway.web.api import build
 
     log.set_up(level="error")
-    app = await start(quiet(settings), environ=os.environ)
+    app = await start(quiet(settings), environ=os.environ, serving=False)
     try:
         transport = httpx.ASGITransport(app=build(app, local=True))
         async with httpx.AsyncClient(transport=transport, base_url=BASE, timeout=ANSWER) as http:

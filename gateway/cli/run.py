@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gateway import __version__, log
+from gateway import __version__, heap, log
 from gateway.cli.options import Config
 from gateway.cli.show import safe
 from gateway.errors import Locked

@@ -56,7 +56,6 @@ def _give_up(path: Path) -> None:
 def _finish(part: Path, path: Path) -> int:
     """Check the copy, give it its name, and its size in bytes to the caller."""
     size = _check(part)
-    part.chmod(0o600)
     os.replace(part, path)
     return size
 

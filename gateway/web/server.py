@@ -16,21 +16,23 @@ if TYPE_CHECKING:
 
 START_UP = 5.0  # seconds that channels get to connect before we use the processor
 LOOK_EVERY = 0.05  # seconds
+BACKLOG = 2048  # connections that wait to be accepted; as uvicorn has it
 
 
 async def serve(app: App) -> None:
     """Until cancelled. What cannot be listened on is logged, and the rest is served all the same."""
     await _after_start_up(app)
-    # FastAPI takes a good part of a second to import: in a thread, messages go on meanwhile.
-    local, remote = await asyncio.to_thread(_prepare, app)
     unix = _unix(app)
+    local = [unix.socket] if unix else []
+    remote = await asyncio.to_thread(_tcp, app) if app.settings.web.port > 0 else []
+    if not local and not remote:
+        return
     servers: list[Http] = []
     tasks: list[asyncio.Task[None]] = []
     try:
-        for server, sockets in (
-            (local, [unix.socket] if unix else []),
-            (remote, await asyncio.to_thread(_tcp, app) if remote else []),
-        ):
+        await _somebody([*local, *remote])
+        # FastAPI takes a good part of a second to import: in a thread, messages go on meanwhile.
+        for server, sockets in zip(await asyncio.to_thread(_prepare, app), (local, remote), strict=True):
             if server is not None and sockets:
                 servers.append(server)
                 tasks.append(asyncio.create_task(_run(server, sockets), name="http"))
@@ -40,8 +42,25 @@ async def serve(app: App) -> None:
         for server in servers:
             server.end()
         await asyncio.gather(*tasks, return_exceptions=True)
+        for each in remote:
+            each.close()
         if unix:
             unix.remove()
+
+
+async def _somebody(sockets: list[socket.socket]) -> None:
+    """Until the first connection, which stays where it is: who never uses the API saves the memory it takes."""
+    loop = asyncio.get_running_loop()
+    come = asyncio.Event()
+    try:
+        for each in sockets:
+            each.setblocking(False)
+            each.listen(BACKLOG)
+            loop.add_reader(each, come.set)
+        await come.wait()
+    finally:
+        for each in sockets:
+            loop.remove_reader(each)
 
 
 async def _run(server: Http, sockets: list[socket.socket]) -> None:

@@ -30,17 +30,19 @@ def main() -> int:
     parser.add_argument("--seed", type=int, help="none: a new one, which is printed")
     parser.add_argument("--keep", action="store_true", help="keep the folders even when all is well")
     parser.add_argument("--control", action="store_true", help="the same against a plain python-telegram-bot")
-    parser.add_argument("--points", action="store_true", help="every fail-point, both sides, five kills each")
+    parser.add_argument(
+        "--points", nargs="?", const="", help="every fail-point, or those named, both sides, five kills each"
+    )
     chosen = parser.parse_args()
     seed = chosen.seed if chosen.seed is not None else random.randrange(1_000_000)
     if chosen.control:
         from tests.crash.control import main as control
 
         return control(kills=chosen.kills, messages=chosen.messages, seed=seed)
-    if chosen.points:
+    if chosen.points is not None:
         from tests.crash.points import main as points
 
-        return points()
+        return points(chosen.points)
     modes = MODES if chosen.delivery == "both" else (chosen.delivery,)
     good = [proved(mode, chosen, seed) for mode in modes]
     return 0 if all(good) else 1

@@ -146,10 +146,10 @@ class Stage:
 
     # -- people -----------------------------------------------------------------------------------------------
 
-    async def say(self, chat: int, kind: str) -> Said:
+    async def say(self, chat: int, kind: str, **more: Any) -> Said:
         """A message with a word of its own."""
         self._number += 1
-        return await self.say_text(chat, f"m{self._number:05d} {kind}")
+        return await self.say_text(chat, f"m{self._number:05d} {kind}", **more)
 
     async def say_text(self, chat: int, text: str, **more: Any) -> Said:
         """Any text; only one that begins with a word of ours is looked for in the answers."""

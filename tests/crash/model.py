@@ -10,11 +10,14 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import re
 from typing import Any
 
 from tests.fakes.llm import Ask, Call, FakeLLM, Pace, Reply, serve
 from tests.fakes.llm_shape import blocks
 
+MESSAGE = re.compile(r"\b[a-z]+\d{5} (?:short|medium|long|tool)\b")
+SUMMARY = "What was said before."  # without tools it is a compaction
 LINES = {"medium": 12, "long": 103}  # lines after the opening; 103 make a bit over 5,000 characters
 TOOL = "note"
 
@@ -44,13 +47,15 @@ def last_line(word: str, kind: str) -> str | None:
 def reply(ask: Ask) -> Reply:
     """What the provider answers to one request."""
     asked, result = question(ask.body["messages"])
+    if not asked or not ask.body.get("tools"):
+        return Reply(text=SUMMARY)
     if asked.split()[-1] == "tool" and result is None:
         return Reply(text="", calls=(Call(TOOL, {"word": words_of(asked)[-1]}),))
     return Reply(text=answer(asked, result))
 
 
 def question(messages: list[dict[str, Any]]) -> tuple[str, str | None]:
-    """The last thing a person said, and the tool result after it, in either vendor's form."""
+    """What a person said last, '' if not in our words; and the tool result after it; in either vendor's form."""
     result: str | None = None
     for message in reversed(messages):
         parts = blocks(message.get("content") or "")
@@ -63,7 +68,7 @@ def question(messages: list[dict[str, Any]]) -> tuple[str, str | None]:
                     inner = blocks(part.get("content") or "")
                     result = "".join(str(each["text"]) for each in inner if each["type"] == "text")
             if texts:
-                return "\n\n".join(texts), result
+                return " ".join(MESSAGE.findall("\n".join(texts))), result
     raise ValueError("nobody has said anything")
 
 
