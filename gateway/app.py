@@ -272,6 +272,7 @@ async def start(
         # A job that delivers to a platform stays on disk for the gateway that can.
         core.dispatcher.expected.add("telegram")
         await core.dispatcher.void_leases()
+        await app.cron.sync(job_specs(settings))
         return app
     try:
         _channels(app, table)

@@ -48,8 +48,6 @@ class Cron:
         now = self._clock()
         for spec in specs:
             jobs.plan(spec.schedule, spec.zone, now)
-            if spec.session != "isolated":
-                log.warning("job.session", job=spec.name, problem="runs in a session of its own all the same")
         for name in await self._store.commit(Point.JOB, jobs.sync, specs, now):
             log.warning("job.over", job=name, problem="its time is over: it will not run")
         self._bell.set()

@@ -66,7 +66,6 @@ def _spec(job: Job) -> JobSpec:
         prompt=job.spec["prompt"],
         deliver_to=tuple(job.spec["deliver_to"]),
         enabled=job.state == "on",
-        session=job.spec["session"],
         catch_up=job.spec["catch_up"],
         model=job.spec["model"],
     )

@@ -46,7 +46,6 @@ class JobSpec:
     prompt: str
     deliver_to: tuple[str, ...] = ()
     enabled: bool = True
-    session: str = "isolated"
     catch_up: CatchUp = "last"
     model: str = ""
 
@@ -89,7 +88,6 @@ async def _put(unit: Unit, spec: JobSpec, old: Job | None, now: int) -> bool:
         "schedule": spec.schedule,
         "prompt": spec.prompt,
         "deliver_to": list(spec.deliver_to),
-        "session": spec.session,
         "catch_up": spec.catch_up,
         "model": spec.model,
         "accepted": accepted,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,17 @@ class Clock:
 
     def forward(self, *, minutes: float = 0, seconds: float = 0) -> None:
         self.ahead += int((minutes * 60 + seconds) * 1_000_000)
+
+
+@pytest.fixture(autouse=True)
+def logging_as_it_was() -> Iterator[None]:
+    """Whatever a test does to the process's logging ends with it."""
+    root, ours = logging.getLogger(), logging.getLogger("parley")
+    before = root.level, list(root.handlers), ours.level
+    yield
+    root.setLevel(before[0])
+    root.handlers[:] = before[1]
+    ours.setLevel(before[2])
 
 
 @pytest.fixture

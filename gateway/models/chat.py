@@ -24,7 +24,9 @@ class Completions(AsyncCompletions):
     """
 
     async def create(self, *, messages: Any, extra_body: Any = None, **rest: Any) -> Any:
-        return await super().create(messages=(), extra_body={**(extra_body or {}), "messages": messages}, **rest)
+        return await super().create(
+            messages=(), extra_body={**(extra_body or {}), "messages": messages}, **rest
+        )
 
 
 class Chat(AsyncChat):

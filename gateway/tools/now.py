@@ -17,7 +17,9 @@ class Now:
         description="The current date, weekday and time. Call it whenever the answer depends on the present time.",
         parameters={
             "type": "object",
-            "properties": {"zone": {"type": "string", "description": "IANA time zone; default: the person's"}},
+            "properties": {
+                "zone": {"type": "string", "description": "IANA time zone; default: the person's"}
+            },
             "additionalProperties": False,
         },
     )
@@ -27,5 +29,10 @@ class Now:
         try:
             zone = ZoneInfo(name)
         except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-            raise ToolFailed(f"there is no time zone {name!r}; use an IANA name such as Europe/Berlin") from error
-        return datetime.fromtimestamp(context.now / SECOND, zone).strftime("%A %Y-%m-%d %H:%M:%S %Z") + f" ({name})"
+            raise ToolFailed(
+                f"there is no time zone {name!r}; use an IANA name such as Europe/Berlin"
+            ) from error
+        return (
+            datetime.fromtimestamp(context.now / SECOND, zone).strftime("%A %Y-%m-%d %H:%M:%S %Z")
+            + f" ({name})"
+        )

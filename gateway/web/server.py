@@ -88,7 +88,7 @@ def _prepare(app: App) -> tuple[Http, Http | None]:
 
 def _unix(app: App) -> Unix | None:
     path = socket_path(app.settings.gateway.data_dir)
-    if path.parent != app.settings.gateway.data_dir:
+    if path.parent != app.settings.gateway.data_dir.absolute():
         log.warning("web.socket.moved", why="the path in data_dir is too long", path=str(path))
     try:
         unix = Unix(path)
