@@ -465,17 +465,21 @@ class Dispatcher:
         return finished
 
     async def _keep(self, started: Started, outcome: Outcome) -> None:
-        kept = outcome.state == "kept"
         now = self._clock()
-        rows = await self._store.commit(Point.FINISH, keep, started, outcome, self.render, now, kept)
-        self._delivery.enqueue(rows)
-        if not kept:
-            return
         place = started.turn.conversation
+        if outcome.state != "kept":
+            await self._store.commit(Point.FINISH, keep, started, outcome, self.render, now, None)
+            return
         if self._outage is None:
             self._outage = Outage(since=now, next_probe=now + PROBE_EVERY)
             self._spawn(self._probe(), "probe")
-        self._outage.parked[place] = None
+        origin = self._kept_origin(place)
+        rows = await self._store.commit(Point.FINISH, keep, started, outcome, self.render, now, origin)
+        self._delivery.enqueue(rows)
+        if self._outage is None:
+            self._spawn(self._again(place), f"again-{place}")  # it was over while we were parking
+        else:
+            self._outage.parked[place] = None
         self._hub.publish(
             Seen(
                 kind="done",
@@ -488,6 +492,10 @@ class Dispatcher:
                 inbox=tuple(row.id for row in started.rows),
             )
         )
+
+    async def _again(self, conversation: int) -> None:
+        await asyncio.sleep(0)  # after the worker has let go of it
+        self.wake(conversation)
 
     async def _probe(self) -> None:
         """While a provider refuses us: wake one kept conversation a minute."""
@@ -511,10 +519,15 @@ class Dispatcher:
         for place in parked:
             self.wake(place)
 
+    def _kept_origin(self, conversation: int) -> str:
+        """One line a conversation and outage."""
+        assert self._outage is not None
+        return f"kept:{conversation}:{self._outage.since}"
+
     async def _say_kept(self, conversation: int) -> None:
         """Whoever writes during an outage is told once that it is kept."""
         assert self._outage is not None
-        origin = f"kept:{conversation}:{self._outage.since}"
+        origin = self._kept_origin(conversation)
         account = (await self._delivery.address(conversation)).account
         rows = await self._store.commit(
             Point.NOTICE, notice, account, conversation, origin, wording.KEPT, self.render, self._clock()
@@ -643,8 +656,8 @@ class Dispatcher:
         elif row.kind is Kind.BUTTON:
             await self._press(row)
         else:
-            long = len(row.text) > 1000
-            await self._reply(row, Reply(text=wording.TOO_LONG if long else wording.NO_TEXT))
+            # Whoever said something and still comes here said too much.
+            await self._reply(row, Reply(text=wording.TOO_LONG if row.text.strip() else wording.NO_TEXT))
 
     async def _command(self, row: Waiting) -> None:
         name, args = intake.command_of(row.text)
@@ -656,6 +669,12 @@ class Dispatcher:
             reply = Reply(text=str(error))
         except ModelError as error:
             reply = Reply(text=wording.FAILED[error.kind])
+        except StoreError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a command's fault must not leave whoever gave it waiting
+            log.crash("command.failed", error, row=row.id)
+            self._on_trouble("internal", f"command {row.id}: {type(error).__name__}: {error}")
+            reply = Reply(text=wording.INTERNAL)
         await self._reply(row, reply)
 
     async def _press(self, row: Waiting) -> None:

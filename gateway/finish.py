@@ -110,19 +110,22 @@ async def keep(
     outcome: Outcome,
     render: Callable[[int, str], list[Chunk]],
     now: int,
-    tell: bool,
+    origin: str | None,
 ) -> list[OutboxRow]:
-    """Park a turn: it runs again when the operator has mended what is wrong, or at the next start."""
+    """Park a turn: it runs again when the operator has mended what is wrong, or at the next start.
+
+    *origin* of the line that says so; None to say nothing.
+    """
     turn = started.turn
     await check(unit, turn)
     if outcome.request is not None and outcome.request.settled is not None:
         await unit.ledger.settle(outcome.request.uid, outcome.request.settled)
     await unit.turns.park(turn.id)
     await unit.places.release(turn.conversation, turn.fence)
-    if not tell:
+    if origin is None:
         return []
     return await notice(
-        unit, started.conversation.account, turn.conversation, f"kept:{turn.id}", wording.KEPT, render, now
+        unit, started.conversation.account, turn.conversation, origin, wording.KEPT, render, now
     )
 
 

@@ -55,8 +55,19 @@ async def accept(unit: Unit, account: Account, events: Sequence[Inbound], door: 
     """Every event of the page becomes a row, or was one already."""
     taken = Taken(receipts=[], notices=[], strangers=[])
     for event in events:
-        taken.receipts.append(await _one(unit, account, cleaned(event), door, taken))
+        try:
+            receipt = await _one(unit, account, cleaned(event), door, taken)
+        except (TypeError, ValueError, AttributeError, ArithmeticError) as error:
+            # One event that no table can hold must not keep its whole page from being accepted, for ever.
+            receipt = await _put_aside(unit, account, event, door, f"{type(error).__name__}: {error}")
+        taken.receipts.append(receipt)
     return taken
+
+
+async def _put_aside(unit: Unit, account: Account, event: Inbound, door: Door, error: str) -> Receipt:
+    raw = event.raw if isinstance(event.raw, str) else repr(event.raw)
+    broken = cleaned(Inbound(event_id=str(event.event_id), kind=Kind.UNKNOWN, raw=raw, error=error))
+    return await _put(unit, account, broken, door, Lane.DEAD, "dead", error=broken.error)
 
 
 async def _one(unit: Unit, account: Account, event: Inbound, door: Door, taken: Taken) -> Receipt:
@@ -112,16 +123,21 @@ async def _lane(
         case Kind.BUTTON:
             return Lane.CONTROL, "waiting"
         case Kind.EDIT:
-            await unit.inbox.replace_text(place.id, event.message_id, event.text)
+            if _askable(event.text):
+                await unit.inbox.replace_text(place.id, event.message_id, event.text)
             return Lane.NOTE, "done"
         case Kind.MESSAGE | Kind.API | Kind.JOB:
-            if not event.text.strip() or len(event.text.encode()) > LONGEST_TEXT:
+            if not _askable(event.text):
                 return Lane.CONTROL, "waiting"
             if account.channel not in LOCAL and event.sent is not None and event.sent < door.away_before:
                 return Lane.TURN, "held"
             return Lane.TURN, "waiting"
         case _:
             return Lane.NOTE, "done"
+
+
+def _askable(text: str) -> bool:
+    return bool(text.strip()) and len(text.encode()) <= LONGEST_TEXT
 
 
 async def _put(
@@ -204,18 +220,27 @@ def command_of(text: str) -> tuple[str, str]:
 
 def cleaned(event: Inbound) -> Inbound:
     """Storable: no NUL, no half of a surrogate pair, in any text that came from outside."""
-    sender = event.sender
+    place, sender = event.place, event.sender
+    if place is not None:
+        place = replace(
+            place,
+            chat_id=_clean(place.chat_id),
+            thread_id=_clean(place.thread_id),
+            user_id=_clean(place.user_id),
+        )
     if sender is not None:
         sender = replace(
             sender,
-            user_id=_clean(sender.user_id),
+            user_id=_clean(sender.user_id)[:200],
             name=_clean(sender.name)[:200],
             lang=_clean(sender.lang)[:20],
         )
     return replace(
         event,
         event_id=_clean(event.event_id),
+        place=place,
         sender=sender,
+        sent=None if event.sent is None else int(event.sent),
         text=_clean(event.text),
         message_id=_clean(event.message_id),
         reply_to=_clean(event.reply_to),

@@ -11,7 +11,7 @@ from typing import Any, TextIO
 
 LONGEST = 2000  # characters of one field
 # A bot token as it stands in URLs that HTTP clients log (Bot API, "Authorizing your bot").
-TOKEN = re.compile(r"\b\d{5,}:[A-Za-z0-9_-]{30,}")
+TOKEN = re.compile(r"(?<!\d)\d{5,}:[A-Za-z0-9_-]{30,}")
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 _secrets: list[str] = []

@@ -9,6 +9,7 @@ import pytest
 from gateway import wording
 from gateway.dispatcher import Habits
 from gateway.errors import DeliveryError, ModelError
+from gateway.failpoints import Point
 from gateway.protocols import ResultsMessage, ToolContext, ToolSpec, UserMessage
 from gateway.transcript import ToolUse
 from gateway.turn import Options
@@ -402,3 +403,62 @@ async def test_rules_can_be_swapped_while_running(store: Store, clock: Clock) ->
         )
         await p.says("hello again")
         await p.channel.until(ANN, "You said: hello again")
+
+
+async def test_a_turn_that_took_the_process_down_three_times_is_put_aside(store: Store, clock: Clock) -> None:
+    gate = asyncio.Event()
+    async with path(store, clock=clock, model=ScriptedModel(queue=[Script(text="x", gate=gate)])) as p:
+        await p.says("poison")
+        await asyncio.sleep(0.05)
+        await p.core.dispatcher.stop(0.0)
+    # What three kills leave behind: the turn is still running, and this was its third attempt.
+    await store.commit(Point.META, lambda unit: unit.tx.run("UPDATE turn SET state = 'running', attempt = 3"))
+    async with path(store, clock=clock) as p:
+        await p.channel.until(ANN, wording.POISON)
+        assert p.model.asked == [] and p.troubles[0][0] == "dead-letter"
+        await p.says("and now?", event_id="later")
+        await p.channel.until(ANN, "You said: and now?")
+
+
+async def test_the_waiting_message_goes_back_to_the_previous_session(store: Store, clock: Clock) -> None:
+    gate = asyncio.Event()
+    async with path(store, clock=clock) as p:
+        await p.says("about whales")
+        await p.channel.until(ANN, "You said: about whales")
+        clock.forward(minutes=400)
+        p.model.queue.append(Script(text="never shown", gate=gate))
+        (receipt,) = await p.says("how big are they?")
+        await p.channel.until(ANN, "/resume")
+        ((old,), (new,)) = await p.rows("SELECT id FROM session ORDER BY id")
+        assert receipt.conversation is not None
+        assert await p.core.dispatcher.move(receipt.conversation, int(str(new)), int(str(old)))
+        await p.channel.until(ANN, "You said: how big are they?")
+        assert await p.rows("SELECT state, close_reason FROM session ORDER BY id") == [
+            ("open", None),
+            ("closed", "moved"),
+        ]
+        assert "about whales" in str(p.model.asked[-1].messages)
+        assert await p.rows("SELECT session, state FROM turn ORDER BY id") == [
+            (old, "done"),
+            (new, "cancelled"),
+            (old, "done"),
+        ]
+
+
+async def test_commands_go_on_while_a_provider_refuses_us(store: Store, clock: Clock) -> None:
+    from gateway.commands.table import Table
+    from gateway.manager import SessionManager
+    from gateway.roster import Roster
+
+    refusal = ModelError("invalid x-api-key", kind="auth", status=401)
+    async with path(store, clock=clock, model=ScriptedModel(queue=[Script(error=refusal)])) as p:
+        p.core.dispatcher.commands = Table(
+            manager=SessionManager(p.core), roster=Roster(store=store, clock=clock)
+        )
+        await p.says("hello")
+        await p.channel.until(ANN, wording.KEPT)
+        await p.says("/new")
+        async with asyncio.timeout(3):
+            while len(p.channel.texts(ANN)) < 2:
+                await asyncio.sleep(0.01)
+        assert "new" in p.channel.texts(ANN)[-1].lower()

@@ -41,6 +41,7 @@ def run(
       parley run -c /etc/parley.toml --no-prompt
       ANTHROPIC_API_KEY=sk-ant-... parley run
     """
+    heap.grow()
     from gateway.cli.client import settings_of
 
     settings = settings_of(config)
