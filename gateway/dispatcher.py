@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from gateway import intake, log, wording
 from gateway.access import Policy
-from gateway.begin import Ask, Command, Nothing, Poisoned, Rules, begin
+from gateway.begin import MOST_CRASHES, Ask, Command, Nothing, Poisoned, Rules, begin
 from gateway.billing import Biller
 from gateway.calls import Call, Commands, Reply
 from gateway.delivery import Delivery, nonce
@@ -310,6 +310,7 @@ class Dispatcher:
 
     async def _work(self, conversation: int) -> None:
         fence: int | None = None
+        failures = 0
         try:
             while not self._stopping:
                 self._workers[conversation] = False
@@ -322,6 +323,17 @@ class Dispatcher:
                 except StoreError as error:
                     self._on_trouble("storage", str(error))
                     await asyncio.sleep(STORE_RETRY)
+                    fence, go_on = None, True
+                except Exception as error:  # noqa: BLE001 - the edge of a conversation: the turn is tried again
+                    failures += 1
+                    log.crash("conversation.failed", error, conversation=conversation)
+                    self._on_trouble(
+                        "internal", f"{type(error).__name__} in conversation {conversation}: {error}"
+                    )
+                    # Three attempts put a turn aside with a word to the person; what fails otherwise ends here.
+                    if failures > 2 * MOST_CRASHES:
+                        return
+                    await asyncio.sleep(0.5 * failures)
                     fence, go_on = None, True
                 if not go_on and not self._workers[conversation]:
                     return

@@ -462,3 +462,14 @@ async def test_commands_go_on_while_a_provider_refuses_us(store: Store, clock: C
             while len(p.channel.texts(ANN)) < 2:
                 await asyncio.sleep(0.01)
         assert "new" in p.channel.texts(ANN)[-1].lower()
+
+
+async def test_a_fault_nobody_foresaw_is_tried_again_and_never_silent(store: Store, clock: Clock) -> None:
+    model = ScriptedModel(reply=lambda text: str(1 / 0))
+    async with path(store, clock=clock, model=model) as p:
+        await p.says("hello")
+        await p.channel.until(ANN, wording.POISON, within=20)
+        assert ("internal", "dead-letter") == (p.troubles[0][0], p.troubles[-1][0])
+        model.reply = lambda text: "well again"
+        await p.says("and now?")
+        await p.channel.until(ANN, "well again")
