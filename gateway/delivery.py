@@ -205,9 +205,7 @@ class Delivery:
                     return await self._put_off(row, 1.0, error)
             case _:
                 pass
-        await self._store.commit(
-            Point.PUT_OFF, _dead, row, f"{error.kind}: {error}", error.kind == "gone", now
-        )
+        await self._store.commit(Point.PUT_OFF, _dead, row, _said(error), error.kind == "gone", now)
         log.warning("delivery.dead", origin=row.origin, part=row.part, kind=error.kind, error=str(error))
         if error.kind != "gone":
             self._on_gone(f"{row.origin} part {row.part} could not be delivered: {error}")
@@ -218,7 +216,7 @@ class Delivery:
     ) -> OutboxRow:
         until = self._clock() + int(seconds * SECOND)
         now_state = state or ("placed" if row.state == "placed" else "ready")
-        await self._store.commit(Point.PUT_OFF, _put_off, row.id, until, now_state, f"{error.kind}: {error}")
+        await self._store.commit(Point.PUT_OFF, _put_off, row.id, until, now_state, _said(error))
         return replace(
             row,
             not_before=until,
@@ -226,6 +224,11 @@ class Delivery:
             attempts=row.attempts + 1 if row.state == "placed" else row.attempts,
             first_try=row.first_try or self._clock(),
         )
+
+
+def _said(error: DeliveryError) -> str:
+    """What is kept of an error; a platform's may have the bot's token in it, as part of an address."""
+    return log.clean(f"{error.kind}: {error}")
 
 
 def opening(channel: Channel, chunk: Chunk) -> Chunk:

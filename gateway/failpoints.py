@@ -26,13 +26,11 @@ class Point(StrEnum):
     NOTICE = "notice"
     RECOVER = "recover"
     SWEEP = "sweep"
-    CURSOR = "cursor"
     PEOPLE = "people"
     SESSION = "session"
     JOB = "job"
     JOB_DUE = "job-due"
     COMPACT = "compact"
-    MANAGER = "manager"
     META = "meta"
     # calls to the outside
     POLL = "poll"

@@ -12,7 +12,7 @@ from typing import Any, TextIO
 LONGEST = 2000  # characters of one field
 # A bot token as it stands in URLs that HTTP clients log (Bot API, "Authorizing your bot").
 TOKEN = re.compile(r"(?<!\d)\d{5,}:[A-Za-z0-9_-]{30,}")
-CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 _secrets: list[str] = []
 _out = logging.getLogger("parley")
@@ -50,7 +50,14 @@ class Redacted(logging.Formatter):
 
 def _field(value: object) -> str:
     text = clean(str(value))
-    return f'"{text}"' if " " in text or not text else text
+    if text and not any(mark in text for mark in ' "='):
+        return text
+    return '"' + text.replace('"', '\\"') + '"'
+
+
+def _ours_or_urgent(record: logging.LogRecord) -> bool:
+    """What libraries say below a warning stays out: SDKs write whole requests there, with what people said."""
+    return record.levelno >= logging.WARNING or record.name.partition(".")[0] == _out.name
 
 
 def set_up(*, level: str = "info", file: Path | None = None, stream: TextIO | None = None) -> None:
@@ -69,6 +76,7 @@ def set_up(*, level: str = "info", file: Path | None = None, stream: TextIO | No
     formatter = Redacted()
     formatter.converter = time.gmtime
     handler.setFormatter(formatter)
+    handler.addFilter(_ours_or_urgent)
     root = logging.getLogger()
     for old in list(root.handlers):
         root.removeHandler(old)

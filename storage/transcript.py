@@ -56,7 +56,9 @@ class Transcript:
         since = 0
         if row is not None and row[0] is not None:
             found = await self._tx.all(ALL, session=session, since=row[0])
-            since = int(json.loads(found[0][3]).get("upto", 0))
+            upto = json.loads(found[0][3]).get("upto")
+            # One that makes no sense stands for nothing: then everything still counts.
+            since = upto if isinstance(upto, int) and upto <= row[0] else 0
         return await self.all(session, since=since)
 
     async def last(self, session: int, count: int) -> list[Entry]:

@@ -3,20 +3,118 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from pathlib import Path
 
 import pytest
 
 from gateway.failpoints import Point
-from tests.crash.harness import Plan, Stuck, run, stage
+from tests.crash.harness import Plan, Stage, run, stage
 from tests.crash.judge import judge
-from tests.crash.points import pressed
+from tests.crash.points import SIDES, WAYS, answers, besiege, dies, pressed
 
 pytestmark = pytest.mark.crash
+ROOT = Path(__file__).resolve().parents[1]
 
 
-@pytest.mark.parametrize("moment", [1, 2])
-async def test_a_pressed_button_counts_though_the_process_dies_at_once(tmp_path: Path, moment: int) -> None:
+async def broken(on: Stage) -> list[str]:
+    """What the judge finds on a stage whose gateway has stopped."""
+    return judge(await on.collect()).wrong
+
+
+async def lives(folder: Path, plans: list[Plan]) -> None:
+    """All plans at once; a failure shows the seeds that bring it back."""
+    folders = [folder / str(number) for number in range(len(plans))]
+    for each in folders:
+        each.mkdir()
+    all_evidence = await asyncio.gather(*(run(*pair) for pair in zip(plans, folders, strict=True)))
+    for plan, evidence in zip(plans, all_evidence, strict=True):
+        assert judge(evidence).wrong == [], f"again with {plan}"
+        assert evidence.kills == plan.kills
+
+
+async def test_twenty_kills_lose_nothing_and_repeat_no_more_than_openings(tmp_path: Path) -> None:
+    await lives(tmp_path, [Plan(kills=10, messages=25, seed=seed, chats=4) for seed in (11, 12)])
+
+
+async def test_with_placeholders_no_text_is_ever_repeated(tmp_path: Path) -> None:
+    plan = Plan(kills=3, messages=10, seed=21, chats=4, delivery="placeholder")
+    other = Plan(kills=3, messages=10, seed=22, chats=4, delivery="placeholder", provider="anthropic")
+    await lives(tmp_path, [plan, other])
+
+
+# Around each of these the promises are made or broken.
+SIEGES = {
+    "accept-begin": (Point.ACCEPT, Point.BEGIN),
+    "settle-finish": (Point.SETTLE, Point.FINISH),
+    "send-placed": (Point.SEND, Point.PLACED),
+    "control": (Point.CONTROL,),
+}
+
+
+async def test_death_on_either_side_of_a_commit_is_made_good(tmp_path: Path) -> None:
+    async def one(name: str) -> list[str]:
+        (tmp_path / name).mkdir()
+        async with stage(tmp_path / name) as on:
+            await besiege(on, [(point, side, 1) for point in SIEGES[name] for side in SIDES])
+            return await broken(on)
+
+    assert await asyncio.gather(*(one(name) for name in SIEGES)) == [[]] * len(SIEGES)
+
+
+async def test_a_pressed_button_counts_though_the_process_dies_at_once(tmp_path: Path) -> None:
     async with stage(tmp_path) as on:
-        await pressed(on, moment)
-        assert judge(await on.collect()).wrong == []
+        await pressed(on, 1)
+        assert await broken(on) == []
+
+
+async def test_a_turn_goes_on_where_it_died_and_runs_no_tool_twice(tmp_path: Path) -> None:
+    deaths = {
+        f"{Point.SETTLE}:after:1": "noted",  # between the first request and its tool
+        f"{Point.TOOL}:after:1": "interrupted",  # the tool has run, nobody knows
+        f"{Point.RESULTS}:after:1": "noted",  # between the tool and the second request
+    }
+
+    async def one(kill_at: str, told: str) -> None:
+        folder = tmp_path / told / kill_at.partition(":")[0]
+        folder.mkdir(parents=True)
+        async with stage(folder) as on:
+            said = await on.say(on.chats[0], "tool")
+            await dies(on, kill_at)
+            await answers(on)
+            assert await broken(on) == []
+        assert len(on.evidence.requests) == 2, f"{kill_at}: what was settled is not asked again"
+        assert on.evidence.notes == [said.word], f"{kill_at}: the tool ran once"
+        (answer,) = on.evidence.telegram["chats"][str(said.chat)]["messages"]
+        assert f"the tool said {told}" in answer["text"], kill_at
+
+    await asyncio.gather(*(one(*death) for death in deaths.items()))
+
+
+async def test_a_request_cut_by_death_is_asked_again_and_booked_as_an_estimate(tmp_path: Path) -> None:
+    async with stage(tmp_path, before=1.0) as on:
+        await on.start()
+        said = await on.say(on.chats[0], "short")
+        await on.asked(1)
+        await on.kill()
+        await answers(on)
+        verdict = judge(await on.collect())
+    assert verdict.wrong == []
+    assert verdict.numbers["requests"] == verdict.numbers["ledger rows"] == 2
+    assert verdict.numbers["estimated"] == 1
+    assert len(on.evidence.telegram["chats"][str(said.chat)]["messages"]) == 1
+
+
+def test_every_fail_point_is_passed_somewhere_in_the_product() -> None:
+    source = "\n".join(
+        path.read_text()
+        for folder in ("gateway", "channels", "storage")
+        for path in (ROOT / folder).rglob("*.py")
+        if path.name != "failpoints.py"
+    )
+    passed = set(re.findall(r"(?:commit|passing)\(\s*Point\.([A-Z_]+)", source))
+    assert set(Point.__members__) - passed == set()
+
+
+def test_every_way_to_a_fail_point_leads_to_one_that_exists() -> None:
+    assert set(WAYS) <= set(Point)

@@ -128,7 +128,11 @@ def _anthropic(config: ProviderConfig, model: str, http: httpx2.AsyncClient) -> 
     from pydantic_ai.models.anthropic import AnthropicModel
     from pydantic_ai.providers.anthropic import AnthropicProvider
 
-    client = AsyncAnthropic(api_key=config.api_key, base_url=config.url, http_client=http, max_retries=0)
+    # The SDK sends the key as a bearer token; other servers and proxies that speak this may read x-api-key only.
+    headers = {"x-api-key": config.api_key} if config.base_url else None
+    client = AsyncAnthropic(
+        api_key=config.api_key, base_url=config.url, http_client=http, max_retries=0, default_headers=headers
+    )
     return AnthropicModel(model, provider=AnthropicProvider(anthropic_client=client))
 
 

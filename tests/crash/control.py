@@ -53,7 +53,9 @@ def main(*, kills: int, messages: int, seed: int) -> int:
     """0 when messages were lost, which is what this must show."""
     with tempfile.TemporaryDirectory(prefix="parley-control-") as folder:
         missing = asyncio.run(lost(kills, messages, seed, Path(folder)))
-    print(f"plain python-telegram-bot: {len(missing)} of {messages} messages lost at {kills} kill -9, seed {seed}")
+    print(
+        f"plain python-telegram-bot: {len(missing)} of {messages} messages lost at {kills} kill -9, seed {seed}"
+    )
     return 0 if missing else 1
 
 

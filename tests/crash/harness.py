@@ -235,6 +235,18 @@ class Stage:
         await self.until(lambda: not self.unanswered, seconds, lambda: f"unanswered: {self.unanswered}")
         await self.quiet(quiet, seconds)
 
+    async def asked(self, count: int) -> None:
+        """Until the model has been asked so often."""
+        assert self._session is not None
+        deadline = time.monotonic() + BOOT
+        while True:
+            async with self._session.get(f"{self.model_url}/control/state") as answer:
+                if len((await answer.json())["requests"]) >= count:
+                    return
+            if time.monotonic() > deadline:
+                raise Stuck(f"the model was not asked {count} times")
+            await asyncio.sleep(0.02)
+
     async def quiet(self, quiet: float, seconds: float = SETTLE) -> None:
         """Until the bot has polled and then said nothing for *quiet* seconds."""
         await self.polling()
@@ -360,7 +372,9 @@ def check_file(database: Path, copy: Path, confirmed_id: int, evidence: Evidence
             shutil.copyfile(database.parent / name, copy / name)
     db = sqlite3.connect(copy / "parley.db")
     try:
-        found = [f"integrity_check: {row[0]}" for row in db.execute("PRAGMA integrity_check") if row[0] != "ok"]
+        found = [
+            f"integrity_check: {row[0]}" for row in db.execute("PRAGMA integrity_check") if row[0] != "ok"
+        ]
         found += [f"foreign_key_check: {row}" for row in db.execute("PRAGMA foreign_key_check")]
         if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'inbox'").fetchone():
             return found if not confirmed_id else [*found, "no inbox, yet updates were confirmed"]

@@ -17,7 +17,16 @@ from tests.crash.model import answer, question, words_of
 OPENING = 80  # UTF-16 units; the longest text that a crash may repeat in mode "opening"
 PLACEHOLDER = "…"
 OVER = "—"  # what stays in a message that the final text did not need
-TALLY = ("messages", "turns", "requests", "ledger rows", "estimated", "never sent", "repeated openings", "placeholders")
+TALLY = (
+    "messages",
+    "turns",
+    "requests",
+    "ledger rows",
+    "estimated",
+    "never sent",
+    "repeated openings",
+    "placeholders",
+)
 
 
 @dataclass(slots=True)
@@ -83,7 +92,8 @@ def judge(evidence: Evidence) -> Verdict:
 def read_turns(db: sqlite3.Connection) -> list[Ran]:
     found = []
     for id, session, chat, state, trigger in db.execute(
-        "SELECT t.id, t.session, c.chat_id, t.state, t.trigger FROM turn t JOIN conversation c ON c.id = t.conversation ORDER BY t.id"
+        "SELECT t.id, t.session, c.chat_id, t.state, t.trigger"
+        " FROM turn t JOIN conversation c ON c.id = t.conversation ORDER BY t.id"
     ).fetchall():
         entries = [
             (kind, json.loads(body))
@@ -134,9 +144,7 @@ def nothing_open(db: sqlite3.Connection, verdict: Verdict) -> None:
         verdict.miss(count, f"{count} {what} still open")
 
 
-def each_once(
-    db: sqlite3.Connection, evidence: Evidence, turns: Sequence[Ran], verdict: Verdict
-) -> None:
+def each_once(db: sqlite3.Connection, evidence: Evidence, turns: Sequence[Ran], verdict: Verdict) -> None:
     """Every message is in one turn, which answered once; its tool ran at most once."""
     asked = Counter(word for turn in turns for word in words_of(turn.asked) if WORD.match(word))
     rows = Counter(update_of(event) for (event,) in db.execute("SELECT event_id FROM inbox"))
@@ -148,7 +156,7 @@ def each_once(
     verdict.miss(ghosts, f"turns about words that nobody said: {sorted(ghosts)}")
     for turn in turns:
         verdict.miss(turn.answered != 1, f"turn {turn.id} ({turn.asked!r}) has {turn.answered} answers")
-    for (id, event) in db.execute(
+    for id, event in db.execute(
         "SELECT i.id, i.event_id FROM inbox i WHERE i.kind = 'command' AND NOT EXISTS"
         " (SELECT 1 FROM outbox o WHERE o.origin = 'reply:' || i.id AND o.state = 'sent')"
     ):
@@ -162,7 +170,9 @@ def each_once(
         verdict.miss(count > 1, f"the tool ran {count} times for {word}")
     for turn in turns:
         if turn.result is not None and turn.result.startswith("noted"):
-            verdict.miss(not noted[words_of(turn.asked)[-1]], f"turn {turn.id}: a result, but the tool never ran")
+            verdict.miss(
+                not noted[words_of(turn.asked)[-1]], f"turn {turn.id}: a result, but the tool never ran"
+            )
 
 
 def the_bill(db: sqlite3.Connection, evidence: Evidence, turns: Sequence[Ran], verdict: Verdict) -> None:
@@ -195,12 +205,18 @@ def the_bill(db: sqlite3.Connection, evidence: Evidence, turns: Sequence[Ran], v
         booked - seen > len(guessed), f"{booked} ledger rows for {seen} requests, {len(guessed)} estimated"
     )
     verdict.miss(
-        any(row[1] != "estimated" for row in guessed), f"neither known nor estimated: {Counter(r[1] for r in rows)}"
+        any(row[1] != "estimated" for row in guessed),
+        f"neither known nor estimated: {Counter(r[1] for r in rows)}",
     )
     made = sum(usage["output_tokens"] for usage in evidence.made)
     verdict.miss(sum(row[6] for row in rows) < made, "the ledger has less output than the provider made")
     asked_again(known, turns, evidence, verdict)
-    verdict.numbers |= {"requests": seen, "ledger rows": booked, "estimated": len(guessed), "never sent": booked - seen}
+    verdict.numbers |= {
+        "requests": seen,
+        "ledger rows": booked,
+        "estimated": len(guessed),
+        "never sent": booked - seen,
+    }
 
 
 def asked_again(
@@ -290,7 +306,9 @@ def leftovers(evidence: Evidence, parts: Sequence[Part], verdict: Verdict) -> No
         elif evidence.delivery == "opening" and repeated_opening(message, every):
             openings += 1
         else:
-            verdict.wrong.append(f"chat {chat}: a message that nothing accounts for: {brief(message['history'])}")
+            verdict.wrong.append(
+                f"chat {chat}: a message that nothing accounts for: {brief(message['history'])}"
+            )
     verdict.miss(openings > evidence.kills, f"{openings} repeated openings after {evidence.kills} kills")
     verdict.miss(marks > evidence.kills, f"{marks} placeholders left after {evidence.kills} kills")
     verdict.numbers |= {"repeated openings": openings, "placeholders": marks}
@@ -301,7 +319,11 @@ def spoken(evidence: Evidence) -> Iterator[tuple[int, dict[str, Any], list[str]]
     for chat, facts in evidence.telegram["chats"].items():
         for message in facts["messages"]:
             others = [
-                text for other in facts["messages"] if other is not message for text in other["history"] if text
+                text
+                for other in facts["messages"]
+                if other is not message
+                for text in other["history"]
+                if text
             ]
             yield int(chat), message, others
 

@@ -78,11 +78,29 @@ WAYS = {
     Point.META: Way(nothing, ("--prod", "alive")),
     Point.JOB: Way(nothing, ("--prod", "job")),
     Point.JOB_DUE: Way(nothing, ("--prod", "job"), most=1),
+    Point.ACCEPT: Way(most=1),
     Point.RECOVER: Way(most=1),
     Point.PEOPLE: Way(most=1),
 }
 # How many kills a point can take in one folder: a run of a job out of turn is begun once.
 ONCE = frozenset({Point.JOB_DUE})
+
+
+async def dies(on: Stage, kill_at: str, *arguments: str) -> None:
+    """Start a gateway that kills itself at a point. Raises Stuck when it does not."""
+    life = await on.start(*arguments, kill_at=kill_at)
+    try:
+        await asyncio.wait_for(life.process.wait(), DEATH)
+    except TimeoutError:
+        raise Stuck(f"{kill_at} was not passed; see {on.folder}/gateway.log") from None
+    await on.buried()
+
+
+async def answers(on: Stage, *arguments: str) -> None:
+    """Start a gateway that lives until all is answered."""
+    await on.start(*arguments)
+    await on.settled()
+    await on.stop()
 
 
 async def besiege(on: Stage, points: Sequence[tuple[Point, str, int]]) -> None:
@@ -93,20 +111,13 @@ async def besiege(on: Stage, points: Sequence[tuple[Point, str, int]]) -> None:
     for number, (point, side, count) in enumerate(points):
         way = WAYS.get(point, Way())
         job = ("--job-to", f"telegram:{on.chats[0]}")
-        life = await on.start(*job, *way.arguments, kill_at=f"{point}:{side}:{count}")
         await way.say(on, number)
-        try:
-            await asyncio.wait_for(life.process.wait(), DEATH)
-        except TimeoutError:
-            raise Stuck(f"{point}:{side}:{count} was not passed; see {on.folder}/gateway.log") from None
-        await on.buried()
+        await dies(on, f"{point}:{side}:{count}", *job, *way.arguments)
         if number % 2:
             await on.start(*job)
             await on.settled()
             await on.kill()
-    await on.start("--job-to", f"telegram:{on.chats[0]}")
-    await on.settled()
-    await on.stop()
+    await answers(on, "--job-to", f"telegram:{on.chats[0]}")
 
 
 async def pressed(on: Stage, moment: int) -> None:
@@ -133,12 +144,8 @@ async def pressed(on: Stage, moment: int) -> None:
     await on.kill()
     ((message_id, data),) = offer
     await on.control("press", {"chat_id": said.chat, "message_id": message_id, "callback_data": data})
-    life = await on.start(kill_at=f"{Point.CONTROL}:after:{moment}")
-    await asyncio.wait_for(life.process.wait(), DEATH)
-    await on.buried()
-    await on.start()
-    await on.settled()
-    await on.stop()
+    await dies(on, f"{Point.CONTROL}:after:{moment}")
+    await answers(on)
 
 
 def assaults(point: Point, kills: int) -> list[tuple[Point, str, int]]:
@@ -176,8 +183,8 @@ async def _all(points: Sequence[Point]) -> int:
             folder.mkdir()
             began = time.monotonic()
             wrong = await siege(point, folder)
-        kills = len(assaults(point, 5))
-        print(f"  {point:16}{kills:4} kills {time.monotonic() - began:5.0f} s  {'BROKEN' if wrong else 'ok'}", flush=True)
+        kills, seconds = len(assaults(point, 5)), time.monotonic() - began
+        print(f"  {point:16}{kills:4} kills {seconds:5.0f} s  {'BROKEN' if wrong else 'ok'}", flush=True)
         for each in wrong[:8]:
             print(f"      {each[:500]}", flush=True)
         return not wrong
@@ -188,5 +195,3 @@ async def _all(points: Sequence[Point]) -> int:
     else:
         print(f"  everything is in {top}")
     return 0 if all(good) else 1
-
-
