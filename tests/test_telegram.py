@@ -10,7 +10,7 @@ import sys
 import pytest
 from pydantic import SecretStr
 
-from channels.telegram import Telegram, poll
+from channels.telegram import Telegram, api, poll
 from channels.telegram.backoff import Backoff
 from channels.telegram.keyboard import keyboard
 from channels.telegram.refusal import refusal
@@ -779,3 +779,18 @@ def test_importing_the_channel_loads_no_sdk():
 async def test_many_sends_at_once_all_arrive(tg, bot):
     await asyncio.gather(*(send(bot, f"number {number}") for number in range(80)))
     assert sorted(tg.texts(ANN)) == sorted(f"number {number}" for number in range(80))
+
+
+async def test_a_sent_message_that_the_sdk_cannot_read_is_still_known_by_its_number(tg, bot):
+    odd = {"ok": True, "result": {"message_id": 77, "text": "hello"}}  # no date, no chat
+    sender = bot.channel._api
+    fetch = sender._requests[1].fetch
+
+    async def bare(method, parameters):
+        await fetch(method, parameters)
+        api._answer.set(json.dumps(odd).encode())
+        return json.dumps(odd).encode()
+
+    sender._requests[1].fetch = bare
+    assert await send(bot, "hello") == "77"
+    await bot.channel.edit(to(), "77", Chunk(text="hello again"))

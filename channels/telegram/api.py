@@ -6,6 +6,7 @@ import json
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from urllib.parse import quote, urlencode
 
 import aiohttp
@@ -25,6 +26,10 @@ _CONNECTING = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aio
 
 # At DEBUG the SDK logs every message with its text.
 logging.getLogger("telegram").setLevel(logging.WARNING)
+
+
+# The last good answer of the running task.
+_answer: ContextVar[bytes] = ContextVar("answer", default=b"")
 
 
 class Request(BaseRequest):
@@ -68,6 +73,7 @@ class Request(BaseRequest):
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise ApiError(self._safe(f"{method}: {type(error).__name__} {error}"), kind="lost") from None
         if 200 <= status < 300:
+            _answer.set(content)
             return content
         raise refusal(method, status, self._safe(content.decode("utf-8", "replace")))
 
@@ -92,6 +98,15 @@ class Request(BaseRequest):
         for secret in self._secrets:
             text = text.replace(secret, "<token>")
         return text
+
+
+def _number_in(content: bytes) -> str | None:
+    """The message id in a raw answer; None if there is none."""
+    try:
+        answer = json.loads(content)
+        return str(int(answer["result"]["message_id"])) if answer["ok"] is True else None
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
 
 
 def _plain(value: object) -> str:
@@ -143,18 +158,31 @@ class Api:
 
     async def send(self, chat_id: str, thread_id: int | None, text: str, options: Json) -> str:
         """A new message; its id. *options* are parameters of sendMessage."""
-        with _told("sendMessage"):
-            sent = await self._bot.send_message(
-                chat_id, text, message_thread_id=thread_id, api_kwargs=options
-            )
-            return str(sent.message_id)
+        _answer.set(b"")
+        try:
+            with _told("sendMessage"):
+                sent = await self._bot.send_message(
+                    chat_id, text, message_thread_id=thread_id, api_kwargs=options
+                )
+                return str(sent.message_id)
+        except ApiError:
+            # A message object that the SDK cannot read may still say its number: then it was sent, not lost.
+            number = _number_in(_answer.get())
+            if number is None:
+                raise
+            return number
 
     async def edit(self, chat_id: str, message_id: int, text: str, options: Json) -> None:
         """Another text for a message; *options* are parameters of editMessageText."""
-        with _told("editMessageText"):
-            await self._bot.edit_message_text(
-                text, chat_id=chat_id, message_id=message_id, api_kwargs=options
-            )
+        _answer.set(b"")
+        try:
+            with _told("editMessageText"):
+                await self._bot.edit_message_text(
+                    text, chat_id=chat_id, message_id=message_id, api_kwargs=options
+                )
+        except ApiError:
+            if _number_in(_answer.get()) is None:
+                raise
 
     async def typing(self, chat_id: str, thread_id: int | None) -> None:
         """Shows "typing" for five seconds; Bot API, sendChatAction."""
