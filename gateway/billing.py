@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 UNUSED = frozenset(
     {"connect", "overloaded", "rate_limited", "auth", "credit", "context", "shape", "refused", "not_found"}
 )
-AHEAD = 256  # output tokens a provider may have made beyond what reached us when a stream was cut
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,9 +221,13 @@ class Biller:
         return self._estimated(request)
 
     def _estimated(self, request: Request, *, model: str = "", provider_id: str = "") -> UsageSettled:
-        """From above: the input the provider named, else every byte a token; the output that reached us and more."""
+        """From above: the input the provider named, else every byte a token; the output limit.
+
+        What reached us is no bound for the output: reasoning is billed and not shown, and a provider may go on
+        for a while after we have hung up.
+        """
         seen = request.counted
-        output = min(request.worst.output, len(request.text.encode("utf-8", "replace")) + AHEAD)
+        output = request.worst.output
         if seen is None:
             tokens = Tokens(uncached=request.worst.uncached, write_5m=request.worst.write_5m, output=output)
         else:

@@ -44,7 +44,8 @@ class Redacted(logging.Formatter):
         ]
         parts += [f"{name}={_field(value)}" for name, value in fields.items() if value is not None]
         if record.exc_info:
-            parts.append("trace=" + _field(self.formatException(record.exc_info)))
+            # Its end says what happened.
+            parts.append("trace=" + _field(self.formatException(record.exc_info)[-LONGEST:]))
         return " ".join(parts)
 
 

@@ -1,8 +1,8 @@
 """The Telegram channel against a server that behaves, and misbehaves, like the real one."""
 
 import asyncio
-import json
 import contextlib
+import json
 import logging
 import subprocess
 import sys
@@ -793,4 +793,4 @@ async def test_a_sent_message_that_the_sdk_cannot_read_is_still_known_by_its_num
 
     sender._requests[1].fetch = bare
     assert await send(bot, "hello") == "77"
-    await bot.channel.edit(to(), "77", Chunk(text="hello again"))
+    await bot.channel.edit(to(), str(tg.messages(ANN)[0].id), Chunk(text="hello again"))

@@ -26,7 +26,7 @@ class Bot(Stage):
     async def buried(self) -> None:
         assert self.life is not None
         await self.life.process.wait()
-        self.evidence.kills += 1
+        self.evidence.killed_at.append(time.monotonic())
         self.life = None
 
 

@@ -57,7 +57,7 @@ class Evidence:
     delivery: str
     database: Path
     said: list[Said] = field(default_factory=list)
-    kills: int = 0
+    killed_at: list[float] = field(default_factory=list)  # on the monotonic clock, which the fakes share
     telegram: dict[str, Any] = field(default_factory=dict)
     requests: list[dict[str, Any]] = field(default_factory=list)
     made: list[dict[str, Any]] = field(default_factory=list)  # usage of every answer made to its end
@@ -65,6 +65,10 @@ class Evidence:
     broken: list[str] = field(default_factory=list)  # what was wrong right after a kill
     answered_after: list[float] = field(default_factory=list)  # seconds from a start to the first answer
     polled_after: list[float] = field(default_factory=list)  # seconds from a start to the first poll
+
+    @property
+    def kills(self) -> int:
+        return len(self.killed_at)
 
 
 @dataclass(slots=True)
@@ -199,7 +203,7 @@ class Stage:
         code = await self.life.process.wait()
         if code != -signal.SIGKILL:
             raise Stuck(f"the gateway ended with {code}; see {self.folder / 'gateway.log'}")
-        self.evidence.kills += 1
+        self.evidence.killed_at.append(time.monotonic())
         self._measure()
         self.life = None
         self.evidence.broken += await asyncio.to_thread(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from bisect import bisect
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -295,23 +296,28 @@ def brief(texts: Sequence[str | None]) -> list[str]:
 
 
 def leftovers(evidence: Evidence, parts: Sequence[Part], verdict: Verdict) -> None:
-    """What else the bot has said: what a crash may repeat, and no more than one for each kill."""
+    """What else the bot has said: what a crash may repeat, and once for each kill in a chat."""
     ours = {(part.chat, part.message) for part in parts}
-    openings = marks = 0
+    found: Counter[tuple[int, int]] = Counter()  # (chat, which life of the gateway)
     for chat, message, every in spoken(evidence):
         if (chat, message["id"]) in ours:
             continue
-        if evidence.delivery == "placeholder" and message["history"] == [PLACEHOLDER]:
-            marks += 1
-        elif evidence.delivery == "opening" and repeated_opening(message, every):
-            openings += 1
+        allowed = (
+            message["history"] == [PLACEHOLDER]
+            if evidence.delivery == "placeholder"
+            else repeated_opening(message, every)
+        )
+        if allowed:
+            found[chat, bisect(evidence.killed_at, message["at"])] += 1
         else:
             verdict.wrong.append(
                 f"chat {chat}: a message that nothing accounts for: {brief(message['history'])}"
             )
-    verdict.miss(openings > evidence.kills, f"{openings} repeated openings after {evidence.kills} kills")
-    verdict.miss(marks > evidence.kills, f"{marks} placeholders left after {evidence.kills} kills")
-    verdict.numbers |= {"repeated openings": openings, "placeholders": marks}
+    for (chat, life), count in found.items():
+        verdict.miss(count > 1, f"chat {chat}: kill {life + 1} has left {count} messages")
+        verdict.miss(life >= evidence.kills, f"chat {chat}: a message left by a life that was not killed")
+    name = "placeholders" if evidence.delivery == "placeholder" else "repeated openings"
+    verdict.numbers[name] = found.total()
 
 
 def spoken(evidence: Evidence) -> Iterator[tuple[int, dict[str, Any], list[str]]]:
