@@ -2,8 +2,8 @@
 
 import gc
 
-# New objects before the young ones are looked through, and rounds before the older ones are. Python's own 700
-# makes it look through everything a dozen times while the SDKs are imported, a quarter of that time.
+# New objects before the young ones are looked through, and rounds before the older ones are. With Python's own 700
+# it does so 400 times while all is imported; rarely, the SDKs' import takes a seventh less (bench/RESULTS.md).
 THRESHOLDS = (10_000, 20, 50)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -27,13 +26,6 @@ MISSED: dict[CatchUp, str] = {
     "last": "missed; only the latest is made up for, within 2 hours",
     "all": f"missed; only the latest {MOST_MADE_UP} are made up for",
 }
-BUSY = """
-SELECT 1 FROM job_run WHERE job = :job AND planned >= :since AND state IN ('waiting', 'running') LIMIT 1"""
-OWED = """
-SELECT r.id, r.planned, j.name, j.state, j.spec FROM job_run r JOIN job j ON j.id = r.job
- WHERE r.id > :after AND r.state = 'waiting' AND r.inbox IS NULL ORDER BY r.id"""
-LINK = """
-UPDATE job_run SET inbox = (SELECT id FROM inbox WHERE account = :account AND event_id = :event_id) WHERE id = :id"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,14 +128,14 @@ async def take_manually(unit: Unit, name: str, now: int) -> int:
 
 
 async def _busy(unit: Unit, job: Job, now: int) -> bool:
-    return await unit.tx.one(BUSY, job=job.id, since=now - BUSY_FOR) is not None
+    return await unit.jobs.busy(job.id, since=now - BUSY_FOR)
 
 
 async def owed(unit: Unit, after: int) -> tuple[Account, list[tuple[int, Inbound]]]:
     """The account jobs come in by, and the runs later than run *after* that lack their inbox row, as events."""
     account = await unit.people.account("job", "job")
     runs: list[tuple[int, Inbound]] = []
-    for id, planned, name, state, spec in await unit.tx.all(OWED, after=after):
+    for id, planned, name, state, spec in await unit.jobs.owed(after=after):
         if state == "removed":
             await unit.jobs.run_state(id, "skipped", reason="the job was removed")
             continue
@@ -151,7 +143,7 @@ async def owed(unit: Unit, after: int) -> tuple[Account, list[tuple[int, Inbound
             event_id=f"{name}@{planned}",
             kind=Kind.JOB,
             place=Place(chat_id=name, kind="job"),
-            text=json.loads(spec)["prompt"],
+            text=spec["prompt"],
             trigger=name,
             job_run=id,
             fresh=True,
@@ -165,6 +157,6 @@ async def link(
 ) -> None:
     """Each run knows its inbox row, and has failed if no turn will come of it."""
     for (id, event), receipt in zip(runs, receipts, strict=True):
-        await unit.tx.run(LINK, account=account.id, event_id=event.event_id, id=id)
+        await unit.jobs.link(id, account=account.id, event_id=event.event_id)
         if receipt.lane is not Lane.TURN:
             await unit.jobs.run_state(id, "failed", reason="the prompt is empty or too long", ended=now)

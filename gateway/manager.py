@@ -9,12 +9,11 @@ import asyncio
 import uuid
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack, aclosing
-from dataclasses import dataclass, replace
-from decimal import Decimal
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from gateway import compaction, history, transcript, usage, wording
+from gateway import compaction, history, transcript, units, usage, wording
 from gateway.access import Policy
 from gateway.billing import Booking, Pricing
 from gateway.core import Core, build
@@ -33,16 +32,13 @@ from gateway.reports import (
     shares,
     usage_summary,
 )
-from gateway.sessions import Continue, New, SessionDecision, new_code, resolve, title_of
+from gateway.sessions import Continue, New, SessionDecision, title_of
 from gateway.tools import default_tools
 from gateway.turn import Options
 from gateway.types import (
     DOLLAR,
     Account,
     CloseReason,
-    Conversation,
-    Entry,
-    Identity,
     Inbound,
     Kind,
     OutboxRow,
@@ -53,108 +49,41 @@ from gateway.types import (
     UsageOpen,
     UsageSettled,
 )
+from gateway.views import (
+    Compacted,
+    ContextUsage,
+    Generated,
+    Message,
+    Resumed,
+    SessionMeta,
+    Standing,
+    Stopped,
+    StoreHealth,
+    UsageRecord,
+    message_of,
+    meta_of,
+)
 
 if TYPE_CHECKING:
     from storage import Store, Unit
 
+__all__ = [
+    "Compacted",
+    "ContextUsage",
+    "Generated",
+    "Message",
+    "Resumed",
+    "SessionManager",
+    "SessionMeta",
+    "Standing",
+    "Stopped",
+    "StoreHealth",
+    "UsageRecord",
+]
+
 NEAR_LIMIT = 0.8  # of the context window
 DEFAULT_WINDOW = 200_000  # tokens, where nobody knows the model's
 LOCAL_USER = "local"  # who speaks through the terminal and the local API
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SessionMeta:
-    """A session as callers see it. *key* is the chat's own name on its channel; times are microseconds UTC.
-
-    *last_message_at* is when a person last wrote; None before that. *triggered_by* None: a person started it.
-    """
-
-    id: str
-    channel: str
-    key: str
-    user_id: str
-    title: str | None
-    summary: str | None
-    is_closed: bool
-    close_reason: str | None
-    message_count: int
-    created_at: int
-    last_message_at: int | None
-    last_active_at: int
-    closed_at: int | None
-    is_read: bool
-    triggered_by: str | None
-    origin: str
-    model: str | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Message:
-    """One line of a transcript. *role*: user, assistant, tool, note or summary."""
-
-    seq: int
-    role: str
-    text: str
-    created_at: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UsageRecord:
-    """Usage somebody else measured. *input_tokens* are the uncached ones; *cost_usd* None: not known."""
-
-    input_tokens: int = 0
-    output_tokens: int = 0
-    cache_read: int = 0
-    cache_write: int = 0
-    cost_usd: Decimal | None = None
-    model: str | None = None
-    user_id: str | None = None
-    provider: str = "external"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ContextUsage:
-    """How full the model's window is; tokens of the last request."""
-
-    used_tokens: int
-    max_tokens: int
-    percent: float
-    turns: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Generated:
-    """An answer. *state* is done, failed, cancelled or kept; *error* says what went wrong, for the operator."""
-
-    text: str
-    session_id: str
-    state: str
-    error: str | None
-    usage: UsageSummary
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoreHealth:
-    """The database as it is now."""
-
-    engine: str
-    path: str
-    schema: int
-    sessions: int
-    inbox_waiting: int
-    outbox: dict[str, int]
-    ok: bool
-    problem: str | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Compacted:
-    """What a compaction did; tokens. *after* None: not known before the next request."""
-
-    messages: int
-    before: int
-    after: int | None
-    summary: str
 
 
 class SessionManager:
@@ -239,8 +168,8 @@ class SessionManager:
         now = self.core.clock()
 
         async def work(unit: Unit) -> SessionDecision[str]:
-            place = await _place(unit, channel, key, user_id)
-            return await _resolve(unit, place, gap_minutes, now)
+            place = await units.place_of(unit, channel, key, user_id)
+            return await units.resolved(unit, place, gap_minutes, now)
 
         return await self._store.commit(Point.SESSION, work)
 
@@ -251,14 +180,14 @@ class SessionManager:
         now = self.core.clock()
 
         async def work(unit: Unit) -> SessionMeta:
-            place = await _place(unit, channel, key, user_id)
-            match await _resolve(unit, place, gap_minutes, now):
+            place = await units.place_of(unit, channel, key, user_id)
+            match await units.resolved(unit, place, gap_minutes, now):
                 case Continue(id):
                     session = await unit.sessions.by_code(str(id))
                     assert session is not None
-                    return _meta(session, place)
+                    return meta_of(session, place)
                 case New(_, _):
-                    return _meta(await _create(unit, place, now, user_id=user_id), place)
+                    return meta_of(await units.created(unit, place, now, user_id=user_id), place)
 
         return await self._store.commit(Point.SESSION, work)
 
@@ -276,8 +205,8 @@ class SessionManager:
         now = self.core.clock()
 
         async def work(unit: Unit) -> str:
-            place = await _place(unit, channel, key, user_id)
-            session = await _create(unit, place, now, user_id=user_id, triggered_by=triggered_by)
+            place = await units.place_of(unit, channel, key, user_id)
+            session = await units.created(unit, place, now, user_id=user_id, triggered_by=triggered_by)
             return session.code
 
         return await self._store.commit(Point.SESSION, work)
@@ -287,14 +216,14 @@ class SessionManager:
         now = self.core.clock()
 
         async def work(unit: Unit) -> bool:
-            session = await _session(unit, id)
+            session = await units.session_named(unit, id)
             return await unit.sessions.close(session.id, reason="api", now=now, summary=summary)
 
         return await self._store.commit(Point.SESSION, work)
 
     async def mark_read(self, id: str, read: bool = True) -> None:
         async def work(unit: Unit) -> None:
-            await unit.sessions.set_unread((await _session(unit, id)).id, not read)
+            await unit.sessions.set_unread((await units.session_named(unit, id)).id, not read)
 
         await self._store.commit(Point.SESSION, work)
 
@@ -303,7 +232,7 @@ class SessionManager:
         now = self.core.clock()
 
         async def work(unit: Unit) -> None:
-            session = await _session(unit, id)
+            session = await units.session_named(unit, id)
             await unit.sessions.count(session.id, now=now, messages=1, person=now)
 
         await self._store.commit(Point.SESSION, work)
@@ -312,7 +241,7 @@ class SessionManager:
         """One line of at most 60 characters; an existing title stays."""
 
         async def work(unit: Unit) -> None:
-            await unit.sessions.set_title_if_empty((await _session(unit, id)).id, title_of(title))
+            await unit.sessions.set_title_if_empty((await units.session_named(unit, id)).id, title_of(title))
 
         await self._store.commit(Point.SESSION, work)
 
@@ -321,7 +250,7 @@ class SessionManager:
         now = self.core.clock()
 
         async def work(unit: Unit) -> int:
-            session = await _session(unit, id)
+            session = await units.session_named(unit, id)
             match role:
                 case "user":
                     await unit.sessions.set_title_if_empty(session.id, title_of(text))
@@ -340,8 +269,8 @@ class SessionManager:
         """The transcript, oldest first; the last *limit* of it if given."""
 
         async def work(unit: Unit) -> list[Message]:
-            entries = await unit.transcript.all((await _session(unit, id)).id)
-            return [message for entry in entries if (message := _message(entry)) is not None]
+            entries = await unit.transcript.all((await units.session_named(unit, id)).id)
+            return [message for entry in entries if (message := message_of(entry)) is not None]
 
         messages = await self._store.read(work)
         return messages if limit is None else messages[-limit:] if limit > 0 else []
@@ -350,12 +279,12 @@ class SessionManager:
         """What the model would be sent now: after a compaction its summary and what came later."""
 
         async def work(unit: Unit) -> list[Message]:
-            entries = await unit.transcript.live((await _session(unit, id)).id)
+            entries = await unit.transcript.live((await units.session_named(unit, id)).id)
             cleared = max(
                 (e.seq for e in entries if e.kind == "mark" and e.body.get("op") == "clear"), default=-1
             )
             kept = [entry for entry in entries if entry.seq > cleared]
-            return [message for entry in kept if (message := _message(entry)) is not None]
+            return [message for entry in kept if (message := message_of(entry)) is not None]
 
         return await self._store.read(work)
 
@@ -368,7 +297,7 @@ class SessionManager:
             found = await unit.sessions.recent(
                 count=limit, skip=skip, channel=channel, conversation=conversation
             )
-            return [_meta(each, await unit.places.get(each.conversation)) for each in found]
+            return [meta_of(each, await unit.places.get(each.conversation)) for each in found]
 
         return await self._store.read(work)
 
@@ -376,8 +305,8 @@ class SessionManager:
         """None when there is no such session."""
 
         async def work(unit: Unit) -> SessionMeta | None:
-            session = await unit.sessions.by_code(_code(id))
-            return None if session is None else _meta(session, await unit.places.get(session.conversation))
+            session = await unit.sessions.by_code(units.code_of(id))
+            return None if session is None else meta_of(session, await unit.places.get(session.conversation))
 
         return await self._store.read(work)
 
@@ -389,7 +318,7 @@ class SessionManager:
         now = self.core.clock()
 
         async def work(unit: Unit) -> None:
-            session = await _at_rest(unit, id)
+            session = await units.at_rest(unit, id)
             await unit.transcript.add(session.id, "mark", transcript.mark("clear"), now=now)
 
         await self._store.commit(Point.SESSION, work)
@@ -406,7 +335,7 @@ class SessionManager:
         uid = f"record:{id}:{turn}" if turn is not None else str(uuid.uuid4())
 
         async def work(unit: Unit) -> None:
-            session = await _session(unit, id)
+            session = await units.session_named(unit, id)
             place = await unit.places.get(session.conversation)
             who = await unit.people.seen(place.channel, record.user_id) if record.user_id else None
             await unit.ledger.open(
@@ -440,7 +369,7 @@ class SessionManager:
         """Zeros for a session that has used nothing."""
 
         async def work(unit: Unit) -> UsageSummary:
-            return usage_summary(await unit.ledger.of_session((await _session(unit, id)).id))
+            return usage_summary(await unit.ledger.of_session((await units.session_named(unit, id)).id))
 
         return await self._store.read(work)
 
@@ -474,8 +403,8 @@ class SessionManager:
         now = self.core.clock()
 
         async def work(unit: Unit) -> None:
-            session = await _at_rest(unit, id)
-            await _compact(unit, session, summary, trigger, pre_tokens, None, now, messages_compacted)
+            session = await units.at_rest(unit, id)
+            await units.compacted(unit, session, summary, trigger, pre_tokens, None, now, messages_compacted)
 
         await self._store.commit(Point.COMPACT, work)
 
@@ -483,7 +412,7 @@ class SessionManager:
         """Of the last exact request; zeros before the first."""
 
         async def work(unit: Unit) -> tuple[Session, tuple[int, int, str] | None]:
-            session = await _session(unit, id)
+            session = await units.session_named(unit, id)
             return session, await unit.ledger.context(session.id)
 
         session, last = await self._store.read(work)
@@ -503,15 +432,13 @@ class SessionManager:
         """Look at the database: never raises for a sick one, says so."""
 
         async def work(unit: Unit) -> StoreHealth:
-            check = await unit.tx.one("PRAGMA quick_check(1)")
-            problem = None if check is not None and check[0] == "ok" else str(check)
-            waiting = await unit.tx.one("SELECT count(*) FROM inbox WHERE state = 'waiting'")
+            problem = await unit.meta.problem()
             return StoreHealth(
                 engine=self._store.database.engine,
                 path=str(getattr(self._store.database, "path", "")),
                 schema=int(await unit.meta.get("schema") or 0),
                 sessions=await unit.sessions.total(),
-                inbox_waiting=waiting[0] if waiting else 0,
+                inbox_waiting=await unit.inbox.total_waiting(),
                 outbox=await unit.outbox.counts(),
                 ok=problem is None,
                 problem=problem,
@@ -548,8 +475,8 @@ class SessionManager:
         """
         if not text.strip():
             raise Refused("There is nothing to send.")
-        inside = await self._store.read(_by_code, session) if session is not None else None
-        account, place = await self._store.commit(Point.PEOPLE, _local, key)
+        inside = await self._store.read(units.by_code, session) if session is not None else None
+        account, place = await self._store.commit(Point.PEOPLE, units.local_place, key)
         dispatcher, hub = self.core.dispatcher, self.core.hub
         event = Inbound(
             event_id=event_id or str(uuid.uuid4()),
@@ -578,7 +505,7 @@ class SessionManager:
         """Stop the turn that is running in that session; False when none is."""
 
         async def work(unit: Unit) -> Session:
-            return await _session(unit, id)
+            return await units.session_named(unit, id)
 
         session = await self._store.read(work)
         live = self.core.dispatcher.running(session.conversation)
@@ -591,7 +518,7 @@ class SessionManager:
 
         Raises Refused when a turn is running or there is nothing to compact, ModelError when no summary came.
         """
-        session = await self._store.read(_at_rest, id)
+        session = await self._store.read(units.at_rest, id)
         entries = await self._store.read(lambda unit: unit.transcript.live(session.id))
         messages = history.build(entries, ask=False)
         if len(messages) < 2:
@@ -627,7 +554,7 @@ class SessionManager:
                 return 0
             last = await unit.ledger.context(session.id)
             before = last[0] + last[1] if last else history.size(messages) // 4
-            await _compact(unit, session, summary, cause, before, request.uid, now, len(entries))
+            await units.compacted(unit, session, summary, cause, before, request.uid, now, len(entries))
             return before
 
         before = await self._store.commit(Point.COMPACT, work)
@@ -642,7 +569,7 @@ class SessionManager:
 
     async def get_llm_for_session(self, id: str) -> str:
         """ "provider:model" as it would be asked now."""
-        return self._model(await self._store.read(_session, id)).ref
+        return self._model(await self._store.read(units.session_named, id)).ref
 
     # -- for commands -----------------------------------------------------------------------------------------
 
@@ -650,8 +577,8 @@ class SessionManager:
         """The session a conversation is in (it may be closed by now); *named*: that one instead."""
 
         async def work(unit: Unit) -> SessionMeta | None:
-            session = await _current(unit, conversation, named)
-            return None if session is None else _meta(session, await unit.places.get(session.conversation))
+            session = await units.current_of(unit, conversation, named)
+            return None if session is None else meta_of(session, await unit.places.get(session.conversation))
 
         return await self._store.read(work)
 
@@ -661,14 +588,14 @@ class SessionManager:
         live = dispatcher.running(conversation)
 
         async def work(unit: Unit) -> Standing:
-            session = await _current(unit, conversation, named)
+            session = await units.current_of(unit, conversation, named)
             model = session.model if session is not None else None
             return Standing(
-                session=_meta(session, await unit.places.get(session.conversation)) if session else None,
+                session=meta_of(session, await unit.places.get(session.conversation)) if session else None,
                 model=model or self.core.catalogue.default,
                 running_since=live.started.turn.started if live is not None else None,
-                kept=await _is_kept(unit, conversation),
-                waiting=len(await unit.inbox.head(conversation, now=now, count=MOST_COUNTED)),
+                kept=await units.is_kept(unit, conversation),
+                waiting=len(await unit.inbox.head(conversation, now=now, count=units.MOST_COUNTED)),
                 held=(await unit.inbox.held(conversation))[0],
                 outage_since=dispatcher.outage_since,
             )
@@ -677,7 +604,7 @@ class SessionManager:
 
     async def new_session(self, conversation: int) -> SessionMeta | None:
         """Close the current session there; the next message opens one. Gives what was closed; None: nothing was."""
-        return await self._store.commit(Point.SESSION, _leave, conversation, self.core.clock())
+        return await self._store.commit(Point.SESSION, units.leave, conversation, self.core.clock())
 
     async def resume(self, conversation: int, id: str, *, anywhere: bool = False) -> Resumed:
         """Make a session current there, reopened if need be; who had it as current elsewhere is told.
@@ -687,9 +614,9 @@ class SessionManager:
         """
 
         async def work(unit: Unit) -> tuple[Resumed, int | None, list[OutboxRow]]:
-            session = await unit.sessions.by_code(_code(id))
+            session = await unit.sessions.by_code(units.code_of(id))
             if session is None or not (anywhere or session.conversation == conversation):
-                raise Refused(NOT_HERE)
+                raise Refused(units.NOT_HERE)
             return await self._take_up(unit, conversation, session, "resumed")
 
         return await self._taken_up(work)
@@ -700,7 +627,7 @@ class SessionManager:
         Until the new one has answered, the message it is busy with goes back too. Raises Refused when the
         previous one is gone, or is answering somewhere else.
         """
-        answered = await self._store.read(_has_answered, new)
+        answered = await self._store.read(units.has_answered, new)
         moved = not answered and await self.core.dispatcher.move(conversation, new, previous)
 
         async def work(unit: Unit) -> tuple[Resumed, int | None, list[OutboxRow]]:
@@ -709,8 +636,10 @@ class SessionManager:
                 raise Refused(wording.STALE_BUTTON)
             if moved:  # the dispatcher does it, with the end of the turn
                 place = await unit.places.get(session.conversation)
-                return Resumed(session=_meta(session, place), moved=True), None, []
-            kept = not answered and await _give_back(unit, conversation, new, previous, self.core.clock())
+                return Resumed(session=meta_of(session, place), moved=True), None, []
+            kept = not answered and await units.give_back(
+                unit, conversation, new, previous, self.core.clock()
+            )
             here = (await unit.places.get(conversation)).current_session
             reason: CloseReason = "moved" if here == new and not answered else "resumed"
             resumed, lost, rows = await self._take_up(unit, conversation, session, reason)
@@ -726,7 +655,9 @@ class SessionManager:
         # First what waits: the end of the running turn would begin with it at once.
         dropped: tuple[int, ...] = ()
         if waiting:
-            dropped = await self._store.commit(Point.CONTROL, _drop, conversation, self.core.clock())
+            dropped = await self._store.commit(
+                Point.CONTROL, units.drop_waiting, conversation, self.core.clock()
+            )
         running = await dispatcher.cancel(conversation)
         if dropped:
             seen = Seen(
@@ -750,7 +681,7 @@ class SessionManager:
         """Of the latest turn of a session; None before the first."""
 
         async def work(unit: Unit) -> UsageSummary | None:
-            turn = await unit.turns.latest((await _session(unit, id)).id)
+            turn = await unit.turns.latest((await units.session_named(unit, id)).id)
             return None if turn is None else usage_summary(await unit.ledger.of_turn(turn.id))
 
         return await self._store.read(work)
@@ -761,17 +692,17 @@ class SessionManager:
         """(what happened, the conversation that lost it, what that one is to be told)."""
         now = self.core.clock()
         place = await unit.places.get(session.conversation)
-        if not await _point(unit, conversation, session, reason, now):
-            return Resumed(session=_meta(session, place), already=True), None, []
+        if not await units.point_at(unit, conversation, session, reason, now):
+            return Resumed(session=meta_of(session, place), already=True), None, []
         lost = await unit.places.point(conversation, session.id)
         rows: list[OutboxRow] = []
         if lost is not None:
             account, origin = (await unit.places.get(lost)).account, f"lost:{session.id}:{now}"
-            text, render = _taken_away(session), self.core.dispatcher.render
+            text, render = units.taken_away(session), self.core.dispatcher.render
             rows = await notice(unit, account, lost, origin, text, render, now)
         again = await unit.sessions.get(session.id)
         assert again is not None
-        return Resumed(session=_meta(again, place)), lost, rows
+        return Resumed(session=meta_of(again, place)), lost, rows
 
     async def _taken_up(
         self, work: Callable[[Unit], Awaitable[tuple[Resumed, int | None, list[OutboxRow]]]]
@@ -780,7 +711,7 @@ class SessionManager:
         resumed, lost, rows = await self._store.commit(Point.SESSION, work)
         self.core.delivery.enqueue(rows)
         if lost is not None:
-            text = _taken_away(resumed.session)
+            text = units.taken_away(resumed.session)
             self.core.hub.publish(Seen(kind="notice", conversation=lost, text=text))
         return resumed
 
@@ -812,140 +743,14 @@ class SessionManager:
     async def _answered(self, account: Account, event_id: str) -> Generated:
         """What a repeated event was answered the first time; waits while that is still being made."""
         while True:
-            found = await self._store.read(_answer_to, account.id, event_id)
+            found = await self._store.read(units.answer_to, account.id, event_id)
             if found is not None:
                 return found
             await asyncio.sleep(0.2)
 
 
-# -- units of work --------------------------------------------------------------------------------------------
-
-
 def _file(url: str) -> Path:
     return Path(url.removeprefix("sqlite:///")).expanduser()
-
-
-def _code(id: str) -> str:
-    return str(id).strip().upper()
-
-
-async def _by_code(unit: Unit, id: str) -> Session:
-    return await _session(unit, id)
-
-
-async def _session(unit: Unit, id: str) -> Session:
-    found = await unit.sessions.by_code(_code(id))
-    if found is None:
-        raise NotFound(f"There is no session {id}.")
-    return found
-
-
-async def _at_rest(unit: Unit, id: str) -> Session:
-    """Raises Refused while a turn is running in it."""
-    session = await _session(unit, id)
-    latest = await unit.turns.latest(session.id)
-    if latest is not None and latest.state in ("running", "parked"):
-        raise Refused("An answer is being made in that session; try again when it is done.")
-    return session
-
-
-async def _local(unit: Unit, key: str) -> tuple[Account, Conversation]:
-    account = await unit.people.account("main", "local", "local")
-    return account, await unit.places.at(account, Place(chat_id=key, kind="client"))
-
-
-async def _place(unit: Unit, channel: str, key: str, user_id: str) -> Conversation:
-    known = [account for account in await unit.people.accounts() if account.channel == channel]
-    account = known[-1] if known else await unit.people.account(channel, "local", "")
-    kind: Literal["client", "direct"] = "client" if channel == "main" else "direct"
-    return await unit.places.at(account, Place(chat_id=key, user_id=user_id, kind=kind))
-
-
-async def _resolve(
-    unit: Unit, place: Conversation, gap_minutes: int | None, now: int
-) -> SessionDecision[str]:
-    current = await unit.sessions.get(place.current_session) if place.current_session else None
-    match resolve(current, received=now, gap_minutes=gap_minutes):
-        case Continue(_):
-            assert current is not None
-            return Continue(current.code)
-        case New(None, reason):
-            return New(None, reason)
-        case New(closed, reason):
-            assert current is not None and closed is not None
-            await unit.sessions.close(closed, reason="idle", now=now)
-            return New(current.code, reason)
-
-
-async def _create(
-    unit: Unit, place: Conversation, now: int, *, user_id: str = "", triggered_by: str | None = None
-) -> Session:
-    who: Identity | None = await unit.people.seen(place.channel, user_id) if user_id else None
-    if place.current_session is not None:
-        await unit.sessions.close(place.current_session, reason="api", now=now)
-    session = await unit.sessions.add(
-        code=new_code(),
-        conversation=place.id,
-        now=now,
-        owner=who.person if who else None,
-        triggered_by=triggered_by,
-        origin="job" if triggered_by else "new",
-    )
-    await unit.places.point(place.id, session.id)
-    return session
-
-
-async def _compact(
-    unit: Unit,
-    session: Session,
-    summary: str,
-    cause: str,
-    before: int,
-    usage_uid: str | None,
-    now: int,
-    covered: int,
-) -> None:
-    """The summary stands for everything before it."""
-    current = await unit.sessions.get(session.id)
-    assert current is not None
-    upto = current.next_seq
-    seq = await unit.transcript.add(session.id, "summary", transcript.summary(summary, upto=upto), now=now)
-    await unit.transcript.compacted(
-        session.id,
-        entry_seq=seq,
-        cause=cause,
-        from_seq=max(0, upto - covered),
-        to_seq=upto,
-        before=before,
-        after=len(summary) // 4,
-        usage_uid=usage_uid,
-        now=now,
-    )
-
-
-async def _answer_to(unit: Unit, account: int, event_id: str) -> Generated | None:
-    """The stored answer to an event; None while there is none yet."""
-    row = await unit.tx.one(
-        "SELECT state, turn FROM inbox WHERE account = :account AND event_id = :event_id",
-        account=account,
-        event_id=event_id,
-    )
-    if row is None or row[0] in ("waiting", "taken", "held"):
-        return None
-    turn = await unit.turns.get(row[1]) if row[1] else None
-    if turn is None:
-        return Generated(text="", session_id="", state=row[0], error=None, usage=usage_summary([0] * 11))
-    session = await unit.sessions.get(turn.session)
-    entries = [
-        e for e in await unit.transcript.all(turn.session) if e.turn == turn.id and e.kind == "assistant"
-    ]
-    return Generated(
-        text="\n\n".join(filter(None, (transcript.visible(e.body) for e in entries))),
-        session_id=session.code if session else "",
-        state=turn.state,
-        error=turn.error,
-        usage=usage_summary(await unit.ledger.of_turn(turn.id)),
-    )
 
 
 async def _whole(core: Core, request: Any, prompt: Any) -> Answer:
@@ -954,150 +759,3 @@ async def _whole(core: Core, request: Any, prompt: Any) -> Answer:
             if isinstance(event, Answer):
                 return event
     raise Refused("The model gave no answer.")
-
-
-def _meta(session: Session, place: Conversation) -> SessionMeta:
-    return SessionMeta(
-        id=session.code,
-        channel=place.channel,
-        key=place.chat_id,
-        user_id=place.user_id,
-        title=session.title,
-        summary=session.summary,
-        is_closed=session.state == "closed",
-        close_reason=session.close_reason,
-        message_count=session.message_count,
-        created_at=session.created,
-        last_message_at=session.last_person,
-        last_active_at=session.last_active,
-        closed_at=session.closed,
-        is_read=not session.unread,
-        triggered_by=session.triggered_by,
-        origin=session.origin,
-        model=session.model,
-    )
-
-
-def _message(entry: Entry) -> Message | None:
-    """None for what no reader sees (marks)."""
-    match entry.kind:
-        case "user" | "note" | "summary":
-            role, text = str(entry.kind), str(entry.body.get("text", ""))
-        case "assistant":
-            role, text = "assistant", transcript.visible(entry.body)
-        case "results":
-            role = "tool"
-            text = "\n".join(f"{item.name}: {item.text}" for item in transcript.tool_results(entry.body))
-        case _:
-            return None
-    return Message(seq=entry.seq, role=role, text=text, created_at=entry.created) if text else None
-
-
-# -- for commands: what they are told, and their units of work ------------------------------------------------
-
-MOST_COUNTED = 1000  # waiting messages; more are shown as so many
-NOT_HERE = "There is no such session here. /resume lists the sessions of this chat."
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
-    """What is going on in a conversation. Times in microseconds UTC.
-
-    *running_since* None: no turn runs. *kept*: a turn waits until the model can be reached again. *held*: messages
-    that came while we were away and wait for a decision. *outage_since* None: all is well.
-    """
-
-    session: SessionMeta | None
-    model: str
-    running_since: int | None
-    kept: bool
-    waiting: int
-    held: int
-    outage_since: int | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Resumed:
-    """*already*: it was the current one. *moved*: the message that was being answered goes there too."""
-
-    session: SessionMeta
-    already: bool = False
-    moved: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stopped:
-    """*running*: a turn was stopped; *waiting* messages are answered next; *kept* as in Standing."""
-
-    running: bool
-    dropped: int
-    waiting: int
-    kept: bool
-
-
-def _taken_away(session: Session | SessionMeta) -> str:
-    """For the place that lost its current session."""
-    code = session.code if isinstance(session, Session) else session.id
-    title = f"“{title_of(session.title)}”" if session.title else "The session here"
-    return f"{title} goes on elsewhere; your next message begins a new session. /resume {code} takes it back."
-
-
-async def _current(unit: Unit, conversation: int, named: int | None) -> Session | None:
-    id = named if named is not None else (await unit.places.get(conversation)).current_session
-    return None if id is None else await unit.sessions.get(id)
-
-
-async def _is_kept(unit: Unit, conversation: int) -> bool:
-    unfinished = await unit.turns.unfinished(conversation)
-    return unfinished is not None and unfinished.state == "parked"
-
-
-async def _leave(unit: Unit, conversation: int, now: int) -> SessionMeta | None:
-    """No current session from now on, and no notice either: whoever asked for a new one knows it is new."""
-    place = await unit.places.get(conversation)
-    current = await unit.sessions.get(place.current_session) if place.current_session else None
-    closed = current is not None and await unit.sessions.close(current.id, reason="command", now=now)
-    await unit.places.point(conversation, None)
-    previous = await unit.sessions.previous(conversation, but=0)
-    if previous is not None:
-        await unit.sessions.told(previous.id, now=now)
-    if current is None or not closed:
-        return None
-    return _meta(current, await unit.places.get(current.conversation))
-
-
-async def _point(unit: Unit, conversation: int, session: Session, reason: CloseReason, now: int) -> bool:
-    """Close what is current and open *session*; False when it is current and open. Raises Refused while it answers."""
-    current = (await unit.places.get(conversation)).current_session
-    if current == session.id and session.state == "open":
-        return False
-    latest = await unit.turns.latest(session.id)
-    if latest is not None and latest.state in ("running", "parked") and latest.conversation != conversation:
-        raise Refused("An answer is being made in that session; try again when it is done.")
-    if current is not None and current != session.id:
-        await unit.sessions.close(current, reason=reason, now=now)
-    await unit.sessions.reopen(session.id, now=now)
-    # Going back is a person's doing: without it the next message would find the old pause and close it again.
-    await unit.sessions.count(session.id, now=now, person=now)
-    return True
-
-
-async def _has_answered(unit: Unit, session: int) -> bool:
-    row = await unit.tx.one("SELECT 1 FROM turn WHERE session = :session AND state = 'done'", session=session)
-    return row is not None
-
-
-async def _give_back(unit: Unit, conversation: int, new: int, previous: int, now: int) -> bool:
-    """Let the messages of a kept turn of *new* wait for *previous*; False when there is none."""
-    unfinished = await unit.turns.unfinished(conversation)
-    if unfinished is None or unfinished.state != "parked" or unfinished.session != new:
-        return False
-    await unit.inbox.put_back(unfinished.id, session=previous)
-    return await unit.turns.finish(unfinished.id, "cancelled", now=now, error_kind="moved")
-
-
-async def _drop(unit: Unit, conversation: int, now: int) -> tuple[int, ...]:
-    """Who waits for their answers must hear that none will come."""
-    rows = await unit.inbox.head(conversation, now=now, count=MOST_COUNTED)
-    await unit.inbox.drop_waiting(conversation)
-    return tuple(row.id for row in rows)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from gateway.types import Inbound, Json, Kind, Lane, Waiting
-from storage.database import Row, Tx
+from storage.database import Row, Tx, scalar
 
 COLUMNS = (
     "id, account, event_id, kind, lane, conversation, identity, session, message_id, reply_to, trigger, job_run, "
@@ -49,6 +49,8 @@ REPLACE_TEXT = """
 UPDATE inbox SET body = json_set(body, '$.text', :text) WHERE conversation = :conversation
    AND message_id = :message_id AND state IN ('waiting', 'held') AND kind = 'message' AND message_id <> ''"""
 HELD_PLACES = "SELECT conversation, max(id) FROM inbox WHERE state = 'held' GROUP BY conversation"
+BY_EVENT = "SELECT state, turn FROM inbox WHERE account = :account AND event_id = :event_id"
+TOTAL_WAITING = "SELECT count(*) FROM inbox WHERE state = 'waiting'"
 OPEN_CONTROL = f"SELECT {COLUMNS} FROM inbox WHERE state = 'waiting' AND lane = 'control' ORDER BY id"
 DROP_WAITING = """
 UPDATE inbox SET state = 'refused', raw = NULL, error = 'stopped' WHERE conversation = :conversation
@@ -197,3 +199,11 @@ class Inbox:
     async def hold_old(self, *, before: int) -> list[int]:
         """Hold people's messages older than *before*; gives the conversations."""
         return sorted({row[0] for row in await self._tx.all(HOLD_OLD, before=before)})
+
+    async def by_event(self, account: int, event_id: str) -> tuple[str, int | None] | None:
+        """(state, turn) of an event; None when it was never here."""
+        row = await self._tx.one(BY_EVENT, account=account, event_id=event_id)
+        return None if row is None else (row[0], row[1])
+
+    async def total_waiting(self) -> int:
+        return int(scalar(await self._tx.one(TOTAL_WAITING)))

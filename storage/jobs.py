@@ -26,6 +26,14 @@ RUNS = """
 SELECT r.id, r.planned, r.state, r.delivery, r.session, r.reason, r.started, r.ended FROM job_run r
   JOIN job j ON j.id = r.job WHERE j.name = :name ORDER BY r.planned DESC LIMIT :count"""
 
+BUSY = """
+SELECT 1 FROM job_run WHERE job = :job AND planned >= :since AND state IN ('waiting', 'running') LIMIT 1"""
+OWED = """
+SELECT r.id, r.planned, j.name, j.state, j.spec FROM job_run r JOIN job j ON j.id = r.job
+ WHERE r.id > :after AND r.state = 'waiting' AND r.inbox IS NULL ORDER BY r.id"""
+LINK = """
+UPDATE job_run SET inbox = (SELECT id FROM inbox WHERE account = :account AND event_id = :event_id) WHERE id = :id"""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
@@ -139,3 +147,16 @@ class Jobs:
             f"SELECT {COLUMNS} FROM job WHERE id = (SELECT job FROM job_run WHERE id = :id)", id=id
         )
         return None if row is None else job(row)
+
+    async def busy(self, job: int, *, since: int) -> bool:
+        """Whether a run planned at *since* or later has not ended."""
+        return await self._tx.one(BUSY, job=job, since=since) is not None
+
+    async def owed(self, *, after: int) -> list[tuple[int, int, str, str, Json]]:
+        """(run, planned, job's name, its state, its spec) of runs later than run *after* without an inbox row."""
+        rows = await self._tx.all(OWED, after=after)
+        return [(row[0], row[1], row[2], row[3], json.loads(row[4])) for row in rows]
+
+    async def link(self, id: int, *, account: int, event_id: str) -> None:
+        """Note which inbox row a run has become."""
+        await self._tx.run(LINK, id=id, account=account, event_id=event_id)

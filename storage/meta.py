@@ -20,3 +20,8 @@ class Meta:
 
     async def put(self, key: str, value: str) -> None:
         await self._tx.run(PUT, key=key, value=value)
+
+    async def problem(self) -> str | None:
+        """What the engine finds wrong with the file; None when nothing is."""
+        row = await self._tx.one("PRAGMA quick_check(1)")
+        return None if row is not None and row[0] == "ok" else str(row)

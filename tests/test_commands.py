@@ -563,7 +563,7 @@ async def test_usage_counts_what_has_no_price_and_shows_estimates_apart(store: S
         )
         text = await chat.told("/usage", "has used")
         assert "(cache: 500 read, 0 written)" in text and "unpriced: 1" in text
-        assert re.search(r"last answer: .*estimated, at most: \$0\.00\d\d of it \(1 request\)", text)
+        assert re.search(r"last answer: .*estimated, at most: \$0\.06\d\d of it \(1 request\)", text)
 
 
 async def test_usage_of_a_named_session_is_that_session_s(demo: Chat) -> None:

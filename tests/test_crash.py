@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import re
+import shutil
+import sqlite3
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -103,6 +107,36 @@ async def test_a_request_cut_by_death_is_asked_again_and_booked_as_an_estimate(t
     assert verdict.numbers["requests"] == verdict.numbers["ledger rows"] == 2
     assert verdict.numbers["estimated"] == 1
     assert len(on.evidence.telegram["chats"][str(said.chat)]["messages"]) == 1
+
+
+async def test_the_judge_sees_what_is_lost_repeated_or_not_billed(tmp_path: Path) -> None:
+    async with stage(tmp_path) as on:
+        said = [await on.say(chat, "medium") for chat in on.chats[:2]]
+        await answers(on)
+        assert await broken(on) == []
+    evidence, damage = on.evidence, tmp_path / "damaged.db"
+    shown = evidence.telegram["chats"][str(said[0].chat)]["messages"]
+
+    def found(sql: str) -> str:
+        shutil.copy(evidence.database, damage)
+        with closing(sqlite3.connect(damage)) as db:
+            db.execute(sql)
+            db.commit()
+        return "; ".join(judge(replace(evidence, database=damage)).wrong)
+
+    assert "lost" in found('UPDATE entry SET body = \'{"v":1,"text":""}\' WHERE turn = 1 AND kind = \'user\'')
+    assert "twice" in found(
+        "UPDATE entry SET body = (SELECT body FROM entry WHERE turn = 2 AND kind = 'user')"
+        " WHERE turn = 1 AND kind = 'user'"
+    )
+    assert "the ledger has 1 rows" in found("DELETE FROM usage WHERE turn = 1")
+    assert "1 turns still open" in found("UPDATE turn SET state = 'running' WHERE id = 2")
+    assert "has 0 answers" in found("DELETE FROM entry WHERE turn = 1 AND kind = 'assistant'")
+    assert "nothing accounts for" in found("UPDATE outbox SET message_id = '0' WHERE origin = 'turn:1'")
+    shown.append({**shown[0], "id": 99, "history": [shown[0]["text"]]})
+    assert "nothing accounts for" in found("SELECT 1"), "a repeated whole text"
+    shown[-1]["history"] = [f"You said {said[0].word}."]
+    assert "was not killed" in found("SELECT 1"), "a repeated opening, without a kill"
 
 
 def test_every_fail_point_is_passed_somewhere_in_the_product() -> None:

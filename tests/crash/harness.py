@@ -268,6 +268,8 @@ class Stage:
         """Raises Stuck after *seconds*."""
         deadline = time.monotonic() + seconds
         while not condition():
+            if self.life is not None and self.life.process.returncode not in (None, -signal.SIGKILL):
+                raise Stuck(f"the gateway ended by itself; see {self.folder / 'gateway.log'}")
             if time.monotonic() > deadline:
                 raise Stuck(
                     f"{what if isinstance(what, str) else what()} within {seconds:.0f} s in {self.folder}"

@@ -257,7 +257,7 @@ def in_order(evidence: Evidence, turns: Sequence[Ran], verdict: Verdict) -> None
 
 def expected(turn: Ran) -> list[str]:
     """The texts of the messages that show a turn's answer."""
-    return [piece.text for piece in text.render(answer(turn.asked, turn.result))]
+    return [piece.text for piece in text.render(answer(turn.asked, turn.result))] if turn.asked else []
 
 
 def exact_texts(evidence: Evidence, turns: Sequence[Ran], parts: Sequence[Part], verdict: Verdict) -> None:

@@ -1,0 +1,205 @@
+"""Units of work of the public surface: what one method of SessionManager does inside one transaction."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from gateway import transcript
+from gateway.errors import NotFound, Refused
+from gateway.reports import usage_summary
+from gateway.sessions import Continue, New, SessionDecision, new_code, resolve, title_of
+from gateway.types import Account, CloseReason, Conversation, Identity, Place, Session
+from gateway.views import Generated, SessionMeta, meta_of
+
+if TYPE_CHECKING:
+    from storage import Unit
+
+MOST_COUNTED = 1000  # waiting messages; more are shown as so many
+NOT_HERE = "There is no such session here. /resume lists the sessions of this chat."
+
+
+def code_of(id: str) -> str:
+    return str(id).strip().upper()
+
+
+async def by_code(unit: Unit, id: str) -> Session:
+    return await session_named(unit, id)
+
+
+async def session_named(unit: Unit, id: str) -> Session:
+    found = await unit.sessions.by_code(code_of(id))
+    if found is None:
+        raise NotFound(f"There is no session {id}.")
+    return found
+
+
+async def at_rest(unit: Unit, id: str) -> Session:
+    """Raises Refused while a turn is running in it."""
+    session = await session_named(unit, id)
+    latest = await unit.turns.latest(session.id)
+    if latest is not None and latest.state in ("running", "parked"):
+        raise Refused("An answer is being made in that session; try again when it is done.")
+    return session
+
+
+async def local_place(unit: Unit, key: str) -> tuple[Account, Conversation]:
+    account = await unit.people.account("main", "local", "local")
+    return account, await unit.places.at(account, Place(chat_id=key, kind="client"))
+
+
+async def place_of(unit: Unit, channel: str, key: str, user_id: str) -> Conversation:
+    known = [account for account in await unit.people.accounts() if account.channel == channel]
+    account = known[-1] if known else await unit.people.account(channel, "local", "")
+    kind: Literal["client", "direct"] = "client" if channel == "main" else "direct"
+    return await unit.places.at(account, Place(chat_id=key, user_id=user_id, kind=kind))
+
+
+async def resolved(
+    unit: Unit, place: Conversation, gap_minutes: int | None, now: int
+) -> SessionDecision[str]:
+    current = await unit.sessions.get(place.current_session) if place.current_session else None
+    match resolve(current, received=now, gap_minutes=gap_minutes):
+        case Continue(_):
+            assert current is not None
+            return Continue(current.code)
+        case New(None, reason):
+            return New(None, reason)
+        case New(closed, reason):
+            assert current is not None and closed is not None
+            await unit.sessions.close(closed, reason="idle", now=now)
+            return New(current.code, reason)
+
+
+async def created(
+    unit: Unit, place: Conversation, now: int, *, user_id: str = "", triggered_by: str | None = None
+) -> Session:
+    who: Identity | None = await unit.people.seen(place.channel, user_id) if user_id else None
+    if place.current_session is not None:
+        await unit.sessions.close(place.current_session, reason="api", now=now)
+    session = await unit.sessions.add(
+        code=new_code(),
+        conversation=place.id,
+        now=now,
+        owner=who.person if who else None,
+        triggered_by=triggered_by,
+        origin="job" if triggered_by else "new",
+    )
+    await unit.places.point(place.id, session.id)
+    return session
+
+
+async def compacted(
+    unit: Unit,
+    session: Session,
+    summary: str,
+    cause: str,
+    before: int,
+    usage_uid: str | None,
+    now: int,
+    covered: int,
+) -> None:
+    """The summary stands for everything before it."""
+    current = await unit.sessions.get(session.id)
+    assert current is not None
+    upto = current.next_seq
+    seq = await unit.transcript.add(session.id, "summary", transcript.summary(summary, upto=upto), now=now)
+    await unit.transcript.compacted(
+        session.id,
+        entry_seq=seq,
+        cause=cause,
+        from_seq=max(0, upto - covered),
+        to_seq=upto,
+        before=before,
+        after=len(summary) // 4,
+        usage_uid=usage_uid,
+        now=now,
+    )
+
+
+async def answer_to(unit: Unit, account: int, event_id: str) -> Generated | None:
+    """The stored answer to an event; None while there is none yet."""
+    row = await unit.inbox.by_event(account, event_id)
+    if row is None or row[0] in ("waiting", "taken", "held"):
+        return None
+    turn = await unit.turns.get(row[1]) if row[1] else None
+    if turn is None:
+        return Generated(text="", session_id="", state=row[0], error=None, usage=usage_summary([0] * 11))
+    session = await unit.sessions.get(turn.session)
+    entries = [
+        e for e in await unit.transcript.all(turn.session) if e.turn == turn.id and e.kind == "assistant"
+    ]
+    return Generated(
+        text="\n\n".join(filter(None, (transcript.visible(e.body) for e in entries))),
+        session_id=session.code if session else "",
+        state=turn.state,
+        error=turn.error,
+        usage=usage_summary(await unit.ledger.of_turn(turn.id)),
+    )
+
+
+def taken_away(session: Session | SessionMeta) -> str:
+    """For the place that lost its current session."""
+    code = session.code if isinstance(session, Session) else session.id
+    title = f"“{title_of(session.title)}”" if session.title else "The session here"
+    return f"{title} goes on elsewhere; your next message begins a new session. /resume {code} takes it back."
+
+
+async def current_of(unit: Unit, conversation: int, named: int | None) -> Session | None:
+    id = named if named is not None else (await unit.places.get(conversation)).current_session
+    return None if id is None else await unit.sessions.get(id)
+
+
+async def is_kept(unit: Unit, conversation: int) -> bool:
+    unfinished = await unit.turns.unfinished(conversation)
+    return unfinished is not None and unfinished.state == "parked"
+
+
+async def leave(unit: Unit, conversation: int, now: int) -> SessionMeta | None:
+    """No current session from now on, and no notice either: whoever asked for a new one knows it is new."""
+    place = await unit.places.get(conversation)
+    current = await unit.sessions.get(place.current_session) if place.current_session else None
+    closed = current is not None and await unit.sessions.close(current.id, reason="command", now=now)
+    await unit.places.point(conversation, None)
+    previous = await unit.sessions.previous(conversation, but=0)
+    if previous is not None:
+        await unit.sessions.told(previous.id, now=now)
+    if current is None or not closed:
+        return None
+    return meta_of(current, await unit.places.get(current.conversation))
+
+
+async def point_at(unit: Unit, conversation: int, session: Session, reason: CloseReason, now: int) -> bool:
+    """Close what is current and open *session*; False when it is current and open. Raises Refused while it answers."""
+    current = (await unit.places.get(conversation)).current_session
+    if current == session.id and session.state == "open":
+        return False
+    latest = await unit.turns.latest(session.id)
+    if latest is not None and latest.state in ("running", "parked") and latest.conversation != conversation:
+        raise Refused("An answer is being made in that session; try again when it is done.")
+    if current is not None and current != session.id:
+        await unit.sessions.close(current, reason=reason, now=now)
+    await unit.sessions.reopen(session.id, now=now)
+    # Going back is a person's doing: without it the next message would find the old pause and close it again.
+    await unit.sessions.count(session.id, now=now, person=now)
+    return True
+
+
+async def has_answered(unit: Unit, session: int) -> bool:
+    row = await unit.tx.one("SELECT 1 FROM turn WHERE session = :session AND state = 'done'", session=session)
+    return row is not None
+
+
+async def give_back(unit: Unit, conversation: int, new: int, previous: int, now: int) -> bool:
+    """Let the messages of a kept turn of *new* wait for *previous*; False when there is none."""
+    unfinished = await unit.turns.unfinished(conversation)
+    if unfinished is None or unfinished.state != "parked" or unfinished.session != new:
+        return False
+    await unit.inbox.put_back(unfinished.id, session=previous)
+    return await unit.turns.finish(unfinished.id, "cancelled", now=now, error_kind="moved")
+
+
+async def drop_waiting(unit: Unit, conversation: int, now: int) -> tuple[int, ...]:
+    """Who waits for their answers must hear that none will come."""
+    rows = await unit.inbox.head(conversation, now=now, count=MOST_COUNTED)
+    await unit.inbox.drop_waiting(conversation)
+    return tuple(row.id for row in rows)
