@@ -63,6 +63,11 @@ class Delivery:
         """The first connected account of a platform."""
         return next((line for line in self._lines.values() if line.account.channel == channel), None)
 
+    def render(self, account: int, text: str) -> list[Chunk]:
+        """[] for accounts that need no delivery: whoever listens there reads the transcript."""
+        line = self._lines.get(account)
+        return line.channel.render(text) if line else []
+
     def idle(self, conversation: int) -> bool:
         return conversation not in self._senders
 

@@ -6,17 +6,16 @@ import asyncio
 import secrets
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
-from zoneinfo import ZoneInfo
 
-from gateway import intake, log, wording
+from gateway import away, intake, log, wording
 from gateway.access import Policy
 from gateway.begin import MOST_CRASHES, Ask, Command, Nothing, Poisoned, Rules, begin
 from gateway.billing import Biller
-from gateway.calls import Call, Commands, Reply
+from gateway.calls import Commands
+from gateway.controls import Controls
 from gateway.delivery import Delivery, nonce
-from gateway.errors import DeliveryError, DiskFull, LeaseLost, ModelError, Refused, StoreError
+from gateway.errors import DiskFull, LeaseLost, StoreError
 from gateway.failpoints import Point
 from gateway.finish import Finished, Target, finish, keep, move_back, notice
 from gateway.hub import Hub, Seen
@@ -28,10 +27,8 @@ from gateway.types import (
     MINUTE,
     SECOND,
     Account,
-    Button,
     Chunk,
     Inbound,
-    Kind,
     Lane,
     Place,
     Receipt,
@@ -46,7 +43,6 @@ if TYPE_CHECKING:
 KEEP_FOR = 6 * HOUR  # how long a message is kept for an operator to mend what is wrong
 PROBE_EVERY = MINUTE
 STORE_RETRY = 5.0  # seconds
-AWAY_NOTICE_AFTER = 2.0  # seconds of quiet, so that one line counts all that was missed
 
 
 @dataclass(slots=True)
@@ -109,7 +105,7 @@ class Dispatcher:
         self._model_kind = model_kind
         self._on_trouble = on_trouble
         self._on_stranger = on_stranger
-        self.commands: Commands | None = None
+        self._controls = Controls(store=store, delivery=delivery, hub=hub, clock=clock, on_trouble=on_trouble)
         self.expected: set[str] = set()  # platforms that are configured, connected or not
         self._owner = secrets.token_hex(8)
         self._workers: dict[int, bool] = {}  # conversation -> something came in meanwhile
@@ -122,6 +118,15 @@ class Dispatcher:
         self._away_timer: asyncio.TimerHandle | None = None
         self._booted = clock()
         self._last_alive = self._booted
+
+    @property
+    def commands(self) -> Commands | None:
+        """The table of commands; None until the gateway is wired."""
+        return self._controls.commands
+
+    @commands.setter
+    def commands(self, commands: Commands | None) -> None:
+        self._controls.commands = commands
 
     # -- in ---------------------------------------------------------------------------------------------------
 
@@ -151,7 +156,7 @@ class Dispatcher:
             if receipt.state != "waiting" or receipt.conversation is None or receipt.inbox_id is None:
                 continue
             if receipt.lane is Lane.CONTROL:
-                self._spawn(self._control(receipt.inbox_id), f"control-{receipt.inbox_id}")
+                self._spawn(self._controls.carry_out(receipt.inbox_id), f"control-{receipt.inbox_id}")
             else:
                 self.wake(receipt.conversation)
 
@@ -222,7 +227,7 @@ class Dispatcher:
     def _take_up_controls(self, account: int) -> None:
         """Commands and buttons that an earlier process left: not before a reply to them can be sent."""
         for id in self._owed.pop(account, ()):
-            self._spawn(self._control(id), f"control-{id}")
+            self._spawn(self._controls.carry_out(id), f"control-{id}")
 
     async def alive(self) -> None:
         """A sign of life on disk, so that the next start knows how long we were away; call it each minute."""
@@ -357,7 +362,7 @@ class Dispatcher:
                 self._publish_end(turn, Outcome(state="dead", text=wording.POISON), ())
                 return None, True
             case Command(row=waiting, fence=held):
-                await self._command(waiting)
+                await self._controls.command(waiting)
                 return held, True
             case Ask(started=started, notices=notices, parts=parts):
                 for told in notices:
@@ -549,9 +554,8 @@ class Dispatcher:
     # -- out --------------------------------------------------------------------------------------------------
 
     def render(self, account: int, text: str) -> list[Chunk]:
-        """[] for accounts that need no delivery (whoever listens there reads the transcript)."""
-        line = self._delivery.line(account)
-        return line.channel.render(text) if line else []
+        """As messages of that account's channel."""
+        return self._delivery.render(account, text)
 
     async def _preview(self, started: Started) -> Preview | None:
         place = started.conversation
@@ -656,168 +660,18 @@ class Dispatcher:
             turn_ms=(now - turn.started) // 1000,
         )
 
-    # -- commands and buttons ---------------------------------------------------------------------------------
-
-    async def _control(self, id: int) -> None:
-        """A row that never waits: a command, a button, or something we can only answer with a line."""
-        row = await self._store.read(lambda unit: unit.inbox.get(id))
-        if row is None or row.state != "waiting":
-            return
-        if row.kind is Kind.COMMAND:
-            await self._command(row)
-        elif row.kind is Kind.BUTTON:
-            await self._press(row)
-        else:
-            # Whoever said something and still comes here said too much.
-            await self._reply(row, Reply(text=wording.TOO_LONG if row.text.strip() else wording.NO_TEXT))
-
-    async def _command(self, row: Waiting) -> None:
-        name, args = intake.command_of(row.text)
-        try:
-            if self.commands is None:
-                raise Refused(wording.UNKNOWN_COMMAND)
-            reply = await self.commands.run(await self._call(row, name, args))
-        except Refused as error:
-            reply = Reply(text=str(error))
-        except ModelError as error:
-            reply = Reply(text=wording.FAILED[error.kind])
-        except StoreError:
-            raise
-        except Exception as error:  # noqa: BLE001 - a command's fault must not leave whoever gave it waiting
-            log.crash("command.failed", error, row=row.id)
-            self._on_trouble("internal", f"command {row.id}: {type(error).__name__}: {error}")
-            reply = Reply(text=wording.INTERNAL)
-        await self._reply(row, reply)
-
-    async def _press(self, row: Waiting) -> None:
-        token = str(row.body.get("button", ""))
-        found = await self._store.read(lambda unit: unit.outbox.pressed(token))
-        now = self._clock()
-        reply = Reply(toast=wording.STALE_BUTTON)
-        if found is not None and self.commands is not None:
-            action, args, conversation, _, expires, _ = found
-            # The same answer for a forged, foreign, old or used button: it must not tell them apart.
-            valid = conversation == row.conversation and (expires is None or now < expires)
-            if valid and await self._store.commit(Point.CONTROL, _use, token, row.id):
-                try:
-                    reply = await self.commands.press(action, args, await self._call(row, action, ""))
-                except Refused as error:
-                    reply = Reply(text=str(error))
-        await self._ack(row, reply.toast)
-        await self._reply(row, reply)
-
-    async def _ack(self, row: Waiting, toast: str) -> None:
-        line = self._delivery.line(row.account)
-        if line is None or not row.body.get("press"):
-            return
-        try:
-            await line.channel.ack(str(row.body["press"]), toast)
-        except DeliveryError as error:
-            log.warning("button.ack", error=str(error))
-
-    async def _call(self, row: Waiting, name: str, args: str) -> Call:
-        async def work(unit: Unit) -> Call:
-            assert row.conversation is not None
-            identity = await unit.people.identity_by_id(row.identity) if row.identity else None
-            return Call(
-                name=name,
-                args=args,
-                row=row,
-                conversation=await unit.places.get(row.conversation),
-                identity=identity,
-                role=(identity.role if identity else None) or "user",
-            )
-
-        return await self._store.read(work)
-
-    async def _reply(self, row: Waiting, reply: Reply) -> None:
-        """The row is done and its reply is on its way, in one commit."""
-        assert row.conversation is not None
-        conversation = row.conversation
-        origin = f"reply:{row.id}"
-        chunks = self.render(row.account, reply.text) if reply.text else []
-        buttons = [(secrets.token_urlsafe(16), offer) for offer in reply.offers]
-        if chunks and buttons:
-            shown = tuple(Button(label=offer.label, token=token) for token, offer in buttons)
-            chunks[-1] = replace(chunks[-1], buttons=shown)
-        now = self._clock()
-
-        async def work(unit: Unit) -> list[Any]:
-            await unit.inbox.settle(row.id, "done")
-            for token, offer in buttons if chunks else ():
-                await unit.outbox.button(
-                    token, action=offer.action, args=offer.args, conversation=conversation
-                )
-            rows = []
-            for part, chunk in enumerate(chunks):
-                rows.append(
-                    await unit.outbox.add(
-                        origin=origin,
-                        part=part,
-                        account=row.account,
-                        conversation=conversation,
-                        session=None,
-                        kind="notice",
-                        payload_=chunk,
-                        nonce=nonce(origin, part),
-                        now=now,
-                    )
-                )
-            return [found for found in rows if found is not None]
-
-        self._delivery.enqueue(await self._store.commit(Point.CONTROL, work))
-        self._hub.publish(
-            Seen(kind="done", conversation=conversation, text=reply.text, state="command", inbox=(row.id,))
-        )
-
     # -- away -------------------------------------------------------------------------------------------------
 
     def _tell_away_soon(self) -> None:
         if self._away_timer is not None:
             self._away_timer.cancel()
         loop = asyncio.get_running_loop()
-        self._away_timer = loop.call_later(AWAY_NOTICE_AFTER, lambda: self._spawn(self._tell_away(), "away"))
+        self._away_timer = loop.call_later(away.NOTICE_AFTER, lambda: self._spawn(self._tell_away(), "away"))
 
     async def _tell_away(self) -> None:
-        """One line per chat for what came while we were away, with [Answer] and [Drop]."""
-        zone = ZoneInfo(self.habits.zone)
-        since, until = (
-            datetime.fromtimestamp(at / SECOND, zone).strftime("%H:%M")
-            for at in (self._last_alive, self._booted)
-        )
-        now = self._clock()
-
-        async def work(unit: Unit) -> list[Any]:
-            rows = []
-            for conversation, last in await unit.inbox.held_places():
-                place = await unit.places.get(conversation)
-                count, _, _ = await unit.inbox.held(conversation)
-                chunks = self.render(place.account, wording.away(since, until, count))
-                if not chunks:
-                    continue
-                tokens = {label: secrets.token_urlsafe(16) for label in ("Answer", "Drop")}
-                origin = f"away:{conversation}:{last}"
-                buttons = tuple(Button(label=label, token=token) for label, token in tokens.items())
-                row = await unit.outbox.add(
-                    origin=origin,
-                    part=0,
-                    account=place.account,
-                    conversation=conversation,
-                    session=None,
-                    kind="notice",
-                    payload_=replace(chunks[0], buttons=buttons),
-                    nonce=nonce(origin, 0),
-                    now=now,
-                )
-                if row is not None:
-                    rows.append(row)
-                    for label, token in tokens.items():
-                        await unit.outbox.button(
-                            token, action=f"away-{label.lower()}", args={"v": 1}, conversation=conversation
-                        )
-            return rows
-
-        self._delivery.enqueue(await self._store.commit(Point.NOTICE, work))
+        since, until = (away.clock_time(at, self.habits.zone) for at in (self._last_alive, self._booted))
+        rows = await self._store.commit(Point.NOTICE, away.tell, since, until, self.render, self._clock())
+        self._delivery.enqueue(rows)
 
 
 async def _alive(unit: Unit, now: str) -> None:
@@ -826,7 +680,3 @@ async def _alive(unit: Unit, now: str) -> None:
 
 async def _cancel(unit: Unit, turn: int, now: int) -> None:
     await unit.turns.cancel(turn, now=now)
-
-
-async def _use(unit: Unit, token: str, row: int) -> bool:
-    return await unit.outbox.use_button(token, row=row)

@@ -1,0 +1,58 @@
+"""What was written while we were away is offered, not answered: one line per chat, with two buttons."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+from gateway import wording
+from gateway.delivery import nonce
+from gateway.types import SECOND, Button, Chunk, OutboxRow
+
+if TYPE_CHECKING:
+    from storage import Unit
+
+NOTICE_AFTER = 2.0  # seconds of quiet, so that one line counts all that was missed
+
+
+def clock_time(at: int, zone: str) -> str:
+    """Hours and minutes there."""
+    return datetime.fromtimestamp(at / SECOND, ZoneInfo(zone)).strftime("%H:%M")
+
+
+async def tell(
+    unit: Unit, since: str, until: str, render: Callable[[int, str], list[Chunk]], now: int
+) -> list[OutboxRow]:
+    """*since* and *until* as clock times. Once for the same messages: the origin names the last of them."""
+    rows = []
+    for conversation, last in await unit.inbox.held_places():
+        place = await unit.places.get(conversation)
+        count, _, _ = await unit.inbox.held(conversation)
+        chunks = render(place.account, wording.away(since, until, count))
+        if not chunks:
+            continue
+        tokens = {label: secrets.token_urlsafe(16) for label in ("Answer", "Drop")}
+        origin = f"away:{conversation}:{last}"
+        buttons = tuple(Button(label=label, token=token) for label, token in tokens.items())
+        row = await unit.outbox.add(
+            origin=origin,
+            part=0,
+            account=place.account,
+            conversation=conversation,
+            session=None,
+            kind="notice",
+            payload_=replace(chunks[0], buttons=buttons),
+            nonce=nonce(origin, 0),
+            now=now,
+        )
+        if row is not None:
+            rows.append(row)
+            for label, token in tokens.items():
+                await unit.outbox.button(
+                    token, action=f"away-{label.lower()}", args={"v": 1}, conversation=conversation
+                )
+    return rows
