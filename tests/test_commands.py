@@ -505,7 +505,7 @@ async def test_status_without_a_session_says_so(demo: Chat) -> None:
 async def test_what_came_while_we_were_away_is_answered_on_request(
     chat: Chat, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateway.dispatcher.AWAY_NOTICE_AFTER", 0.01)
+    monkeypatch.setattr("gateway.away.NOTICE_AFTER", 0.01)
     await chat.path.says("an old one", "another", sent=clock() - 3 * HOUR)
     await chat.path.channel.until(ANN, "you wrote 2 messages")
     assert "held since I was away: 2 messages" in await chat.told("/status", "held")
@@ -522,7 +522,7 @@ async def test_what_came_while_we_were_away_is_answered_on_request(
 async def test_what_came_while_we_were_away_is_dropped_on_request(
     chat: Chat, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateway.dispatcher.AWAY_NOTICE_AFTER", 0.01)
+    monkeypatch.setattr("gateway.away.NOTICE_AFTER", 0.01)
     await chat.path.says("an old one", sent=clock() - 3 * HOUR)
     await chat.path.channel.until(ANN, "you wrote 1 message")
     await chat.path.presses(chat.buttons()["Drop"])
