@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gateway import log
+from gateway.alerts import OVER
 from gateway.billing import Biller, Pricing
 from gateway.delivery import Delivery
 from gateway.dispatcher import Dispatcher, Habits
@@ -55,8 +56,16 @@ def build(
 ) -> Core:
     """*on_trouble*(cause, text) is told what the operator should know."""
 
+    refusing: set[str] = set()  # by model: another one of the same provider may answer all the while
+
     def fault(error: ModelError, model: Model) -> None:
+        refusing.add(model.ref)
         on_trouble(f"provider:{model.provider}", f"{model.ref} refuses: {error}")
+
+    def answered(model: Model) -> None:
+        if model.ref in refusing:
+            refusing.discard(model.ref)
+            on_trouble(f"provider:{model.provider}{OVER}", f"{model.ref} answers again.")
 
     def kind(provider: str) -> tuple[str, str]:
         """(wire format, address) of a provider that a ledger row names; it may be configured no longer."""
@@ -80,6 +89,7 @@ def build(
         options=options,
         clock=clock,
         on_fault=fault,
+        on_answer=answered,
     )
     dispatcher = Dispatcher(
         store=store,

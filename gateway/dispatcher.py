@@ -532,7 +532,6 @@ class Dispatcher:
         if self._outage is None:
             return
         parked, self._outage = self._outage.parked, None
-        self._on_trouble("provider-over", "the provider answers again")
         for place in parked:
             self.wake(place)
 

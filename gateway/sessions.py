@@ -73,11 +73,18 @@ def title_of(text: str, limit: int = 60) -> str:
 
 
 def reset_notice(*, idle_minutes: int, title: str | None) -> str:
-    """One line for the person: why this is a new session, and how to go back. *title* None: it had none."""
+    """One line for the person: why this is a new session, and how to go back. *title* None: it had none.
+
+    *idle_minutes* under 1: the gap is 0, for no other gap is over so soon.
+    """
     before = title_of(title or "")
+    why = (
+        f"nothing was written here for {_span(idle_minutes)}"
+        if idle_minutes > 0
+        else "every message begins one here"
+    )
     return (
-        f"This is a new session: nothing was written here for {_span(idle_minutes)}. "
-        f"/resume goes back to {f'“{before}”' if before else 'the one before'}."
+        f"This is a new session: {why}. /resume goes back to {f'“{before}”' if before else 'the one before'}."
     )
 
 

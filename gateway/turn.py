@@ -98,6 +98,7 @@ class TurnRunner:
         options: Options,
         clock: Clock,
         on_fault: Callable[[ModelError, Model], None] = lambda error, model: None,
+        on_answer: Callable[[Model], None] = lambda model: None,
     ) -> None:
         self._store = store
         self._biller = biller
@@ -106,6 +107,7 @@ class TurnRunner:
         self.options = options
         self._clock = clock
         self._on_fault = on_fault
+        self._on_answer = on_answer
 
     async def run(self, started: Started, progress: Progress, show: Callable[[str], None]) -> Outcome:
         """To the end of the turn. Raises LeaseLost and StoreError; a cancellation passes through."""
@@ -191,7 +193,9 @@ class TurnRunner:
         for model in self._chain(started.model or started.session.model):
             for again in range(self.options.retries + 1):
                 try:
-                    return await self._attempt(started, progress, show, model, prompt, attempt)
+                    answer = await self._attempt(started, progress, show, model, prompt, attempt)
+                    self._on_answer(model)
+                    return answer
                 except ModelError as failure:
                     error = failure
                     log.warning(

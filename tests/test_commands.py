@@ -732,6 +732,12 @@ def test_estimates_stand_apart_under_the_bill() -> None:
     assert text.endswith("estimated, at most: $0.1000 of it (2 requests)")
 
 
+def test_an_estimate_without_a_price_is_not_said_to_cost_nothing() -> None:
+    found = replace(overview(), total=replace(summary(0, estimated=2, estimated_cost=0), unpriced=2))
+    text = cost.shown(found, period.asked("all", now=0, zone="UTC"), everybody=True)
+    assert text.endswith("estimated: 2 requests")
+
+
 def test_a_name_cannot_format_the_table_it_stands_in() -> None:
     assert quote.plain("[x](http://evil) | **b**\nnext") == "\\[x\\](http://evil) \\| \\*\\*b\\*\\* next"
     found = overview(by_user=[Share(name="a|b", usage=summary(1))])

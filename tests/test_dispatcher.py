@@ -218,6 +218,8 @@ async def test_a_refusing_provider_keeps_messages_and_they_are_answered_later(
         await p.channel.until(BOB, "You said: are you there?")
         assert p.core.dispatcher.outage_since is None
         assert await p.rows("SELECT state, cost FROM usage ORDER BY id LIMIT 1") == [("failed", 0)]
+        assert p.troubles[-1] == ("provider:fake-over", f"{model.ref} answers again.")
+        assert len(p.troubles) == 2
 
 
 async def test_what_was_kept_for_six_hours_is_given_up_with_a_word(store: Store, clock: Clock) -> None:

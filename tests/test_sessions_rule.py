@@ -158,11 +158,14 @@ def test_no_text_makes_a_title_of_two_lines_or_too_many_characters(text, limit):
         (1440, "1 day"),
         (2000, "33 hours"),
         (3 * 1440 + 5, "3 days"),
-        (-3, "0 minutes"),
     ],
 )
 def test_the_notice_says_how_long_nobody_wrote(minutes, words):
     assert f"for {words}." in reset_notice(idle_minutes=minutes, title=None)
+
+
+def test_the_notice_of_a_gap_of_nothing_speaks_of_no_silence():
+    assert "every message begins one here." in reset_notice(idle_minutes=0, title=None)
 
 
 def test_the_notice_is_one_line_that_says_why_and_how_to_go_back():

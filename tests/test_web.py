@@ -346,6 +346,7 @@ async def test_a_form_of_a_web_page_is_not_taken_for_json(open_tcp: Web) -> None
             "/v1/messages", content=b'{"text": "hi"}', headers={"content-type": "text/plain"}
         )
     assert answer.status_code == 422
+    assert "content-type: application/json" in answer.json()["error"]
     assert (await open_tcp.local.get("/v1/sessions")).json() == []
 
 

@@ -140,11 +140,14 @@ def notes(total: dict[str, Any]) -> list[str]:
             "Give the models a price in [providers.NAME.price]."
         )
     if total["estimated"]:
-        found.append(
-            f"Broken off: {show.many(total['estimated'], 'request')}; {show.dollars(total['estimated_cost'])} of the "
-            "sum is the most that can have cost."
-        )
+        found.append(f"Broken off: {show.many(total['estimated'], 'request')}; {_at_most(total)}.")
     return found
+
+
+def _at_most(total: dict[str, Any]) -> str:
+    if not total["estimated_cost"] and total["unpriced"]:  # what has no price cannot be said to cost nothing
+        return "the tokens are the most that can have been used"
+    return f"{show.dollars(total['estimated_cost'])} of the sum is the most that can have cost"
 
 
 def _csv(names: tuple[str, ...], rows: list[tuple[Any, ...]]) -> None:

@@ -46,6 +46,8 @@ def estimated(usage: UsageSummary) -> str:
     """What part of a sum is an upper bound; '' when all of it is exact."""
     if not usage.estimated:
         return ""
+    if not usage.estimated_cost and usage.unpriced:  # what has no price cannot be said to cost nothing
+        return f"estimated: {requests(usage.estimated)}"
     return f"estimated, at most: {money(usage.estimated_cost)} of it ({requests(usage.estimated)})"
 
 

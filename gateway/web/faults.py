@@ -24,8 +24,22 @@ def install(api: FastAPI) -> None:
 async def _invalid(request: Request, error: Exception) -> Json:
     assert isinstance(error, RequestValidationError)
     # Not what was sent: it may be a secret, or very long.
-    found = [{"field": _field(each), "problem": str(each["msg"])} for each in error.errors()]
+    found = [{"field": _field(each), "problem": _told(each)} for each in error.errors()]
     return _problems(found)
+
+
+def _told(problem: Any) -> str:
+    """What to do about it, for the mistakes that are made most."""
+    if tuple(problem["loc"]) == ("body",):
+        return "send a JSON object, with the header content-type: application/json"
+    match problem["type"]:
+        case "string_too_short":
+            return "is empty; write something there"
+        case "extra_forbidden":
+            return "is not known here"
+        case "missing":
+            return "is missing"
+    return str(problem["msg"])
 
 
 def _field(problem: Any) -> str:

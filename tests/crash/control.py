@@ -12,12 +12,14 @@ import random
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 from tests.crash.harness import KINDS, Stage, stage
-from tests.crash.model import answer
+from tests.crash.model import TOOL, answer
 from tests.fakes.llm import KEY, OPENAI_MODELS
 
 WHOLE = 0.4  # seconds until the model's answer: what a long one takes when it is streamed
+NOTE: Any = {"type": "function", "function": {"name": TOOL, "parameters": {"type": "object"}}}
 
 
 class Bot(Stage):
@@ -35,6 +37,11 @@ async def lost(kills: int, messages: int, seed: int, folder: Path) -> list[str]:
     rng = random.Random(seed)
     async with stage(folder, kind=Bot, before=WHOLE) as on:
         on.module = "tests.crash.control"
+        await on.start()
+        for kind in KINDS:
+            await on.say(on.chats[0], kind)
+        await on.settled()  # left alone, it answers everything
+        await on.kill()
         for number in range(kills):
             await on.start()
             await on.polling()
@@ -53,9 +60,8 @@ def main(*, kills: int, messages: int, seed: int) -> int:
     """0 when messages were lost, which is what this must show."""
     with tempfile.TemporaryDirectory(prefix="parley-control-") as folder:
         missing = asyncio.run(lost(kills, messages, seed, Path(folder)))
-    print(
-        f"plain python-telegram-bot: {len(missing)} of {messages} messages lost at {kills} kill -9, seed {seed}"
-    )
+    said = f"{len(missing)} of {messages} messages lost at {kills} kill -9 under load"
+    print(f"plain python-telegram-bot: {said}, seed {seed}")
     return 0 if missing else 1
 
 
@@ -74,9 +80,9 @@ def bot() -> None:
         assert update.message is not None
         asked = update.message.text or ""
         made = await client.chat.completions.create(
-            model=OPENAI_MODELS[0], messages=[{"role": "user", "content": asked}]
+            model=OPENAI_MODELS[0], messages=[{"role": "user", "content": asked}], tools=[NOTE]
         )
-        text = made.choices[0].message.content or answer(asked)  # a tool call: it has no tools
+        text = made.choices[0].message.content or answer(asked)  # a tool call: nothing runs it here
         for begin in range(0, len(text), 4096):
             await update.message.reply_text(text[begin : begin + 4096])
 
