@@ -63,6 +63,7 @@ class Alerts:
             await asyncio.wait(list(self._tasks), timeout=seconds)
 
     async def _send(self, cause: str, text: str, now: int) -> None:
+        said = text if cause.endswith(OVER) else f"⚠ {text}"
         try:
             for address in await self._addresses():
                 channel, _, chat = address.partition(":")
@@ -76,7 +77,7 @@ class Alerts:
                     channel,
                     chat,
                     f"alert:{cause}:{now}",
-                    text,
+                    said,
                     now,
                 )
                 self._delivery.enqueue(rows)
@@ -96,7 +97,7 @@ class Alerts:
             account,
             place.id,
             f"{origin}:{channel}:{chat}",
-            log.clean(f"⚠ {text}" if not origin.split(":")[1].endswith(OVER) else text),
-            lambda _, said: line.channel.render(said),
+            log.clean(text),
+            lambda _, markdown: line.channel.render(markdown),
             now,
         )

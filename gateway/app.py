@@ -60,7 +60,8 @@ class ChannelState:
 class App:
     """A gateway that runs. Made by `start`; ended by `stop`."""
 
-    settings: Settings
+    settings: Settings  # as taken over last
+    booted: Settings  # as this process was started
     core: Core
     manager: SessionManager
     roster: Roster
@@ -78,7 +79,8 @@ class App:
     async def reload(self) -> Changes:
         """Read the configuration again and take over what can be; raises SettingsError and changes nothing then."""
         new = load(self.settings.source, environ=self.environ)
-        changes = compare(self.settings, new)
+        # What waits for a restart is what differs from how this process was started.
+        changes = Changes(now=compare(self.settings, new).now, restart=compare(self.booted, new).restart)
         log.hide(new.secrets())
         await self.core.catalogue.replace(
             providers=providers(new), default=default_model(new), fallbacks=new.agent.fallback_models
@@ -177,7 +179,7 @@ class App:
                 self.alerts.tell("storage", f"nothing can be stored: {error}")
             else:
                 self.alerts.over("storage", "The database can be written again.")
-            free = shutil.disk_usage(self.settings.gateway.data_dir).free
+            free = shutil.disk_usage(self.booted.gateway.data_dir).free
             if free < LEAST_FREE:
                 self.alerts.tell(
                     "disk", f"only {free // 1_000_000} MB are free on the disk of the data folder."
@@ -206,6 +208,7 @@ class App:
         with suppress(StoreError):
             await self.core.dispatcher.alive()
         await self.core.store.close()
+        log.info("stopped")
 
 
 async def start(
@@ -259,6 +262,7 @@ async def start(
     core.dispatcher.commands = table
     app = App(
         settings=settings,
+        booted=settings,
         core=core,
         manager=manager,
         roster=roster,

@@ -257,6 +257,8 @@ async def _new(
         triggered_by=head.trigger,
     )
     await unit.places.point(place.id, session.id)
+    if rules.gap_minutes(place.channel) == 0:
+        return session, []  # every message begins one: nobody needs to be told
     previous = await unit.sessions.previous(place.id, but=session.id)
     if previous is None or previous.close_reason != "idle" or head.trigger is not None:
         return session, []

@@ -60,7 +60,8 @@ def build(
 
     def fault(error: ModelError, model: Model) -> None:
         refusing.add(model.ref)
-        on_trouble(f"provider:{model.provider}", f"{model.ref} refuses: {error}")
+        verb = "cannot be reached" if error.kind == "connect" else "refuses"
+        on_trouble(f"provider:{model.provider}", f"{model.ref} {verb}: {error}")
 
     def answered(model: Model) -> None:
         if model.ref in refusing:

@@ -32,6 +32,8 @@ ModelErrorKind = Literal[
     "not_found",  # no such model
 ]
 OPERATOR_FAULTS: frozenset[ModelErrorKind] = frozenset({"auth", "credit"})
+# The message is kept and answered later: asking the person to send it again would change nothing.
+KEPT: frozenset[ModelErrorKind] = OPERATOR_FAULTS | {"connect"}
 RETRYABLE: frozenset[ModelErrorKind] = frozenset({"connect", "overloaded", "rate_limited", "cut", "timeout"})
 
 DeliveryErrorKind = Literal[

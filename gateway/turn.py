@@ -216,6 +216,8 @@ class TurnRunner:
             await self._settle(progress)
         if error is None:
             raise Refused("No model is configured.")
+        if error.kind == "connect":
+            self._on_fault(error, model)
         raise error
 
     async def _settle(self, progress: Progress) -> None:

@@ -8,7 +8,7 @@ from gateway.types import HOUR, MINUTE
 AGAIN = "Please send it again, or try /new."
 
 FAILED: dict[ModelErrorKind, str] = {
-    "connect": "I could not reach the model just now. Please try again in a minute.",
+    "connect": "I cannot reach my model at the moment. Your message is kept; I answer when I am back.",
     "overloaded": "The model is overloaded just now. Please try again in a minute.",
     "rate_limited": "The model is receiving too many requests just now. Please try again in a minute.",
     "context": "This conversation has grown too long for the model. Send /compact to shorten it, or /new.",

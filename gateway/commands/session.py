@@ -57,7 +57,7 @@ def _back(resumed: Resumed) -> Reply:
     if resumed.already:
         return Reply(text=f"You are in {titled(resumed.session)} already.")
     count = messages(resumed.session.message_count)
-    return Reply(text=f"Back in {titled(resumed.session)} ({count}); go on where you left.")
+    return Reply(text=f"Back in {titled(resumed.session)} ({count}); go on where you left off.")
 
 
 async def _list(manager: SessionManager, call: Call) -> Reply:

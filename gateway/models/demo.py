@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import AsyncGenerator
 
+from gateway import compaction
 from gateway.protocols import (
     Answer,
     AssistantMessage,
@@ -95,6 +96,8 @@ class DemoModel:
 def reply(prompt: Prompt) -> Text | ToolUse:
     """What the demo says to the last message; pure."""
     last = prompt.messages[-1] if prompt.messages else None
+    if prompt.stable == compaction.ASK:
+        return Text("The person and the demo have talked; the demo keeps no better notes than this.")
     if isinstance(last, ResultsMessage):
         told = "\n".join(result.text for result in last.results)
         return Text(f"The tool says: {told}\n\n{WHAT}")
