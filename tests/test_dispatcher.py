@@ -471,7 +471,7 @@ async def test_a_fault_nobody_foresaw_is_tried_again_and_never_silent(store: Sto
     async with path(store, clock=clock, model=model) as p:
         await p.says("hello")
         await p.channel.until(ANN, wording.POISON, within=20)
-        assert ("internal", "dead-letter") == (p.troubles[0][0], p.troubles[-1][0])
+        assert (p.troubles[0][0], p.troubles[-1][0]) == ("internal", "dead-letter")
         model.reply = lambda text: "well again"
         await p.says("and now?")
         await p.channel.until(ANN, "well again")
