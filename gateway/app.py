@@ -389,7 +389,7 @@ def default_model(settings: Settings) -> str:
     if settings.agent.model:
         return settings.agent.model
     for name, each in settings.providers.items():
-        if each.api_key.get_secret_value() and not each.base_url:
+        if each.api_key.get_secret_value():
             return f"{name}:{USUAL_MODELS[each.kind]}"
     return DEMO
 

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from gateway import wording
-from gateway.app import App, start
+from gateway.app import App, default_model, start
 from gateway.settings import Settings
 from gateway.types import Json
 from tests.fakes.llm import KEY, FakeLLM, Pace
@@ -188,3 +188,12 @@ async def test_a_job_opens_a_session_of_its_own_and_its_answer_is_delivered(tmp_
             assert await rows(app, "SELECT triggered_by, origin FROM session") == [("news", "job")]
             assert await rows(app, "SELECT DISTINCT trigger FROM usage") == [("news",)]
             await asyncio.sleep(0)
+
+
+def test_a_key_is_all_it_takes_to_be_answered_by_a_real_model() -> None:
+    key = {"api_key": "k"}
+    own = {**key, "base_url": "http://127.0.0.1:9"}
+    assert default_model(Settings()) == "demo:demo"
+    assert default_model(Settings.model_validate({"providers": {"anthropic": key}})).startswith("anthropic:")
+    assert default_model(Settings.model_validate({"providers": {"anthropic": own}})).startswith("anthropic:")
+    assert default_model(Settings.model_validate({"providers": {"openai": own}})).startswith("openai:")
