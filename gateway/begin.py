@@ -48,6 +48,7 @@ class Rules:
     recover: Callable[[tuple[Any, ...]], tuple[str, UsageSettled]]
     resume_parked: bool
     served: Callable[[int, str], bool]  # (account, channel): whether an answer could be delivered
+    judged: Callable[[int], bool]  # whether the crash that left this turn was counted at the start
     connecting: Callable[[str], bool]  # whether that platform is configured and not connected yet
 
 
@@ -316,7 +317,7 @@ async def _again(unit: Unit, place: Conversation, turn: Turn, fence: int, rules:
     """A turn that was interrupted: what it had finished stands, what it had open is charged as an estimate."""
     for row in await unit.ledger.open_rows(turn=turn.id):
         await unit.ledger.settle(*rules.recover(row))
-    crashed = turn.state == "running"
+    crashed = turn.state == "running" and not rules.judged(turn.id)
     attempt = await unit.turns.again(turn.id, fence, crashed=crashed)
     turn = replace(turn, attempt=attempt, fence=fence, state="running")
     if attempt > MOST_CRASHES:

@@ -114,6 +114,7 @@ class Dispatcher:
         self._seats = asyncio.Semaphore(habits.most_turns)
         self._outage: Outage | None = None
         self._owed: dict[int, list[int]] = {}  # account -> control rows of an earlier process
+        self._judged: set[int] = set()  # turns of an earlier process that were not taken up yet
         self._stopping = False
         self._away_timer: asyncio.TimerHandle | None = None
         self._booted = clock()
@@ -198,6 +199,8 @@ class Dispatcher:
             await unit.meta.put("alive", str(now))
             await unit.inbox.hold_old(before=now - self.habits.away_after)
             unfinished = await unit.turns.open()
+            self._judged = {turn.id for turn in unfinished if turn.state == "running"}
+            await unit.turns.blame()
             for row in await unit.ledger.open_rows():
                 await unit.ledger.settle(*self._recovered(row))
             places = {turn.conversation for turn in unfinished}
@@ -365,6 +368,7 @@ class Dispatcher:
                 await self._controls.command(waiting)
                 return held, True
             case Ask(started=started, notices=notices, parts=parts):
+                self._judged.discard(started.turn.id)
                 for told in notices:
                     seen = Seen(kind="notice", conversation=conversation, text=told.payload.text)
                     self._hub.publish(seen)
@@ -395,6 +399,7 @@ class Dispatcher:
             served=lambda account, channel: (
                 channel in intake.LOCAL or self._delivery.line(account) is not None
             ),
+            judged=lambda turn: turn in self._judged,
             connecting=lambda channel: channel in self.expected and self._delivery.line_of(channel) is None,
         )
 

@@ -526,6 +526,7 @@ class SessionManager:
         model = self._model(session)
         ask = compaction.prompt(messages, max_output_tokens=self.core.runner.options.max_output_tokens)
         place = await self._store.read(lambda unit: unit.places.get(session.conversation))
+        await model.ready()
         request = await self.core.biller.open(
             model,
             ask,

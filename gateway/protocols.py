@@ -163,6 +163,10 @@ class Model(Protocol):
     model: str
     base_url: str
 
+    async def ready(self) -> None:
+        """Come back when a request could leave at once (the vendor's SDK is imported)."""
+        ...
+
     def stream(self, prompt: Prompt) -> AsyncGenerator[ModelEvent]:
         """Any Delta and Counted, then exactly one Answer. Raises ModelError.
 

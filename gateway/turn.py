@@ -240,6 +240,8 @@ class TurnRunner:
         async def still_ours(unit: Unit) -> None:
             await check(unit, turn)
 
+        # Before the row is written: whoever dies while an SDK is being imported has asked nothing.
+        await model.ready()
         progress.request = await self._biller.open(
             model,
             prompt,

@@ -17,6 +17,11 @@ UPDATE turn SET state = :state, finished = :now, error_kind = :error_kind, error
  WHERE id = :id AND state IN ('running', 'parked')"""
 AGAIN = """
 UPDATE turn SET state = 'running', attempt = attempt + :crashed, fence = :fence WHERE id = :id RETURNING attempt"""
+# What was running while the process was killed is not to blame for it, unless it had begun something that life.
+BLAME = """
+UPDATE turn SET attempt = attempt + 1 WHERE state = 'running' AND (
+       EXISTS (SELECT 1 FROM usage u WHERE u.turn = turn.id AND u.state = 'open')
+    OR EXISTS (SELECT 1 FROM tool_call c WHERE c.turn = turn.id AND c.started IS NOT NULL AND c.ended IS NULL))"""
 UNFINISHED = f"""
 SELECT {COLUMNS} FROM turn WHERE conversation = :conversation AND state IN ('running', 'parked') ORDER BY id LIMIT 1"""
 PARK = "UPDATE turn SET state = 'parked' WHERE id = :id AND state = 'running'"
@@ -114,6 +119,10 @@ class Turns:
         row = await self._tx.one(AGAIN, id=id, fence=fence, crashed=int(crashed))
         assert row is not None
         return int(row[0])
+
+    async def blame(self) -> None:
+        """After a crash, before the ledger is settled: count it against the turns that may have caused it."""
+        await self._tx.run(BLAME)
 
     async def park(self, id: int) -> None:
         await self._tx.run(PARK, id=id)

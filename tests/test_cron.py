@@ -67,6 +67,9 @@ class Held(DemoModel):
         self.go.set()
         self.asked = 0
 
+    async def ready(self):
+        return
+
     async def stream(self, prompt):
         self.asked += 1
         await self.go.wait()

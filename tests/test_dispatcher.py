@@ -14,7 +14,7 @@ from gateway.protocols import ResultsMessage, ToolContext, ToolSpec, UserMessage
 from gateway.transcript import ToolUse
 from gateway.turn import Options
 from gateway.types import HOUR, Json, Kind
-from storage import Store
+from storage import Store, Unit
 from tests.conftest import Clock
 from tests.fakes.model import Script, ScriptedModel
 from tests.path import ANN, BOB, path
@@ -413,8 +413,8 @@ async def test_a_turn_that_took_the_process_down_three_times_is_put_aside(store:
         await p.says("poison")
         await asyncio.sleep(0.05)
         await p.core.dispatcher.stop(0.0)
-    # What three kills leave behind: the turn is still running, and this was its third attempt.
-    await store.commit(Point.META, lambda unit: unit.tx.run("UPDATE turn SET state = 'running', attempt = 3"))
+    # What a third kill in the middle of a request leaves behind.
+    await store.commit(Point.META, _third_crash, "open")
     async with path(store, clock=clock) as p:
         await p.channel.until(ANN, wording.POISON)
         assert p.model.asked == [] and p.troubles[0][0] == "dead-letter"
@@ -475,3 +475,20 @@ async def test_a_fault_nobody_foresaw_is_tried_again_and_never_silent(store: Sto
         model.reply = lambda text: "well again"
         await p.says("and now?")
         await p.channel.until(ANN, "well again")
+
+
+async def _third_crash(unit: Unit, usage: str) -> None:
+    await unit.tx.run("UPDATE turn SET state = 'running', attempt = 3")
+    await unit.tx.run("UPDATE usage SET state = :state", state=usage)
+
+
+async def test_a_turn_that_had_begun_nothing_is_not_blamed_for_a_crash(store: Store, clock: Clock) -> None:
+    gate = asyncio.Event()
+    async with path(store, clock=clock, model=ScriptedModel(queue=[Script(text="x", gate=gate)])) as p:
+        await p.says("innocent")
+        await asyncio.sleep(0.05)
+        await p.core.dispatcher.stop(0.0)
+    await store.commit(Point.META, _third_crash, "estimated")
+    async with path(store, clock=clock) as p:
+        await p.channel.until(ANN, "You said: innocent")
+        assert await p.rows("SELECT state, attempt FROM turn") == [("done", 3)]

@@ -75,6 +75,9 @@ class DemoModel:
         self.base_url = ""
         self._delay = delay
 
+    async def ready(self) -> None:
+        return
+
     async def stream(self, prompt: Prompt) -> AsyncGenerator[ModelEvent, None]:
         """Any Delta and Counted, then one Answer."""
         asked = Tokens(uncached=_count(_everything(prompt)))

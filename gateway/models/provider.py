@@ -21,6 +21,9 @@ class ProviderModel:
         self.base_url = config.url
         self._connection = connection
 
+    async def ready(self) -> None:
+        await self._connection.wire(self.model)
+
     async def stream(self, prompt: Prompt) -> AsyncGenerator[ModelEvent, None]:
         """Any Delta and Counted, then one Answer; raises ModelError. Closing it drops the connection."""
         self._connection.begin()

@@ -39,6 +39,9 @@ class ScriptedModel:
     running: int = 0
     most_running: int = 0
 
+    async def ready(self) -> None:
+        return
+
     async def stream(self, prompt: Prompt) -> AsyncGenerator[ModelEvent, None]:
         self.asked.append(prompt)
         last = prompt.messages[-1]
