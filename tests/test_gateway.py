@@ -7,10 +7,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import pytest
+
 from gateway import wording
 from gateway.app import App, default_model, start
 from gateway.settings import Settings
 from gateway.types import Json
+from tests.conftest import Clock
 from tests.fakes.llm import KEY, FakeLLM, Pace
 from tests.fakes.telegram import FakeTelegram
 
@@ -197,3 +200,25 @@ def test_a_key_is_all_it_takes_to_be_answered_by_a_real_model() -> None:
     assert default_model(Settings.model_validate({"providers": {"anthropic": key}})).startswith("anthropic:")
     assert default_model(Settings.model_validate({"providers": {"anthropic": own}})).startswith("anthropic:")
     assert default_model(Settings.model_validate({"providers": {"openai": own}})).startswith("openai:")
+
+
+async def test_a_channel_that_is_down_for_five_minutes_is_told_to_the_owner_and_so_is_its_return(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock: Clock
+) -> None:
+    monkeypatch.setattr("gateway.app.TICK", 0.05)
+    async with FakeTelegram() as tg:
+        tg.add_chat(ANN)
+        app = await start(settings(tmp_path, tg, None), environ={}, clock=clock)
+        try:
+            await tg.until(lambda: app.ready is None, timeout=10)
+            tg.fault("getUpdates", "status", times=1000, status=502)
+            await tg.until(lambda: app.channels[0].state == "down", timeout=10)
+            await asyncio.sleep(0.2)
+            assert tg.texts(ANN) == []
+            clock.forward(minutes=5)
+            await tg.until(lambda: any("down for five minutes" in text for text in tg.texts(ANN)), timeout=10)
+            tg.heal()
+            await tg.until(lambda: any("works again" in text for text in tg.texts(ANN)), timeout=40)
+            assert len(tg.texts(ANN)) == 2
+        finally:
+            await app.stop()
