@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import Any
 
 # name -> "module:class"; a new channel is one line here
-CHANNELS = {"telegram": "channels.telegram:Telegram"}
+CHANNELS = {"telegram": "channels.telegram:Telegram", "discord": "channels.discord:Discord"}
 
 
 def load_channel(name: str) -> Any:

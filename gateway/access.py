@@ -54,9 +54,9 @@ def may(
     """
     if kind is Kind.UNKNOWN:
         return _refused("unreadable")
-    # Joining, leaving, being blocked: facts to note, never something to answer.
-    if kind is Kind.MEMBERSHIP:
-        return _refused("membership")
+    # Joining, leaving, being blocked, a new id of the chat: facts to note, never something to answer.
+    if kind in (Kind.MEMBERSHIP, Kind.MIGRATION):
+        return _refused(kind.value)
     if channel in LOCAL:
         # A job runs for the one who made it: a block stops it too.
         return (

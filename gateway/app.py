@@ -11,7 +11,8 @@ import sys
 import tempfile
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -29,7 +30,7 @@ from gateway.manager import SessionManager
 from gateway.models.catalogue import DEMO, Catalogue, ProviderConfig
 from gateway.protocols import Channel, Clock, Tool
 from gateway.roster import Roster
-from gateway.settings import Changes, Settings, SettingsError, compare, load
+from gateway.settings import Changes, Settings, SettingsError, TelegramAccount, compare, load
 from gateway.tools import default_tools
 from gateway.turn import Options
 from gateway.types import DAY, MINUTE, Account
@@ -103,6 +104,10 @@ class App:
             return "the model provider refuses us"
         return None
 
+    async def cursors(self, account: int) -> dict[str, str]:
+        """Up to where an account's events are on disk, by the channel's own scopes."""
+        return await self.core.store.read(lambda unit: unit.people.cursors(account))
+
     # -- tasks ------------------------------------------------------------------------------------------------
 
     async def serve(self, state: ChannelState) -> None:
@@ -118,7 +123,10 @@ class App:
             except DeliveryError as error:
                 if error.kind == "auth":
                     # Nothing waits for it any longer: jobs that deliver elsewhere as well go on.
-                    self.core.dispatcher.expected.discard(state.name)
+                    if all(
+                        other.state == "auth" for other in self._of(state.channel.name) if other is not state
+                    ):
+                        self.core.dispatcher.expected.discard(state.channel.name)
                     self.health(state, "auth", str(error))
                     return
                 self.health(state, "down", str(error))
@@ -130,12 +138,16 @@ class App:
             await asyncio.sleep(wait)
             wait = min(60.0, wait * 2)
 
+    def _of(self, channel: str) -> list[ChannelState]:
+        return [each for each in self.channels if each.channel.name == channel]
+
     async def _connect(self, state: ChannelState, id: str, name: str) -> None:
         if state.account is not None and state.account.platform_id == id:
             return
         account = await self.core.store.commit(
-            Point.PEOPLE, lambda unit: unit.people.account(state.name, id, name)
+            Point.PEOPLE, lambda unit: unit.people.account(state.channel.name, id, name)
         )
+        account = replace(account, key=state.name)
         self.core.delivery.register(account, state.channel)
         state.account = account
         log.info("channel.connected", channel=state.name, account=id, name=name)
@@ -253,7 +265,8 @@ async def start(
         named = app.settings.gateway.alerts
         if named:
             return tuple(named)
-        configured = [f"telegram:{id}" for id in app.settings.channels.telegram.owners]
+        bots = app.settings.channels.bots()
+        configured = [f"{key.partition('.')[0]}:{id}" for key, bot in bots for id in bot.owners]
         return tuple(dict.fromkeys([*configured, *await roster.owners()]))
 
     alerts = Alerts(store=store, delivery=core.delivery, clock=clock, addresses=addresses)
@@ -274,7 +287,7 @@ async def start(
     )
     if not serving:
         # A job that delivers to a platform stays on disk for the gateway that can.
-        core.dispatcher.expected.add("telegram")
+        core.dispatcher.expected.update(key.partition(".")[0] for key, _ in settings.channels.bots())
         await core.dispatcher.void_leases()
         await app.cron.sync(job_specs(settings))
         return app
@@ -298,24 +311,45 @@ def _stranger(channel: str, user_id: str) -> None:
 
 
 def _channels(app: App, table: Table) -> None:
-    telegram = app.settings.channels.telegram
-    if telegram.enabled or (telegram.enabled is None and telegram.token.get_secret_value()):
+    for key, bot in app.settings.channels.bots():
         from channels import load_channel
 
-        state = ChannelState(name="telegram", channel=None, since=app.clock())  # type: ignore[arg-type]
-        state.channel = load_channel("telegram")(
-            token=telegram.token,
-            api_url=telegram.api_url,
-            delivery=telegram.delivery,
-            stream=telegram.stream,
-            rate=telegram.rate,
-            poll_seconds=telegram.poll_seconds,
-            commands=table.menu() if telegram.commands else (),
-            clock=app.clock,
-            on_health=lambda kind, text: app.health(state, kind, text),
-        )
+        name = key.partition(".")[0]
+        state = ChannelState(name=key, channel=None, since=app.clock())  # type: ignore[arg-type]
+        menu = table.menu() if bot.commands else ()
+        health = partial(app.health, state)
+        if isinstance(bot, TelegramAccount):
+            state.channel = load_channel(name)(
+                token=bot.token,
+                api_url=bot.api_url,
+                delivery=bot.delivery,
+                stream=bot.stream,
+                rate=bot.rate,
+                poll_seconds=bot.poll_seconds,
+                always=bot.always,
+                commands=menu,
+                clock=app.clock,
+                on_health=health,
+            )
+        else:
+            state.channel = load_channel(name)(
+                token=bot.token,
+                api_url=bot.api_url,
+                gateway_url=bot.gateway_url,
+                stream=bot.stream,
+                rate=bot.rate,
+                always=bot.always,
+                message_content=bot.message_content,
+                threads=bot.threads,
+                catch_up_minutes=bot.catch_up_minutes,
+                catch_up_messages=bot.catch_up_messages,
+                commands=menu,
+                cursors=app.cursors,
+                clock=app.clock,
+                on_health=health,
+            )
         app.channels.append(state)
-        app.core.dispatcher.expected.add("telegram")
+        app.core.dispatcher.expected.add(name)
 
 
 async def run(
@@ -428,12 +462,14 @@ def options(settings: Settings) -> Options:
 
 
 def habits(settings: Settings) -> Habits:
-    telegram = settings.channels.telegram
+    bots = dict(settings.channels.bots())
+    local: dict[str, int | None] = {"main": None, "http": None, "job": None}
     return Habits(
         policy=Policy(
-            allow={"telegram": frozenset(telegram.allow)}, owners={"telegram": frozenset(telegram.owners)}
+            allow={key: frozenset(bot.allow) for key, bot in bots.items()},
+            owners={key: frozenset(bot.owners) for key, bot in bots.items()},
         ),
-        gap_minutes={"main": None, "http": None, "job": None, "telegram": telegram.gap_minutes},
+        gap_minutes=local | {key: bot.gap_minutes for key, bot in bots.items()},
         carry_over=settings.sessions.carry_over,
         each_member=settings.sessions.group_scope == "user",
         away_after=settings.gateway.away_after_minutes * MINUTE or 10_000 * DAY,

@@ -40,7 +40,8 @@ class Rules:
     owner: str  # this process
     now: int
     policy: access.Policy
-    gap_minutes: Callable[[str], int | None]  # by channel; None: explicit
+    key: Callable[[int, str], str]  # (account, channel): its name in the configuration
+    gap_minutes: Callable[[Conversation], int | None]  # None: explicit
     carry_over: bool
     render: Callable[[int, str], list[Chunk]]
     nonce: Callable[[str, int], str]
@@ -236,7 +237,7 @@ async def _session(
             [],
         )
     current = await unit.sessions.get(place.current_session) if place.current_session else None
-    match resolve(current, received=head.received, gap_minutes=rules.gap_minutes(place.channel)):
+    match resolve(current, received=head.received, gap_minutes=rules.gap_minutes(place)):
         case Continue(id):
             found = await unit.sessions.get(id)
             assert found is not None
@@ -258,7 +259,7 @@ async def _new(
         triggered_by=head.trigger,
     )
     await unit.places.point(place.id, session.id)
-    if rules.gap_minutes(place.channel) == 0:
+    if rules.gap_minutes(place) == 0:
         return session, []  # every message begins one: nobody needs to be told
     previous = await unit.sessions.previous(place.id, but=session.id)
     if previous is None or previous.close_reason != "idle" or head.trigger is not None:

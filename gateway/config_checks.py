@@ -15,21 +15,40 @@ Contradiction = tuple[Key, str, str]  # the path of a key, what is wrong, the re
 
 
 def contradictions(settings: Settings) -> Iterator[Contradiction]:
-    yield from _telegram(settings)
+    yield from _bots(settings)
+    yield from _webhooks(settings)
     yield from _web(settings)
     yield from _providers(settings)
     yield from _models(settings)
     yield from _jobs(settings)
 
 
-def _telegram(settings: Settings) -> Iterator[Contradiction]:
-    telegram = settings.channels.telegram
-    if telegram.active and not telegram.token:
-        yield (
-            ("channels", "telegram", "enabled"),
-            "there is no token",
-            "set token, token_file or PARLEY_CHANNELS__TELEGRAM__TOKEN",
-        )
+def _bots(settings: Settings) -> Iterator[Contradiction]:
+    platforms = (("telegram", settings.channels.telegram), ("discord", settings.channels.discord))
+    for channel, platform in platforms:
+        tables: list[tuple[Key, bool]] = [(("channels", channel), platform.active and not platform.token)]
+        for name, account in platform.accounts.items():
+            tables.append((("channels", channel, "accounts", name), account.active and not account.token))
+        for path, missing in tables:
+            if missing:
+                name = "__".join(str(part) for part in path).upper()
+                yield (
+                    (*path, "enabled"),
+                    "there is no token",
+                    f"set token, token_file or PARLEY_{name}__TOKEN",
+                )
+
+
+def _webhooks(settings: Settings) -> Iterator[Contradiction]:
+    for key, account in settings.channels.telegram.each():
+        first, *rest = key.split(".")
+        path: Key = ("channels", first, *(("accounts", *rest) if rest else ()), "webhook_url")
+        if not account.webhook_url:
+            continue
+        if not account.webhook_secret:
+            yield path, "there is no webhook_secret", "set webhook_secret: anybody could write to it without"
+        elif not settings.web.port:
+            yield path, "nothing listens for it", "set port in [web]"
 
 
 def _web(settings: Settings) -> Iterator[Contradiction]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -144,6 +144,24 @@ def _model(name: str) -> str:
     return name
 
 
+def _discord_api(url: str) -> str:
+    """Of a bare host or /api the version we speak."""
+    path = urlsplit(url).path.rstrip("/")
+    return url + {"": "/api/v10", "/api": "/v10"}.get(path, "") if url else url
+
+
+def _websocket(url: str) -> str:
+    if url and (urlsplit(url).scheme not in ("ws", "wss") or not urlsplit(url).netloc):
+        raise Mistake("is not a WebSocket address", "write it as in wss://host, or leave it empty")
+    return url.rstrip("/")
+
+
+def _account_name(name: str) -> str:
+    if not re.fullmatch(r"[a-z0-9]+([_-][a-z0-9]+)*", name):
+        raise Mistake(f"{name!r} cannot name an account", "use small letters, digits and '-'")
+    return name
+
+
 def _job_name(name: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9][\w.-]{0,63}", name):
         raise Mistake(f"{name!r} is not a job's name", "use up to 64 letters, digits, '.', '-' or '_'")
@@ -168,6 +186,7 @@ def _provider_name(name: str) -> str:
     return name
 
 
+AccountName = Annotated[str, AfterValidator(_account_name)]
 Secret = Annotated[SecretStr, BeforeValidator(_stripped)]
 UserId = Annotated[str, BeforeValidator(_user_id)]
 UserIds = Annotated[tuple[UserId, ...], NoDecode, BeforeValidator(_listed)]
@@ -198,6 +217,7 @@ class GatewaySettings(Table):
     drain_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 20  # for running turns at shutdown
     max_turns_at_once: Annotated[int, Field(ge=1)] = 64
     away_after_minutes: Annotated[int, Field(ge=0)] = 120  # an older message is offered, not answered
+    language: Literal["en", "de"] = "en"  # of the bot's own words to people whose language is not known
 
 
 class StorageSettings(Table):
@@ -266,30 +286,105 @@ class MainSettings(Table):
     rule: Literal["explicit"] = "explicit"  # sessions end by command only
 
 
-class TelegramSettings(Table):
+class PlatformSettings(Table):
+    """What every chat platform has; see AccountsOf for several bots on one."""
+
     enabled: bool | None = None  # None: when there is a token
-    token: Annotated[Secret, AfterValidator(_bot_token)] = SecretStr("")
     token_file: Path | None = None
-    api_url: Annotated[Url, AfterValidator(_bot_api)] = "https://api.telegram.org"
     gap_minutes: Annotated[Annotated[int, Field(ge=0)] | None, BeforeValidator(_gap)] = (
         360  # None: explicit sessions
     )
-    allow: UserIds = ()  # ids of people and groups
+    access: Literal["closed", "pairing", "open"] = "closed"  # to people who are in no list
+    allow: UserIds = ()  # ids of people, groups, channels and servers
     owners: UserIds = ()  # allowed everything
+    always: UserIds = ()  # groups and channels in which every message is meant for the bot
+    during_turn: Literal["queue", "steer", "interrupt", "reject"] = "queue"  # a message while one is answered
+    group_context: Annotated[int, Field(ge=0, le=100)] = 20  # overheard messages that the model is shown
+    reactions: Literal["off", "waiting", "all"] = "waiting"  # under people's messages
     stream: bool = True
-    delivery: Literal["opening", "placeholder"] = "opening"
     rate: Literal["adaptive", "strict"] = "adaptive"
+    commands: bool = True  # publish the list of commands to the platform's menu
+
+
+class TelegramAccount(PlatformSettings):
+    token: Annotated[Secret, AfterValidator(_bot_token)] = SecretStr("")
+    api_url: Annotated[Url, AfterValidator(_bot_api)] = "https://api.telegram.org"
+    delivery: Literal["opening", "placeholder"] = "opening"
     poll_seconds: Annotated[int, Field(ge=0, le=50)] = 50  # getUpdates timeout
-    commands: bool = True  # publish the list of commands to Telegram's menu
+    webhook_url: Url = ""  # where Telegram is to deliver; '': the bot polls
+    webhook_secret: Secret = SecretStr("")
+    webhook_secret_file: Path | None = None
 
     @property
     def active(self) -> bool:
         return bool(self.token) if self.enabled is None else self.enabled
 
 
+class TelegramSettings(TelegramAccount):
+    accounts: dict[AccountName, TelegramAccount] = Field(default_factory=dict)
+
+    def each(self) -> Iterator[tuple[str, TelegramAccount]]:
+        """(key, settings) of every bot that is on: "telegram", and "telegram.name" for those in accounts."""
+        yield from _each("telegram", self, self.accounts)
+
+
+class DiscordAccount(PlatformSettings):
+    token: Secret = SecretStr("")
+    api_url: Annotated[Url, AfterValidator(_discord_api)] = "https://discord.com/api/v10"
+    gateway_url: Annotated[str, AfterValidator(_websocket), Field(repr=False)] = ""  # '': the API is asked
+    message_content: Literal["auto", "on", "off"] = "auto"  # the privileged intent
+    threads: bool = False  # each conversation in a server gets a thread of its own
+    catch_up_minutes: Annotated[int, Field(ge=0)] = 1440  # older messages are not looked for after downtime
+    catch_up_messages: Annotated[int, Field(ge=0, le=1000)] = 100  # in each channel, at most
+
+    @property
+    def active(self) -> bool:
+        return bool(self.token) if self.enabled is None else self.enabled
+
+
+class DiscordSettings(DiscordAccount):
+    accounts: dict[AccountName, DiscordAccount] = Field(default_factory=dict)
+
+    def each(self) -> Iterator[tuple[str, DiscordAccount]]:
+        """(key, settings) of every bot that is on: "discord", and "discord.name" for those in accounts."""
+        yield from _each("discord", self, self.accounts)
+
+
+Bot = TypeVar("Bot", TelegramAccount, DiscordAccount)
+
+
+def _each(channel: str, first: Bot, others: Mapping[str, Bot]) -> Iterator[tuple[str, Bot]]:
+    if first.active:
+        yield channel, first
+    shared = {name: getattr(first, name) for name in first.model_fields_set - OWN}
+    for name, own in others.items():
+        account = own.model_copy(update={key: shared[key] for key in shared.keys() - own.model_fields_set})
+        if account.active:
+            yield f"{channel}.{name}", account
+
+
+# What an account in [channels.X.accounts.NAME] does not take over from [channels.X].
+OWN = frozenset({"accounts", "enabled", "token", "token_file", "webhook_url"})
+
+
 class ChannelSettings(Table):
     main: MainSettings = MainSettings()
     telegram: TelegramSettings = TelegramSettings()
+    discord: DiscordSettings = DiscordSettings()
+
+    def bots(self) -> Iterator[tuple[str, TelegramAccount | DiscordAccount]]:
+        """(key, settings) of every bot on every platform that is on."""
+        yield from self.telegram.each()
+        yield from self.discord.each()
+
+
+# Who may use a command, by its name; those that are not named have the right they come with.
+CommandRights = dict[str, Literal["user", "admin", "owner", "off"]]
+
+
+class LimitSettings(Table):
+    messages_per_minute: Annotated[int, Field(ge=1)] = 120  # of one person
+    most_waiting: Annotated[int, Field(ge=1)] = 50  # messages in one chat
 
 
 class JobSettings(Table):

@@ -107,6 +107,10 @@ class Delivery:
             task.cancel()
         await asyncio.gather(*self._senders.values(), return_exceptions=True)
 
+    def moved(self, conversation: int) -> None:
+        """The address of a conversation is another now: look it up again."""
+        self._addresses.pop(conversation, None)
+
     async def address(self, conversation: int) -> Address:
         if conversation not in self._addresses:
             if len(self._addresses) > 10_000:
@@ -162,7 +166,7 @@ class Delivery:
         await line.gate.admit(
             address.chat_id, kind=address.kind, priority=Priority.BULK if bulk else Priority.FINAL
         )
-        message_id = await line.channel.send(address, first, nonce=row.nonce)
+        message_id = await line.channel.send(address, first, nonce=row.nonce, tried=row.first_try)
         if whole:
             await self._store.commit(Point.SENT, _sent, row, self._clock(), message_id)
             return replace(row, state="sent", message_id=message_id)

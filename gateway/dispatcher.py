@@ -21,6 +21,7 @@ from gateway.finish import Finished, Target, finish, keep, move_back, notice
 from gateway.hub import Hub, Seen
 from gateway.preview import Preview
 from gateway.protocols import Clock
+from gateway.sessions import gap_of
 from gateway.turn import Outcome, Progress, Started, TurnRunner
 from gateway.types import (
     HOUR,
@@ -61,7 +62,7 @@ class Habits:
     """What the operator has set about conversations; swapped whole on reload. Times in microseconds."""
 
     policy: Policy
-    gap_minutes: dict[str, int | None]
+    gap_minutes: dict[str, int | None]  # by the account's name in the configuration, or the channel's
     carry_over: bool = True
     each_member: bool = False  # each member of a group has a session of their own
     away_after: int = 2 * HOUR
@@ -242,10 +243,9 @@ class Dispatcher:
 
         async def work(unit: Unit) -> int:
             closed = 0
-            for channel, gap in self.habits.gap_minutes.items():
-                if gap is None:
-                    continue
-                for session, _ in await unit.sessions.idle(channel, before=now - gap * MINUTE):
+            for account in await unit.people.accounts():
+                gap = self._usual_gap(account.id, account.channel)
+                for session, _ in await unit.sessions.idle(account.id, gap=gap, now=now):
                     closed += await unit.sessions.close(session, reason="idle", now=now)
             return closed
 
@@ -389,7 +389,8 @@ class Dispatcher:
             owner=self._owner,
             now=now,
             policy=self.habits.policy,
-            gap_minutes=lambda channel: self.habits.gap_minutes.get(channel),
+            key=self._key,
+            gap_minutes=lambda place: gap_of(place, self._usual_gap(place.account, place.channel)),
             carry_over=self.habits.carry_over,
             render=self.render,
             nonce=nonce,
@@ -402,6 +403,14 @@ class Dispatcher:
             judged=lambda turn: turn in self._judged,
             connecting=lambda channel: channel in self.expected and self._delivery.line_of(channel) is None,
         )
+
+    def _key(self, account: int, channel: str) -> str:
+        line = self._delivery.line(account)
+        return line.account.key if line is not None and line.account.key else channel
+
+    def _usual_gap(self, account: int, channel: str) -> int | None:
+        gaps = self.habits.gap_minutes
+        return gaps.get(self._key(account, channel), gaps.get(channel))
 
     def _recovered(self, row: tuple[Any, ...]) -> tuple[str, UsageSettled]:
         kind, base_url = self._model_kind(str(row[1]))

@@ -54,6 +54,9 @@ class Taken:
 async def accept(unit: Unit, account: Account, events: Sequence[Inbound], door: Door) -> Taken:
     """Every event of the page becomes a row, or was one already."""
     taken = Taken(receipts=[], notices=[], strangers=[])
+    cursors = dict(event.cursor for event in events if event.cursor is not None)
+    for scope, value in cursors.items():
+        await unit.people.set_cursor(account.id, scope, value)
     for event in events:
         try:
             receipt = await _one(unit, account, cleaned(event), door, taken)
@@ -74,6 +77,8 @@ async def _one(unit: Unit, account: Account, event: Inbound, door: Door, taken: 
     if event.place is None or event.error:
         return await _put(unit, account, event, door, Lane.DEAD, "dead", error=event.error or "no place")
     place = await unit.places.at(account, _scoped(event, door))
+    if event.hint:
+        await unit.places.hint(place.id, event.hint)
     identity = None
     if event.sender is not None and not event.sender.impersonal:
         identity = await unit.people.seen(

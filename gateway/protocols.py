@@ -7,7 +7,18 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from gateway.transcript import Part, ToolResult
-from gateway.types import Account, Address, Chunk, Inbound, Json, Limits, Receipt, Tokens
+from gateway.types import (
+    Account,
+    Address,
+    Capabilities,
+    Chunk,
+    Inbound,
+    Json,
+    Limits,
+    Reaction,
+    Receipt,
+    Tokens,
+)
 
 Clock = Callable[[], int]
 """Now, in microseconds UTC."""
@@ -30,6 +41,7 @@ class Channel(Protocol):
     """
 
     name: str  # the platform, as the key in [channels.<name>]
+    can: Capabilities
     limits: Limits
 
     async def start(self) -> tuple[str, str]:
@@ -55,12 +67,31 @@ class Channel(Protocol):
         """Its real first words (at most 80 characters or one sentence), or all of it if that short; pure."""
         ...
 
-    async def send(self, address: Address, chunk: Chunk, *, nonce: str) -> str:
-        """One message; gives its id."""
+    def answering(self, chunk: Chunk, press_id: str, *, whisper: bool) -> Chunk:
+        """The chunk as the answer to a button or an application command; pure.
+
+        *press_id* as it came in; *whisper*: only who asked may see it (where `can.whisper`). The same chunk
+        where the platform has nothing of the kind.
+        """
+        ...
+
+    async def send(self, address: Address, chunk: Chunk, *, nonce: str, tried: int | None = None) -> str:
+        """One message; gives its id.
+
+        *tried*: when this chunk was first sent, if it may have arrived then (microseconds UTC).
+        """
         ...
 
     async def edit(self, address: Address, message_id: str, chunk: Chunk) -> None:
         """Replace a message of ours; 'unchanged' is raised as DeliveryError and means success."""
+        ...
+
+    async def delete(self, address: Address, message_id: str) -> None:
+        """Take back a message of ours; one that is gone already is no error."""
+        ...
+
+    async def react(self, address: Address, message_id: str, reaction: Reaction | None) -> None:
+        """Put our one reaction under a person's message, in place of an earlier one; None takes it away."""
         ...
 
     async def typing(self, address: Address) -> None:

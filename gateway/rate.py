@@ -172,7 +172,7 @@ class _Chat:
     )
 
     def __init__(self, limits: Limits, kind: PlaceKind, now: float) -> None:
-        self.group = kind == "group"
+        self.group = kind in ("group", "thread")
         self.gap = limits.preview_group if self.group else limits.preview_direct
         # The burst is a bucket: each call makes it *step* seconds longer until the bucket is full again.
         self.step = 60.0 / limits.group_per_minute if self.group else 1.0 / limits.chat_per_second

@@ -7,7 +7,7 @@ import unicodedata
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from gateway.types import MINUTE, CloseReason, Session
+from gateway.types import MINUTE, CloseReason, Conversation, Session
 
 # Crockford's base32 leaves out I, L, O and U: nothing in a code can be misread, and it seldom spells a word.
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -52,6 +52,16 @@ def resolve(current: Session | None, *, received: int, gap_minutes: int | None) 
     if received - since < gap_minutes * MINUTE:
         return Continue(current.id)
     return New(current.id, "idle")
+
+
+def gap_of(place: Conversation, usual: int | None) -> int | None:
+    """The gap that holds in a place, in minutes; None: explicit. *usual* is that of the bot's account."""
+    if place.kind == "thread":
+        return None
+    own = place.settings.get("gap")
+    if own == "never":
+        return None
+    return own if isinstance(own, int) else usual
 
 
 def new_code() -> str:

@@ -25,8 +25,12 @@ from gateway.config_secrets import exposed, hidden, in_file, read_files, secrets
 from gateway.config_tables import (
     AgentSettings,
     ChannelSettings,
+    CommandRights,
+    DiscordAccount,
+    DiscordSettings,
     GatewaySettings,
     JobSettings,
+    LimitSettings,
     MainSettings,
     Price,
     Providers,
@@ -34,6 +38,7 @@ from gateway.config_tables import (
     SessionSettings,
     StorageSettings,
     Table,
+    TelegramAccount,
     TelegramSettings,
     WebSettings,
 )
@@ -43,8 +48,11 @@ __all__ = [
     "AgentSettings",
     "Changes",
     "ChannelSettings",
+    "DiscordAccount",
+    "DiscordSettings",
     "GatewaySettings",
     "JobSettings",
+    "LimitSettings",
     "MainSettings",
     "Price",
     "Problem",
@@ -53,6 +61,7 @@ __all__ = [
     "Settings",
     "SettingsError",
     "StorageSettings",
+    "TelegramAccount",
     "TelegramSettings",
     "WebSettings",
     "compare",
@@ -67,11 +76,17 @@ EXAMPLE = "config.example.toml"
 # What a reload takes over at once; everything else waits for a restart.
 AT_ONCE = (
     "agent.*",
+    "channels.*.access",
     "channels.*.allow",
+    "channels.*.during_turn",
     "channels.*.gap_minutes",
+    "channels.*.group_context",
     "channels.*.owners",
+    "channels.*.reactions",
+    "commands.*",
     "gateway.alerts",
     "jobs.*",
+    "limits.*",
     "providers.*",
     "sessions.*",
 )
@@ -86,6 +101,8 @@ class Settings(Table):
     providers: Providers = Field(default_factory=dict)
     sessions: SessionSettings = SessionSettings()
     channels: ChannelSettings = ChannelSettings()
+    commands: CommandRights = Field(default_factory=dict)
+    limits: LimitSettings = LimitSettings()
     jobs: tuple[JobSettings, ...] = ()
     web: WebSettings = WebSettings()
 

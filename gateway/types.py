@@ -17,7 +17,7 @@ DOLLAR = 1_000_000_000  # nano-dollars
 
 Json = dict[str, Any]
 Role = Literal["owner", "admin", "user"]
-PlaceKind = Literal["direct", "group", "client", "job"]
+PlaceKind = Literal["direct", "group", "thread", "client", "job"]
 CloseReason = Literal["idle", "command", "moved", "api", "resumed"]
 Purpose = Literal["chat", "compaction", "summary", "title", "memory", "transcription", "subagent"]
 
@@ -40,6 +40,7 @@ class Kind(StrEnum):
     BUTTON = "button"
     REACTION = "reaction"
     MEMBERSHIP = "membership"
+    MIGRATION = "migration"  # the chat has a new id from now on; the text is that id
     JOB = "job"
     API = "api"
     UNKNOWN = "unknown"
@@ -47,12 +48,16 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """Where something was said; the ids are the platform's own and opaque to the centre."""
+    """Where something was said; the ids are the platform's own and opaque to the centre.
+
+    A 'thread' is a conversation that people began on purpose: its session is explicit, however old it is.
+    """
 
     chat_id: str
     thread_id: str = ""  # forum topic or thread; '' when the chat has none
     user_id: str = ""  # set only where each member of a group has a session of their own
     kind: PlaceKind = "direct"
+    server: str = ""  # what the chat is part of (a Discord guild); '' when of nothing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +69,21 @@ class Sender:
     lang: str = ""
     # Senders that stand for no single person (anonymous group admins, channel posts, other bots).
     impersonal: bool = False
+    chat_admin: bool = False  # the platform says in this very event that they administer the chat
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quote:
+    """Somebody's words that a message answers or passes on: context for the model, never trusted.
+
+    *origin*: 'reply' (the message answered), 'quote' (the part of it that was marked), 'forward' (the message
+    itself is somebody else's; *text* is '' then, for the message's own text is meant).
+    """
+
+    origin: Literal["reply", "quote", "forward"]
+    text: str = ""
+    author: str = ""
+    ours: bool = False  # our own words: the model knows them already if they are in the session
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,9 +98,16 @@ class Inbound:
     sent: int | None = None  # when the platform says it was sent
     message_id: str = ""
     reply_to: str = ""  # id of the message this one answers
+    quotes: tuple[Quote, ...] = ()
     album: str = ""
     button: str = ""  # token of the pressed button
-    press_id: str = ""  # what the platform wants back to stop the button's spinner
+    press_id: str = ""  # what the platform wants back with the answer to a button or an application command
+    hint: str = (
+        ""  # what the channel needs to speak here later; kept with the conversation ('' keeps the last)
+    )
+    cursor: tuple[str, str] | None = (
+        None  # (scope, value) up to which events are taken, set in the same commit
+    )
     addressed: bool = True  # False: group text not meant for us
     trigger: str | None = None  # job name
     job_run: int | None = None
@@ -103,12 +130,16 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """A bot's own account on a platform (also main, http and job)."""
+    """A bot's own account on a platform (also main, http and job).
+
+    *key* is its name in the configuration, such as telegram or telegram.second; '' means that of its channel.
+    """
 
     id: int
     channel: str
     platform_id: str
     name: str = ""
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +151,7 @@ class Address:
     chat_id: str
     thread_id: str = ""
     kind: PlaceKind = "direct"
+    hint: str = ""  # the channel's own, from the latest event there
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,16 +171,33 @@ class Chunk:
     buttons: tuple[Button, ...] = ()
 
 
+Reaction = Literal["seen", "steered", "interrupted", "done", "failed"]
+"""What an emoji under a person's message says of it; which one is the channel's choice."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capabilities:
+    """What a platform offers; the centre uses what is there and does without the rest."""
+
+    edit: bool = False  # change a message of ours
+    delete: bool = False  # take one back
+    button: bool = False
+    reaction: bool = False
+    thread: bool = False
+    file: bool = False
+    whisper: bool = False  # answer a command so that only who gave it sees it
+    draft: bool = False  # show text being written without a message
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What a channel can do and how fast; times in seconds.
+    """How fast a channel may speak, and how it places a message; times in seconds.
 
     *placing*: 'exact' sends a message whole (a repeat is recognised by its nonce); 'opening' sends the
     first words and puts the rest there by edits; 'placeholder' sends a mark and puts all text there by edits.
     """
 
     placing: Literal["exact", "opening", "placeholder"] = "exact"
-    edits: bool = False
     stream: bool = False
     preview_direct: float = 1.2
     preview_group: float = 3.5
@@ -174,6 +223,7 @@ class Conversation:
     current_session: int | None
     settings: Json
     fence: int
+    hint: str = ""
 
     @property
     def address(self) -> Address:
@@ -183,12 +233,21 @@ class Conversation:
             chat_id=self.chat_id,
             thread_id=self.thread_id,
             kind=self.kind,
+            hint=self.hint,
         )
+
+    @property
+    def shared(self) -> bool:
+        """Whether several people talk here."""
+        return self.kind in ("group", "thread")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """A person's account on one platform. *state*: new (not let in), allowed, blocked."""
+    """A person's account on one platform. *state*: new (not let in), allowed, blocked.
+
+    *lang* is what the person chose (/lang), else what the platform said, as a BCP 47 tag; '' when unknown.
+    """
 
     id: int
     person: int | None

@@ -13,8 +13,12 @@ ON CONFLICT (channel, platform_id) DO UPDATE SET name = excluded.name RETURNING 
 ACCOUNT_GET = "SELECT id, channel, platform_id, name FROM account WHERE id = :id"
 ACCOUNT_ALL = "SELECT id, channel, platform_id, name FROM account ORDER BY id"
 
+CURSOR_PUT = """
+INSERT INTO cursor (account, scope, value) VALUES (:account, :scope, :value)
+ON CONFLICT (account, scope) DO UPDATE SET value = excluded.value"""
+
 IDENTITY = """
-SELECT i.id, i.person, i.channel, i.user_id, i.name, i.state, p.role, i.lang
+SELECT i.id, i.person, i.channel, i.user_id, i.name, i.state, p.role, coalesce(nullif(p.lang, ''), i.lang)
   FROM identity i LEFT JOIN person p ON p.id = i.person"""
 IDENTITY_SEEN = """
 INSERT INTO identity (channel, user_id, name, lang) VALUES (:channel, :user_id, :name, :lang)
@@ -67,6 +71,7 @@ class People:
     async def seen(self, channel: str, user_id: str, name: str = "", lang: str = "") -> Identity:
         """The identity's row, made at first sight (state 'new'), its display name refreshed."""
         found = await self.identity(channel, user_id)
+        # The language a person chose hides what the platform says of it; then the update costs nothing much.
         if found is not None and name in ("", found.name) and lang in ("", found.lang):
             return found
         await self._tx.run(IDENTITY_SEEN, channel=channel, user_id=user_id, name=name, lang=lang)
@@ -108,13 +113,13 @@ class People:
         """(channel, user id) of everyone with that role."""
         return [(row[0], row[1]) for row in await self._tx.all(ROLES, role=role)]
 
-    async def cursor(self, account: int, scope: str) -> str | None:
-        row = await self._tx.one(
-            "SELECT value FROM cursor WHERE account = :account AND scope = :scope",
-            account=account,
-            scope=scope,
-        )
-        return None if row is None else str(row[0])
+    async def cursors(self, account: int) -> dict[str, str]:
+        """Up to where an account's events are taken, by scope."""
+        rows = await self._tx.all("SELECT scope, value FROM cursor WHERE account = :account", account=account)
+        return {row[0]: row[1] for row in rows}
+
+    async def set_cursor(self, account: int, scope: str, value: str) -> None:
+        await self._tx.run(CURSOR_PUT, account=account, scope=scope, value=value)
 
 
 RANK: dict[Any, int] = {"user": 0, "admin": 1, "owner": 2}

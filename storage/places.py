@@ -8,7 +8,8 @@ from gateway.types import Account, Conversation, Json, Place
 from storage.database import Row, Tx
 
 FIELDS = """
-SELECT c.id, c.account, a.channel, c.chat_id, c.thread_id, c.user_id, c.kind, c.current_session, c.settings, c.fence
+SELECT c.id, c.account, a.channel, c.chat_id, c.thread_id, c.user_id, c.kind, c.current_session, c.settings, c.fence,
+       c.address
   FROM conversation c JOIN account a ON a.id = c.account"""
 ADD = """
 INSERT INTO conversation (account, chat_id, thread_id, user_id, kind)
@@ -24,6 +25,7 @@ HOLDS = "SELECT 1 FROM conversation WHERE id = :id AND fence = :fence AND owner 
 POINT = "UPDATE conversation SET current_session = :session WHERE id = :id"
 UNPOINT = "UPDATE conversation SET current_session = NULL WHERE current_session = :session RETURNING id"
 SETTINGS = "UPDATE conversation SET settings = :settings WHERE id = :id"
+HINT = "UPDATE conversation SET address = :hint WHERE id = :id AND address <> :hint"
 BLOCKED = "UPDATE conversation SET blocked = :at WHERE id = :id"
 
 
@@ -39,6 +41,7 @@ def conversation(row: Row) -> Conversation:
         current_session=row[7],
         settings=json.loads(row[8]),
         fence=row[9],
+        hint=row[10],
     )
 
 
@@ -117,6 +120,10 @@ class Places:
 
     async def set(self, id: int, settings: Json) -> None:
         await self._tx.run(SETTINGS, settings=json.dumps(settings), id=id)
+
+    async def hint(self, id: int, hint: str) -> None:
+        """What the channel needs to speak there, from the latest event."""
+        await self._tx.run(HINT, hint=hint, id=id)
 
     async def block(self, id: int, at: int | None) -> None:
         """Remember that the person blocked us (None: no longer)."""

@@ -41,10 +41,13 @@ SELECT {COLUMNS} FROM session
  WHERE conversation = :conversation AND id <> :but AND state = 'closed' AND message_count > 0 AND deleted IS NULL
    AND triggered_by IS NULL
  ORDER BY last_active DESC, id DESC LIMIT 1"""
+# A conversation's own gap (minutes, or 'never') goes before that of its account; threads have none.
 IDLE = """
 SELECT s.id, s.conversation FROM session s JOIN conversation c ON c.current_session = s.id
-  JOIN account a ON a.id = c.account
- WHERE s.state = 'open' AND a.channel = :channel AND coalesce(s.last_person, s.created) <= :before AND c.owner IS NULL
+ WHERE s.state = 'open' AND c.account = :account AND c.kind <> 'thread' AND c.owner IS NULL
+   AND coalesce(json_extract(c.settings, '$.gap'), :gap) IS NOT NULL
+   AND coalesce(json_extract(c.settings, '$.gap'), :gap) <> 'never'
+   AND coalesce(s.last_person, s.created) + coalesce(json_extract(c.settings, '$.gap'), :gap) * 60000000 <= :now
    AND NOT EXISTS (SELECT 1 FROM inbox i WHERE i.conversation = c.id AND i.state IN ('waiting', 'taken'))
  LIMIT 200"""
 TOLD = "UPDATE session SET reset_told = :now WHERE id = :id AND reset_told IS NULL"
@@ -175,9 +178,12 @@ class Sessions:
         row = await self._tx.one(PREVIOUS, conversation=conversation, but=but)
         return None if row is None else session(row)
 
-    async def idle(self, channel: str, *, before: int) -> list[tuple[int, int]]:
-        """(session, conversation) whose last person's message is not younger than *before* and that are at rest."""
-        return [(row[0], row[1]) for row in await self._tx.all(IDLE, channel=channel, before=before)]
+    async def idle(self, account: int, *, gap: int | None, now: int) -> list[tuple[int, int]]:
+        """(session, conversation) that are at rest and in which nobody wrote for the gap or longer.
+
+        *gap*: the account's, in minutes; None: explicit sessions.
+        """
+        return [(row[0], row[1]) for row in await self._tx.all(IDLE, account=account, gap=gap, now=now)]
 
     async def total(self) -> int:
         return int(scalar(await self._tx.one("SELECT count(*) FROM session WHERE deleted IS NULL")))

@@ -27,6 +27,7 @@ TOLD = {
     Kind.MEMBERSHIP: False,
     Kind.JOB: False,
     Kind.API: False,
+    Kind.MIGRATION: False,
     Kind.UNKNOWN: False,
 }
 

@@ -21,7 +21,7 @@ from gateway.jobs import LATEST, MISSED, MOST_NOTED, STILL_RUNNING, judge
 from gateway.models.demo import DemoModel
 from gateway.schedule import ScheduleError
 from gateway.turn import Options
-from gateway.types import HOUR, MINUTE, SECOND, Chunk, Limits
+from gateway.types import HOUR, MINUTE, SECOND, Capabilities, Chunk, Limits
 
 
 def at(text):
@@ -96,6 +96,7 @@ class Recorder:
     """A channel that keeps what it is given; it refuses for good while *broken*, and lets *slow* chats wait."""
 
     name = "telegram"
+    can = Capabilities()
     limits = Limits()
 
     def __init__(self):
@@ -119,7 +120,10 @@ class Recorder:
     def opening(self, chunk):
         return chunk
 
-    async def send(self, address, chunk, *, nonce):
+    def answering(self, chunk, press_id, *, whisper):
+        return chunk
+
+    async def send(self, address, chunk, *, nonce, tried=None):
         if self.broken:
             raise DeliveryError("no such chat", kind="rejected")
         if address.chat_id in self.slow:

@@ -753,7 +753,7 @@ def test_the_example_as_it_is_changes_nothing(folder):
 
 
 def test_the_example_shows_every_key_and_no_other(folder):
-    for name in ("anthropic.key", "telegram.token", "web.token"):
+    for name in ("anthropic.key", "telegram.token", "webhook.secret", "discord.token", "web.token"):
         (folder / name).write_text("1:a")
     settings = configured(uncommented(example_text()))  # an unknown key would be refused
     shown = {
@@ -763,6 +763,10 @@ def test_the_example_shows_every_key_and_no_other(folder):
     general = {
         (*path[:3], "<name>", *path[4:]) if path[3:] and path[2] == "price" else path for path in general
     }
+    # An account has the keys of its platform; the example shows one of them.
+    known = [path for path, field in known_keys(Settings) if path[2:4] == ("accounts", "<name>")]
+    general = {path for path in general if path[2:3] != ("accounts",)} | {path for path in known if path[4:]}
+    general = {path[:1] if path[0] == "commands" else path for path in general}  # names that are open
     general |= {("jobs", "<name>", key) for key in settings.jobs[0].model_fields_set}
     tables = {path[:-1] for path, field in known_keys(Settings)}
     keys = {path for path, field in known_keys(Settings) if path not in tables and field is not None}
@@ -778,13 +782,15 @@ def test_the_example_shows_the_defaults(folder):
         {table: values[table] for table in values if table not in ("providers", "jobs")}
     ):
         default = defaults
+        if path[0] == "commands" or "accounts" in path:
+            continue  # their names are the operator's
         for name in path:
             default = default[name]
         assert default in (value, None), path
 
 
 def test_each_line_of_the_example_can_be_uncommented_alone(folder):
-    for name in ("anthropic.key", "telegram.token", "web.token"):
+    for name in ("anthropic.key", "telegram.token", "webhook.secret", "discord.token", "web.token"):
         (folder / name).write_text("1:a")
     lines = example_text().splitlines()
     found = [number for number, line in enumerate(lines) if KEY.match(line)]

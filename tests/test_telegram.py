@@ -592,7 +592,6 @@ def test_short_labels_share_a_row_and_long_ones_do_not():
 def test_the_limits_are_what_was_configured(options, expected):
     limits = Telegram(token=TOKEN, clock=lambda: NOW, on_health=None, **options).limits
     assert (limits.placing, limits.stream, limits.strict) == expected
-    assert limits.edits
 
 
 # --- what can go wrong with a call ------------------------------------------------------------------

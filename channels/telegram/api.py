@@ -184,6 +184,16 @@ class Api:
             if _number_in(_answer.get()) is None:
                 raise
 
+    async def delete(self, chat_id: str, message_id: int) -> None:
+        """Bot API, deleteMessage: ours, and not older than 48 hours."""
+        with _told("deleteMessage"):
+            await self._bot.delete_message(chat_id, message_id)
+
+    async def react(self, chat_id: str, message_id: int, emoji: str | None) -> None:
+        """Our one reaction; None takes it away. Bot API, setMessageReaction."""
+        with _told("setMessageReaction"):
+            await self._bot.set_message_reaction(chat_id, message_id, emoji)
+
     async def typing(self, chat_id: str, thread_id: int | None) -> None:
         """Shows "typing" for five seconds; Bot API, sendChatAction."""
         with _told("sendChatAction"):

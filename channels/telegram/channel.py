@@ -16,13 +16,21 @@ from channels.text import telegram as text
 from gateway.errors import DeliveryError
 from gateway.failpoints import Point, passing
 from gateway.protocols import Accept, Clock
-from gateway.types import Account, Address, Chunk, Json, Limits
+from gateway.types import Account, Address, Capabilities, Chunk, Json, Limits, Reaction
 
 if TYPE_CHECKING:
     from channels.telegram.api import Api
 
 API_URL = "https://api.telegram.org"
 ACK_TEXT = 200  # characters; Bot API, answerCallbackQuery
+# Of the emoji that bots may use; Bot API, ReactionTypeEmoji.
+REACTIONS: dict[Reaction, str] = {
+    "seen": "👀",
+    "steered": "✍",
+    "interrupted": "⚡",
+    "done": "👌",
+    "failed": "🤷",
+}
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +51,7 @@ class Telegram:
     """
 
     name = "telegram"
+    can = Capabilities(edit=True, delete=True, button=True, reaction=True, thread=True, file=True)
 
     def __init__(
         self,
@@ -53,12 +62,13 @@ class Telegram:
         stream: bool = True,
         rate: Literal["adaptive", "strict"] = "adaptive",
         poll_seconds: int = 50,
+        always: Sequence[str] = (),
         commands: Sequence[tuple[str, str]] = (),
         clock: Clock,
         on_health: Callable[[str, str | None], None] | None = None,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
-        self.limits = Limits(placing=delivery, edits=True, stream=stream, strict=rate == "strict")
+        self.limits = Limits(placing=delivery, stream=stream, strict=rate == "strict")
         self.last_poll: int | None = None  # microseconds UTC of the last completed poll
         self._token = (token if isinstance(token, str) else token.get_secret_value()).strip()
         if not self._token:
@@ -111,8 +121,11 @@ class Telegram:
         first = text.opening(piece)
         return chunk if first is piece else _chunk(first)
 
-    async def send(self, address: Address, chunk: Chunk, *, nonce: str) -> str:
-        """*nonce* is of no use here: the Bot API has no way to recognise a repeat."""
+    def answering(self, chunk: Chunk, press_id: str, *, whisper: bool) -> Chunk:
+        return chunk
+
+    async def send(self, address: Address, chunk: Chunk, *, nonce: str, tried: int | None = None) -> str:
+        """*nonce* and *tried* are of no use here: the Bot API has no way to recognise a repeat."""
         passing(Point.SEND, "before")
         sent = await self._api.send(address.chat_id, _thread(address), chunk.text, _options(chunk))
         passing(Point.SEND, "after")
@@ -122,6 +135,17 @@ class Telegram:
         passing(Point.EDIT, "before")
         await self._api.edit(address.chat_id, int(message_id), chunk.text, _options(chunk))
         passing(Point.EDIT, "after")
+
+    async def delete(self, address: Address, message_id: str) -> None:
+        try:
+            await self._api.delete(address.chat_id, int(message_id))
+        except DeliveryError as error:
+            if error.kind != "missing":
+                raise
+
+    async def react(self, address: Address, message_id: str, reaction: Reaction | None) -> None:
+        emoji = None if reaction is None else REACTIONS[reaction]
+        await self._api.react(address.chat_id, int(message_id), emoji)
 
     async def typing(self, address: Address) -> None:
         await self._api.typing(address.chat_id, _thread(address))

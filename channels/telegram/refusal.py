@@ -14,7 +14,10 @@ FLOOD_SECONDS = 5.0  # for a 429 that does not say how long
 # Parts of descriptions of refusals with status 400; the server documents none, these are what it says.
 _REFUSALS: tuple[tuple[DeliveryErrorKind, tuple[str, ...]], ...] = (
     ("unchanged", ("message is not modified",)),
-    ("missing", ("message to edit not found", "message can't be edited", "message_id_invalid")),
+    ("missing", (
+        "message to edit not found", "message can't be edited", "message to delete not found",
+        "message can't be deleted", "message_id_invalid",
+    )),
     ("format", ("entit",)),  # can't parse entities, ENTITY_BOUNDS_INVALID, ...
     ("gone", (
         "chat not found", "user is deactivated", "peer_id_invalid", "bot was blocked", "bot was kicked",

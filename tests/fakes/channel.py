@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from gateway.errors import DeliveryError
 from gateway.protocols import Accept
-from gateway.types import Account, Address, Chunk, Limits
+from gateway.types import Account, Address, Capabilities, Chunk, Limits, Reaction
 
 LONGEST = 400
 
@@ -19,7 +19,9 @@ class FakeChannel:
     name = "telegram"
 
     def __init__(self, *, placing: str = "opening", stream: bool = True) -> None:
-        self.limits = Limits(placing=placing, edits=True, stream=stream, preview_direct=0.05)
+        self.limits = Limits(placing=placing, stream=stream, preview_direct=0.05)
+        self.can = Capabilities(edit=True, delete=True, button=True, reaction=True)
+        self.reactions: dict[str, list[Reaction | None]] = {}  # message id -> every one it was given
         self.messages: dict[str, dict[str, str]] = {}  # chat -> message id -> text now
         self.buttons: dict[str, dict[str, str]] = {}  # message id -> label -> token
         self.calls: list[tuple[str, str, str]] = []  # method, chat, text
@@ -45,7 +47,10 @@ class FakeChannel:
     def opening(self, chunk: Chunk) -> Chunk:
         return chunk if len(chunk.text) <= 80 else Chunk(text=chunk.text[:80])
 
-    async def send(self, address: Address, chunk: Chunk, *, nonce: str) -> str:
+    def answering(self, chunk: Chunk, press_id: str, *, whisper: bool) -> Chunk:
+        return chunk
+
+    async def send(self, address: Address, chunk: Chunk, *, nonce: str, tried: int | None = None) -> str:
         await self._call("send", address, chunk)
         message_id = str(next(self._ids))
         self.messages.setdefault(address.chat_id, {})[message_id] = chunk.text
@@ -58,6 +63,14 @@ class FakeChannel:
             raise DeliveryError("not modified", kind="unchanged")
         self.messages[address.chat_id][message_id] = chunk.text
         self._note(message_id, chunk)
+
+    async def delete(self, address: Address, message_id: str) -> None:
+        await self._call("delete", address, Chunk(text=message_id))
+        self.messages.get(address.chat_id, {}).pop(message_id, None)
+
+    async def react(self, address: Address, message_id: str, reaction: Reaction | None) -> None:
+        await self._call("react", address, Chunk(text=reaction or ""))
+        self.reactions.setdefault(message_id, []).append(reaction)
 
     async def typing(self, address: Address) -> None:
         await self._call("typing", address, Chunk(text=""))
