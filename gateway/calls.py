@@ -19,6 +19,7 @@ class Call:
     conversation: Conversation
     identity: Identity | None
     role: Role
+    lang: str = ""  # BCP 47 tag of the language to answer in
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,11 +33,15 @@ class Offer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """What the person is told ('' for nothing); *toast* is shown on the button that was pressed."""
+    """What the person is told ('' for nothing); *toast* is shown on the button that was pressed.
+
+    *private*: for the eyes of who asked alone, also where the question came from a shared chat.
+    """
 
     text: str = ""
     offers: Sequence[Offer] = ()
     toast: str = ""
+    private: bool = False
 
 
 class Commands(Protocol):

@@ -98,6 +98,10 @@ class Channel(Protocol):
         """Show that an answer is being made."""
         ...
 
+    async def administers(self, address: Address, user_id: str) -> bool:
+        """Whether the platform counts that person among the chat's administrators, asked now."""
+        ...
+
     async def ack(self, press_id: str, text: str = "") -> None:
         """Tell the platform that a pressed button was seen; *text* is shown to who pressed it."""
         ...

@@ -69,7 +69,6 @@ class Sender:
     lang: str = ""
     # Senders that stand for no single person (anonymous group admins, channel posts, other bots).
     impersonal: bool = False
-    chat_admin: bool = False  # the platform says in this very event that they administer the chat
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

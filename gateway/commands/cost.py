@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from gateway.amounts import cost as priced
+from gateway.amounts import estimated, line, money, requests, tokens
 from gateway.calls import Call, Reply
-from gateway.commands.amounts import cost as priced
-from gateway.commands.amounts import estimated, line, money, requests, tokens
 from gateway.commands.period import Asked, By, asked
 from gateway.commands.quote import plain
 from gateway.errors import Refused

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from gateway import wording
+from gateway.amounts import messages
 from gateway.calls import Call, Offer, Reply
-from gateway.commands.amounts import messages
 from gateway.commands.command import alone
 from gateway.commands.moment import shown
 from gateway.commands.quote import plain, titled

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from gateway.amounts import cost, estimated, line, requests, tokens
 from gateway.calls import Call, Reply
-from gateway.commands.amounts import cost, estimated, line, requests, tokens
 from gateway.commands.command import alone, session_of
 from gateway.commands.quote import titled
 from gateway.errors import Refused

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from gateway import __version__, wording
+from gateway.amounts import messages
 from gateway.calls import Call, Reply
-from gateway.commands.amounts import messages
 from gateway.commands.command import NO_SESSION
 from gateway.commands.moment import shown
 from gateway.commands.quote import titled

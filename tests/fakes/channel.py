@@ -21,6 +21,7 @@ class FakeChannel:
     def __init__(self, *, placing: str = "opening", stream: bool = True) -> None:
         self.limits = Limits(placing=placing, stream=stream, preview_direct=0.05)
         self.can = Capabilities(edit=True, delete=True, button=True, reaction=True)
+        self.admins: set[str] = set()  # user ids
         self.reactions: dict[str, list[Reaction | None]] = {}  # message id -> every one it was given
         self.messages: dict[str, dict[str, str]] = {}  # chat -> message id -> text now
         self.buttons: dict[str, dict[str, str]] = {}  # message id -> label -> token
@@ -74,6 +75,9 @@ class FakeChannel:
 
     async def typing(self, address: Address) -> None:
         await self._call("typing", address, Chunk(text=""))
+
+    async def administers(self, address: Address, user_id: str) -> bool:
+        return user_id in self.admins
 
     async def ack(self, press_id: str, text: str = "") -> None:
         self.acks.append((press_id, text))
