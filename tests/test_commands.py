@@ -13,8 +13,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from gateway import __version__, amounts, cost, moment, period, quote, window, wording
+from gateway import __version__, amounts, wording
 from gateway.calls import Call, Reply
+from gateway.commands import cost, moment, period, quote, window
 from gateway.commands.command import Command
 from gateway.commands.table import Table
 from gateway.errors import ModelError, Refused
