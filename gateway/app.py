@@ -475,6 +475,7 @@ def habits(settings: Settings) -> Habits:
         away_after=settings.gateway.away_after_minutes * MINUTE or 10_000 * DAY,
         zone=settings.gateway.timezone,
         most_turns=settings.gateway.max_turns_at_once,
+        language=settings.gateway.language,
     )
 
 

@@ -7,13 +7,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from gateway import intake, log, wording
+from gateway import intake, log
 from gateway.calls import Call, Commands, Reply
 from gateway.delivery import Delivery, nonce
 from gateway.errors import DeliveryError, ModelError, Refused, StoreError
 from gateway.failpoints import Point
 from gateway.hub import Hub, Seen
 from gateway.protocols import Clock
+from gateway.texts import say
 from gateway.types import Button, Kind, Waiting
 
 if TYPE_CHECKING:
@@ -31,12 +32,14 @@ class Controls:
         hub: Hub,
         clock: Clock,
         on_trouble: Callable[[str, str], None],
+        language: Callable[[], str] = lambda: "",
     ) -> None:
         self._store = store
         self._delivery = delivery
         self._hub = hub
         self._clock = clock
         self._on_trouble = on_trouble
+        self._language = language
         self.commands: Commands | None = None
 
     async def carry_out(self, id: int) -> None:
@@ -50,40 +53,42 @@ class Controls:
             await self._press(row)
         else:
             # Whoever said something and still comes here said too much.
-            await self._reply(row, Reply(text=wording.TOO_LONG if row.text.strip() else wording.NO_TEXT))
+            key = "message.too_long" if row.text.strip() else "message.no_text"
+            await self._reply(row, Reply(text=say(key, (await self._call(row, "", "")).lang)))
 
     async def command(self, row: Waiting) -> None:
-        name, args = intake.command_of(row.text)
+        call = await self._call(row, *intake.command_of(row.text))
         try:
             if self.commands is None:
-                raise Refused(wording.UNKNOWN_COMMAND)
-            reply = await self.commands.run(await self._call(row, name, args))
+                raise Refused(key="command.unknown")
+            reply = await self.commands.run(call)
         except Refused as error:
-            reply = Reply(text=str(error))
+            reply = Reply(text=error.told(call.lang))
         except ModelError as error:
-            reply = Reply(text=wording.FAILED[error.kind])
+            reply = Reply(text=say(f"failed.{error.kind}", call.lang))
         except StoreError:
             raise
         except Exception as error:  # noqa: BLE001 - a command's fault must not leave whoever gave it waiting
             log.crash("command.failed", error, row=row.id)
             self._on_trouble("internal", f"command {row.id}: {type(error).__name__}: {error}")
-            reply = Reply(text=wording.INTERNAL)
+            reply = Reply(text=say("message.internal", call.lang))
         await self._reply(row, reply)
 
     async def _press(self, row: Waiting) -> None:
         token = str(row.body.get("button", ""))
         found = await self._store.read(lambda unit: unit.outbox.pressed(token))
         now = self._clock()
-        reply = Reply(toast=wording.STALE_BUTTON)
+        call = await self._call(row, "", "")
+        reply = Reply(toast=say("button.stale", call.lang))
         if found is not None and self.commands is not None:
             action, args, conversation, _, expires, _ = found
             # The same answer for a forged, foreign, old or used button: it must not tell them apart.
             valid = conversation == row.conversation and (expires is None or now < expires)
             if valid and await self._store.commit(Point.CONTROL, _use, token, row.id):
                 try:
-                    reply = await self.commands.press(action, args, await self._call(row, action, ""))
+                    reply = await self.commands.press(action, args, replace(call, name=action))
                 except Refused as error:
-                    reply = Reply(text=str(error))
+                    reply = Reply(text=error.told(call.lang))
         await self._ack(row, reply.toast)
         await self._reply(row, reply)
 
@@ -107,6 +112,7 @@ class Controls:
                 conversation=await unit.places.get(row.conversation),
                 identity=identity,
                 role=(identity.role if identity else None) or "user",
+                lang=(identity.lang if identity else "") or self._language(),
             )
 
         return await self._store.read(work)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from gateway import away, intake, log, wording
+from gateway import away, intake, log
 from gateway.access import Policy
 from gateway.begin import MOST_CRASHES, Ask, Command, Nothing, Poisoned, Rules, begin
 from gateway.billing import Biller
@@ -22,6 +22,7 @@ from gateway.hub import Hub, Seen
 from gateway.preview import Preview
 from gateway.protocols import Clock
 from gateway.sessions import gap_of
+from gateway.texts import say
 from gateway.turn import Outcome, Progress, Started, TurnRunner
 from gateway.types import (
     HOUR,
@@ -68,6 +69,7 @@ class Habits:
     away_after: int = 2 * HOUR
     zone: str = "UTC"
     most_turns: int = 64
+    language: str = ""  # BCP 47 tag, of people whose own is not known
 
 
 @dataclass(slots=True)
@@ -106,7 +108,14 @@ class Dispatcher:
         self._model_kind = model_kind
         self._on_trouble = on_trouble
         self._on_stranger = on_stranger
-        self._controls = Controls(store=store, delivery=delivery, hub=hub, clock=clock, on_trouble=on_trouble)
+        self._controls = Controls(
+            store=store,
+            delivery=delivery,
+            hub=hub,
+            clock=clock,
+            on_trouble=on_trouble,
+            language=lambda: self.habits.language,
+        )
         self.expected: set[str] = set()  # platforms that are configured, connected or not
         self._owner = secrets.token_hex(8)
         self._workers: dict[int, bool] = {}  # conversation -> something came in meanwhile
@@ -143,6 +152,7 @@ class Dispatcher:
             now=now,
             away_before=now - self.habits.away_after,
             each_member=self.habits.each_member,
+            language=self.habits.language,
         )
         taken = await self._store.commit(Point.ACCEPT, intake.accept, account, events, door)
         self._delivery.enqueue(taken.notices)
@@ -359,10 +369,10 @@ class Dispatcher:
                     self._outage.parked[conversation] = None
                     await self._say_kept(conversation)
                 return None, False
-            case Poisoned(turn=turn, notices=put_aside):
+            case Poisoned(turn=turn, notices=put_aside, text=text):
                 self._delivery.enqueue(put_aside)
-                self._on_trouble("dead-letter", f"turn {turn.id} was put aside: {wording.POISON}")
-                self._publish_end(turn, Outcome(state="dead", text=wording.POISON), ())
+                self._on_trouble("dead-letter", f"turn {turn.id} was put aside: {say('turn.poison')}")
+                self._publish_end(turn, Outcome(state="dead", text=text), ())
                 return None, True
             case Command(row=waiting, fence=held):
                 await self._controls.command(waiting)
@@ -402,6 +412,7 @@ class Dispatcher:
             ),
             judged=lambda turn: turn in self._judged,
             connecting=lambda channel: channel in self.expected and self._delivery.line_of(channel) is None,
+            language=self.habits.language,
         )
 
     def _key(self, account: int, channel: str) -> str:
@@ -420,7 +431,7 @@ class Dispatcher:
         """Run a turn and store its end; None when it was put aside for later."""
         turn = started.turn
         preview = await self._preview(started)
-        progress = Progress(entries=list(started.entries), step=started.last_step)
+        progress = Progress(entries=list(started.entries), step=started.last_step, lang=started.lang)
         ids = tuple(row.id for row in started.rows)
         place = turn.conversation
         self._hub.publish(
@@ -464,7 +475,7 @@ class Dispatcher:
         now = self._clock()
         turn = started.turn
         if outcome.state == "kept" and now - turn.started >= KEEP_FOR:
-            outcome = replace(outcome, state="failed", text=wording.GAVE_UP)
+            outcome = replace(outcome, state="failed", text=say("turn.gave_up", started.lang))
         if outcome.state in ("kept", "parked"):
             await self._keep(started, outcome)
             return None
@@ -517,7 +528,7 @@ class Dispatcher:
                 conversation=place,
                 turn=started.turn.id,
                 session=started.turn.session,
-                text=wording.KEPT,
+                text=say("turn.kept", started.lang),
                 state="kept",
                 error=outcome.error,
                 inbox=tuple(row.id for row in started.rows),
@@ -559,8 +570,10 @@ class Dispatcher:
         assert self._outage is not None
         origin = self._kept_origin(conversation)
         account = (await self._delivery.address(conversation)).account
+        lang = await self._store.read(lambda unit: unit.inbox.language(conversation, "waiting"))
+        kept = say("turn.kept", lang or self.habits.language)
         rows = await self._store.commit(
-            Point.NOTICE, notice, account, conversation, origin, wording.KEPT, self.render, self._clock()
+            Point.NOTICE, notice, account, conversation, origin, kept, self.render, self._clock()
         )
         self._delivery.enqueue(rows)
 
@@ -683,7 +696,9 @@ class Dispatcher:
 
     async def _tell_away(self) -> None:
         since, until = (away.clock_time(at, self.habits.zone) for at in (self._last_alive, self._booted))
-        rows = await self._store.commit(Point.NOTICE, away.tell, since, until, self.render, self._clock())
+        rows = await self._store.commit(
+            Point.NOTICE, away.tell, since, until, self.render, self._clock(), self.habits.language
+        )
         self._delivery.enqueue(rows)
 
 

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from gateway import access, wording
+from gateway import access
+from gateway.texts import say
 from gateway.types import (
     HOUR,
     Account,
@@ -40,6 +41,7 @@ class Door:
     now: int
     away_before: int
     each_member: bool = False  # a session of their own for each member of a group
+    language: str = ""  # of whoever's is not known
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,7 +200,13 @@ async def _tell_stranger(
 ) -> None:
     """One line an hour: the unique origin sees to that."""
     origin = f"stranger:{identity.id}:{door.now // HOUR}"
-    chunks = door.render(account.id, wording.stranger(account.channel, identity.user_id))
+    told = say(
+        "message.stranger",
+        identity.lang or door.language,
+        user_id=identity.user_id,
+        channel=account.channel,
+    )
+    chunks = door.render(account.id, told)
     for part, chunk in enumerate(chunks):
         row = await unit.outbox.add(
             origin=origin,

@@ -10,11 +10,12 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from gateway import history, log, transcript, wording
+from gateway import history, log, transcript
 from gateway.billing import Biller, Booking, Request
 from gateway.errors import OPERATOR_FAULTS, RETRYABLE, LeaseLost, ModelError, Refused
 from gateway.failpoints import Point, passing
 from gateway.protocols import Answer, Clock, Delta, Model, Prompt, Tool, ToolContext, ToolFailed
+from gateway.texts import say
 from gateway.transcript import Text, ToolResult, ToolUse
 from gateway.types import Conversation, Entry, Identity, Json, Session, Turn, Waiting
 
@@ -53,6 +54,7 @@ class Started:
     entries: tuple[Entry, ...]
     last_step: int = -1
     model: str | None = None  # overrides the session's (a job's own model)
+    lang: str = ""  # BCP 47 tag of the language whoever asked is spoken to in
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +79,7 @@ class Progress:
 
     entries: list[Entry]
     step: int
+    lang: str = ""  # as of the turn
     requests: int = 0
     tool_calls: int = 0
     request: Request | None = None
@@ -115,22 +118,23 @@ class TurnRunner:
             async with asyncio.timeout(self.options.turn_timeout):
                 return await self._loop(started, progress, show)
         except TimeoutError:
-            return self._stopped(progress, wording.TIMED_OUT, "timeout")
+            return self._stopped(progress, say("turn.timed_out", progress.lang), "timeout")
         except ModelError as error:
             if error.kind in OPERATOR_FAULTS:
                 return Outcome(
                     state="kept", error_kind=error.kind, error=str(error), request=progress.request
                 )
-            return self._stopped(progress, wording.FAILED[error.kind], error.kind, str(error))
+            return self._stopped(progress, say(f"failed.{error.kind}", progress.lang), error.kind, str(error))
         except Refused as error:
             return self._stopped(progress, str(error), "refused", str(error))
 
     def cancelled(self, progress: Progress) -> Outcome:
         """What is left of a turn that was stopped: the text so far is kept and marked."""
         text = progress.shown + (progress.request.text if progress.request else "")
+        stopped = say("turn.stopped", progress.lang)
         return Outcome(
             state="cancelled",
-            text=f"{text.rstrip()} …\n\n*{wording.STOPPED}*" if text.strip() else wording.STOPPED,
+            text=f"{text.rstrip()} …\n\n*{stopped}*" if text.strip() else stopped,
             parts=(Text(text),) if text.strip() else (),
             request=progress.request,
         )
@@ -156,7 +160,7 @@ class TurnRunner:
                 progress.requests >= self.options.max_requests
                 or progress.tool_calls > self.options.max_tool_calls
             ):
-                return self._stopped(progress, wording.TOO_MANY, "runaway")
+                return self._stopped(progress, say("turn.too_many", progress.lang), "runaway")
             answer = await self._ask(started, progress, show)
             text = "".join(part.text for part in answer.parts if isinstance(part, Text))
             uses = [part for part in answer.parts if isinstance(part, ToolUse)]
@@ -164,7 +168,7 @@ class TurnRunner:
             if not uses:
                 return Outcome(
                     state="done",
-                    text=(progress.shown + text).strip() or wording.EMPTY,
+                    text=(progress.shown + text).strip() or say("turn.empty", progress.lang),
                     parts=answer.parts,
                     model=answer.model,
                     request=progress.request,
