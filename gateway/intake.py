@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from gateway import access, wording
+from gateway import access
 from gateway.during import Busy, During
 from gateway.lanes import DONE, LONGEST_TEXT, Path, askable, path_of
+from gateway.texts import say
 from gateway.types import (
     HOUR,
     Account,
@@ -45,6 +46,7 @@ class Door:
     during: During = "queue"
     overheard: int = 0  # messages that were not meant for us, kept in each group; 0: none
     each_member: bool = False  # a session of their own for each member of a group
+    language: str = ""  # of whoever's is not known
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,7 +185,13 @@ async def _tell_stranger(
 ) -> None:
     """One line an hour: the unique origin sees to that."""
     origin = f"stranger:{identity.id}:{door.now // HOUR}"
-    chunks = door.render(account.id, wording.stranger(account.channel, identity.user_id))
+    told = say(
+        "message.stranger",
+        identity.lang or door.language,
+        user_id=identity.user_id,
+        channel=account.channel,
+    )
+    chunks = door.render(account.id, told)
     for part, chunk in enumerate(chunks):
         row = await unit.outbox.add(
             origin=origin,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Literal
 
 from gateway.types import Inbound, Json, Kind, Lane, Waiting
 from storage.database import Row, Tx, scalar
@@ -64,6 +65,14 @@ UPDATE inbox SET body = json_set(body, '$.text', :text) WHERE conversation = :co
    AND message_id = :message_id AND state IN ('waiting', 'held') AND kind = 'message' AND message_id <> ''"""
 HELD_PLACES = "SELECT conversation, max(id) FROM inbox WHERE state = 'held' GROUP BY conversation"
 BY_EVENT = "SELECT state, turn FROM inbox WHERE account = :account AND event_id = :event_id"
+# Of who wrote last among those who wait for an answer; what the person chose goes before what the platform says.
+LANGUAGE = """
+SELECT coalesce(nullif(p.lang, ''), i.lang) FROM inbox x JOIN identity i ON i.id = x.identity
+  LEFT JOIN person p ON p.id = i.person
+ WHERE x.conversation = :conversation AND x.state = '{state}' ORDER BY x.id DESC LIMIT 1"""
+LANGUAGES = {
+    state: LANGUAGE.format(state=state) for state in ("waiting", "held")
+}  # literals: partial indexes
 TOTAL_WAITING = "SELECT count(*) FROM inbox WHERE state = 'waiting'"
 OPEN_CONTROL = f"SELECT {COLUMNS} FROM inbox WHERE state = 'waiting' AND lane = 'control' ORDER BY id"
 DROP_WAITING = """
@@ -244,6 +253,11 @@ class Inbox:
         """(state, turn) of an event; None when it was never here."""
         row = await self._tx.one(BY_EVENT, account=account, event_id=event_id)
         return None if row is None else (row[0], row[1])
+
+    async def language(self, conversation: int, state: Literal["waiting", "held"]) -> str:
+        """Of the last person with a row in that state there, as a BCP 47 tag; '' when it is not known."""
+        row = await self._tx.one(LANGUAGES[state], conversation=conversation)
+        return "" if row is None else str(row[0])
 
     async def total_waiting(self) -> int:
         return int(scalar(await self._tx.one(TOTAL_WAITING)))
