@@ -81,6 +81,7 @@ class Habits:
     zone: str = "UTC"
     most_turns: int = 64
     language: str = ""  # BCP 47 tag, of people whose own is not known
+    patience: float = working.PATIENCE  # seconds without a word until “still working”
 
 
 class Dispatcher:
@@ -617,15 +618,16 @@ class Dispatcher:
     async def _keep(self, started: Started, outcome: Outcome) -> None:
         now = self._clock()
         place = started.turn.conversation
-        if outcome.state != "kept":
+        halted = self._halt.now is not None
+        if outcome.state != "kept" and not halted:
             await self._store.commit(Point.FINISH, keep, started, outcome, self.render, now, None, "")
             return
-        if outcome.error_kind != "halted":
+        if not halted:
             self._outage.begin()
+            self._outage.keep(place)
         origin, text = self._kept_line(place, started.lang)
         rows = await self._store.commit(Point.FINISH, keep, started, outcome, self.render, now, origin, text)
         self._delivery.enqueue(rows)
-        self._outage.keep(place)
         self._hub.publish(
             Seen(
                 kind="done",
@@ -689,6 +691,7 @@ class Dispatcher:
             turn=started.turn,
             lang=started.lang,
             spoke=lambda: bool(preview.text),
+            patience=self.habits.patience,
             clock=self._clock,
         )
 
