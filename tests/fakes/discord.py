@@ -171,7 +171,7 @@ class FakeDiscord(People):
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", self.port).start()
         self.port = self._runner.addresses[0][1]
-        self.world.public_url, self.gateway.url = self.url, self.gateway_url
+        self.world.public_url, self.world.gateway_url = self.url, self.gateway_url
 
     async def close(self) -> None:
         """Stops listening and cuts every connection; the state stays, `start` opens the same port again."""

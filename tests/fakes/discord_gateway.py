@@ -161,6 +161,7 @@ class Gateway:
         for connection in cut:
             connection.cut()
             self._leave(connection)
+            self.closes.append((1006, "server"))
         if lose:
             self.forget()
         return len(cut)
@@ -329,6 +330,9 @@ class Gateway:
         if self.limited and self.clock() - self._identified.get(shard[0], -5.0) < 5.0:
             self._refuse(connection)
             return
+        if self.world.starts_left <= 0:
+            raise Closed(4004, "Authentication failed.")
+        self.world.starts_left -= 1
         self._identified[shard[0]] = self.clock()
         self.presence = data.get("presence")
         self._next += 1
@@ -347,7 +351,7 @@ class Gateway:
         ready: Json = {
             "v": 10, "user": world.bot.json | {"verified": True, "flags": 0, "mfa_enabled": False, "email": None},
             "guilds": [{"id": str(each.id), "unavailable": True} for each in mine], "session_id": session.id,
-            "resume_gateway_url": self.url, "shard": list(session.shard), "session_type": "normal",
+            "resume_gateway_url": world.gateway_url, "shard": list(session.shard), "session_type": "normal",
             "private_channels": [], "relationships": [], "presences": [], "geo_ordered_rtc_regions": [],
             "application": {"id": str(world.application_id), "flags": world.application_flags},
         }  # fmt: skip
@@ -356,8 +360,6 @@ class Gateway:
             for each in mine:
                 if each.available:
                     self._push(session, "GUILD_CREATE", world.guild_create_json(each))
-
-    url = ""  # ws://…, set by the server
 
     def _resume(self, connection: Connection, data: Any) -> None:
         self.counts["resumes"] += 1

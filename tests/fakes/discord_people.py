@@ -106,12 +106,12 @@ class People:
         channel.denied = set(permissions)
         self.world.announce("CHANNEL_UPDATE", channel, lambda _: self.world.channel_json(channel))
 
-    def block(self, user_id: int) -> None:
-        """The person no longer takes the bot's private messages: 403 with 50007."""
-        self._known(user_id).blocks_dm = True
+    def block(self, user_id: int, code: int = 50007) -> None:
+        """The person no longer takes the bot's private messages: 403; 50278 is for no server in common."""
+        self._known(user_id).closed = code
 
     def unblock(self, user_id: int) -> None:
-        self._known(user_id).blocks_dm = False
+        self._known(user_id).closed = 0
 
     def kick(self, guild_id: int) -> None:
         """The bot is thrown out: GUILD_DELETE, and 50001 for its channels."""
