@@ -359,7 +359,9 @@ class Gateway:
         if session.intents & GUILDS:
             for each in mine:
                 if each.available:
-                    self._push(session, "GUILD_CREATE", world.guild_create_json(each))
+                    self._push(
+                        session, "GUILD_CREATE", world.guild_create_json(each) | {"unavailable": False}
+                    )
 
     def _resume(self, connection: Connection, data: Any) -> None:
         self.counts["resumes"] += 1

@@ -129,14 +129,14 @@ class People:
         guild = self.world.guilds[guild_id]
         guild.available = over
         if over:
-            self._guild_comes(guild)
+            self._guild_comes(guild, known=True)
         else:
             body = {"id": str(guild_id), "unavailable": True}
             self.world.emit(Event("GUILD_DELETE", None, guild_id, lambda _: body))
 
-    def _guild_comes(self, guild: Guild) -> None:
+    def _guild_comes(self, guild: Guild, *, known: bool = False) -> None:
         if guild.installed:
-            body = self.world.guild_create_json(guild)
+            body = self.world.guild_create_json(guild) | ({"unavailable": False} if known else {})
             self.world.emit(Event("GUILD_CREATE", None, guild.id, lambda _: body))
 
     def delete_channel(self, channel_id: int) -> None:

@@ -470,12 +470,12 @@ class World:
         }  # fmt: skip
 
     def guild_create_json(self, guild: Guild) -> Json:
-        """Members: the bot alone, as without the presences intent."""
+        """Members: the bot alone, as without the presences intent. A guild the bot joins has no `unavailable`."""
         inside = [each for each in self.channels.values() if each.guild_id == guild.id]
         channels = [self.channel_json(each) for each in inside if not each.is_thread]
         threads = [self.channel_json(each) for each in inside if each.is_thread and not each.archived]
         return self.guild_json(guild) | {
-            "joined_at": "2020-01-01T00:00:00+00:00", "large": False, "unavailable": False,
+            "joined_at": "2020-01-01T00:00:00+00:00", "large": False,
             "member_count": len(guild.members) + 1, "voice_states": [], "presences": [], "stage_instances": [],
             "guild_scheduled_events": [], "soundboard_sounds": [], "channels": channels, "threads": threads,
             "members": [self.member_json(guild.id, self.bot)],
