@@ -85,7 +85,8 @@ class Connection:
         while True:
             payload = await self._queue.get()
             if isinstance(payload, Closed):
-                await self.ws.close(code=payload.code, message=payload.reason.encode())
+                with suppress(ConnectionError):
+                    await self.ws.close(code=payload.code, message=payload.reason.encode())
                 return
             if self.muted:
                 continue

@@ -157,7 +157,10 @@ class People:
         self, channel_id: int, text: str, user_id: int | None = None, *, reply_to: int | None = None,
         attachments: Iterable[Any] = (), ping: bool = True, **facts: Any,
     ) -> int:  # fmt: skip
-        """A person's message; its id. Attachments are names, or [name, text or bytes]; *facts*: embeds, type."""
+        """A person's message; its id. Attachments are names, or [name, text or bytes].
+
+        *facts*: embeds, type, flags, and extra, which is merged into the message's JSON (webhook_id, poll, ...).
+        """
         channel = self.world.channels[channel_id]
         user = self._user(user_id, channel)
         target = channel.messages[reply_to] if reply_to is not None else None

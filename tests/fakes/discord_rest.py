@@ -73,7 +73,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """`name` is the documentation's title of the endpoint; `open`: no bot token, the path's is enough."""
+    """`name` is what calls and faults go by; `open`: no bot token, the path's is enough."""
 
     name: str
     method: str

@@ -106,6 +106,7 @@ class Message:
     interaction: "Interaction | None" = None
     ephemeral_to: int | None = None
     thread_id: int | None = None
+    extra: Json = field(default_factory=dict)  # merged into its JSON: webhook_id, sticker_items, poll, ...
     edited: float | None = None
     edit_times: list[float] = field(default_factory=list)  # on the server's clock
     history: list[str] = field(default_factory=list)
@@ -357,7 +358,7 @@ class World:
         channel = self.channels[message.channel_id]
         body = self.message_json(message, visible=visible, nonce=True) | self._place(channel)
         if channel.guild_id is not None:
-            if message.interaction is None:
+            if message.interaction is None and "webhook_id" not in message.extra:
                 body["member"] = self.member_json(channel.guild_id, message.author, nested=True)
             for each in body["mentions"]:
                 each["member"] = self.member_json(channel.guild_id, self.users[int(each["id"])], nested=True)
@@ -578,7 +579,7 @@ class World:
                 shown["referenced_message"] = (
                     None if gone else self.message_json(target, visible=visible, nested=True)
                 )
-        return shown
+        return shown | message.extra
 
     def _reaction_json(self, emoji: str, who: list[int]) -> Json:
         return {
