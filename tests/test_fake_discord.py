@@ -798,6 +798,7 @@ async def test_a_command_has_its_options_typed_and_nested(server, bot):
     [
         ("guild", "guild", 0, lambda: {0: GUILD}),
         ("guild", "user", 0, lambda: {1: ANN}),
+        ("guild", "both", 0, lambda: {0: GUILD, 1: ANN}),
         ("dm", "guild", 1, lambda: {0: 0}),
         ("dm", "user", 1, lambda: {1: ANN}),
         ("private", "user", 2, lambda: {1: ANN}),
@@ -819,6 +820,8 @@ async def test_an_interaction_tells_where_it_comes_from(server, bot, where, inst
 
 async def test_a_user_installed_app_is_asked_where_its_bot_is_not(server, bot):
     abroad = server.add_channel(server.add_guild("Abroad", installed=False), "there")
+    with pytest.raises(LookupError):
+        await asked(server, bot, channel_id=abroad)
     made, seen = await asked(server, bot, channel_id=abroad, installed="user")
     await seen.response.send_message("here")
     assert server.texts(abroad) == ["here"]

@@ -217,7 +217,7 @@ class People:
     ) -> int:  # fmt: skip
         """A slash command, subcommands after a space ("cron add"); the id of the interaction.
 
-        *installed* is "guild" or "user": where the app is installed. Raises LookupError if there is no such
+        *installed* is where the app is: "guild", "user", or "both". Raises LookupError if there is no such
         command, or it is not offered there, unless *forged* (an old client still knows it).
         """
         channel = self.world.channels[channel_id]
@@ -225,20 +225,20 @@ class People:
         context = self._context(channel)
         first, *path = name.split()
         command = self._command(first, channel)
+        owners = self._owners(channel, user, installed)
         if not forged:
             if command is None:
                 raise LookupError(f"no command {first!r}")
             if context not in (command.get("contexts") or (0, 1, 2)):
                 raise LookupError(f"{first!r} is not offered in context {context}")
-            if {"guild": 0, "user": 1}[installed] not in command.get("integration_types", [0]):
-                raise LookupError(f"{first!r} is not offered where the app is installed for a {installed}")
+            if not {int(kind) for kind in owners} & set(command.get("integration_types", [0])):
+                raise LookupError(f"{first!r} is not offered where the app is installed for {installed}")
         filled = _filled(command or {}, path, dict(options or {}), forged=forged)
         number = command["id"] if command else str(self.world.new_id())
         data: Json = {"id": number, "name": first, "type": 1} | ({"options": filled} if filled else {})
         people = [int(each["value"]) for each in _leaves(filled) if each["type"] == 6]
         if people:
             data["resolved"] = {"users": {str(each): self.world.users[each].json for each in people}}
-        owners = self._owners(channel, user, installed)
         return self.world.interact(2, user, channel, data, context=context, owners=owners).id
 
     def user_presses(
@@ -364,9 +364,13 @@ class People:
         return 1 if channel.type == DM and self.world.bot.id in channel.recipients else 2
 
     def _owners(self, channel: Channel, user: User, installed: str) -> dict[str, str]:
-        if installed == "user":
-            return {"1": str(user.id)}
-        return {"0": str(channel.guild_id or 0)}
+        """The authorizing integration owners. Raises LookupError where the app cannot be so installed."""
+        found = {"1": str(user.id)} if installed in ("user", "both") else {}
+        if installed in ("guild", "both"):
+            found["0"] = str(channel.guild_id or 0)
+            if not self.world.sees(channel):
+                raise LookupError(f"the app is not installed for a guild where channel {channel.id} is")
+        return found
 
     def _command(self, name: str, channel: Channel) -> Json | None:
         every = [*self.world.commands.get(channel.guild_id, []), *self.world.commands.get(None, [])]
