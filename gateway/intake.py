@@ -83,7 +83,7 @@ async def _one(unit: Unit, account: Account, event: Inbound, door: Door, taken: 
     if event.place is None or event.error:
         return await _put(unit, account, event, door, DEAD, error=event.error or "no place")
     if event.kind is Kind.MIGRATION:
-        taken.moved += await unit.places.migrate(account.id, event.place.chat_id, event.text)
+        taken.moved.extend(await unit.places.migrate(account.id, event.place.chat_id, event.text))
         return await _put(unit, account, event, door, DONE)
     place = await unit.places.at(account, _scoped(event, door))
     if event.hint:
