@@ -167,6 +167,8 @@ class Dispatcher:
         )
         taken = await self._store.commit(Point.ACCEPT, intake.accept, account, events, door)
         self._delivery.enqueue(taken.notices)
+        for kept, gone in taken.moved:
+            self._moved(kept, gone)
         for stranger in taken.strangers:
             self._on_stranger(stranger.channel, stranger.user_id)
         self._set_about(taken.receipts)
@@ -205,6 +207,16 @@ class Dispatcher:
     def steers(self, conversation: int) -> bool:
         """Whether the turn that runs there has something to take in; asked before each of its requests."""
         return conversation in self._steering
+
+    def _moved(self, kept: int, gone: int | None) -> None:
+        """A chat has a new id; *gone* is the conversation that *kept* took in, with what was running there."""
+        log.info("conversation.moved", conversation=kept, merged=gone)
+        self._delivery.moved(kept)
+        if gone is not None:
+            live = self._live.get(gone)
+            if live is not None:
+                live.task.cancel()
+            self.wake(kept)
 
     def _set_about(self, receipts: Sequence[Receipt]) -> None:
         for receipt in receipts:

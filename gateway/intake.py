@@ -56,11 +56,12 @@ class Taken:
     receipts: list[Receipt]
     notices: list[OutboxRow]
     strangers: list[Identity]
+    moved: list[tuple[int, int | None]]  # (conversation, the one it took in) of chats with a new id
 
 
 async def accept(unit: Unit, account: Account, events: Sequence[Inbound], door: Door) -> Taken:
     """Every event of the page becomes a row, or was one already."""
-    taken = Taken(receipts=[], notices=[], strangers=[])
+    taken = Taken(receipts=[], notices=[], strangers=[], moved=[])
     cursors = dict(event.cursor for event in events if event.cursor is not None)
     for scope, value in cursors.items():
         await unit.people.set_cursor(account.id, scope, value)
@@ -83,6 +84,9 @@ async def _put_aside(unit: Unit, account: Account, event: Inbound, door: Door, e
 async def _one(unit: Unit, account: Account, event: Inbound, door: Door, taken: Taken) -> Receipt:
     if event.place is None or event.error:
         return await _put(unit, account, event, door, DEAD, error=event.error or "no place")
+    if event.kind is Kind.MIGRATION:
+        taken.moved.extend(await unit.places.migrate(account.id, event.place.chat_id, event.text))
+        return await _put(unit, account, event, door, DONE)
     place = await unit.places.at(account, _scoped(event, door))
     if event.hint:
         await unit.places.hint(place.id, event.hint)
@@ -92,8 +96,10 @@ async def _one(unit: Unit, account: Account, event: Inbound, door: Door, taken: 
             account.channel, event.sender.user_id, event.sender.name, event.sender.lang
         )
     if event.kind is Kind.MEMBERSHIP:
-        await unit.places.block(place.id, door.now if event.text == "blocked" else None)
+        away = event.text != "member"
+        await unit.places.block_chat(account.id, event.place.chat_id, door.now if away else None)
         return await _put(unit, account, event, door, DONE, place, identity)
+    await unit.places.heard(place.id)
     verdict = access.may(
         kind=event.kind,
         channel=account.channel,
