@@ -14,7 +14,7 @@ from gateway.errors import DeliveryError, ModelError, Refused, StoreError
 from gateway.failpoints import Point
 from gateway.hub import Hub, Seen
 from gateway.protocols import Clock
-from gateway.types import Button, Kind, Waiting
+from gateway.types import Button, Conversation, Identity, Kind, Role, Waiting
 
 if TYPE_CHECKING:
     from storage import Store, Unit
@@ -31,12 +31,14 @@ class Controls:
         hub: Hub,
         clock: Clock,
         on_trouble: Callable[[str, str], None],
+        role: Callable[[Conversation, Identity | None], Role],
     ) -> None:
         self._store = store
         self._delivery = delivery
         self._hub = hub
         self._clock = clock
         self._on_trouble = on_trouble
+        self._role = role
         self.commands: Commands | None = None
 
     async def carry_out(self, id: int) -> None:
@@ -76,12 +78,15 @@ class Controls:
         now = self._clock()
         reply = Reply(toast=wording.STALE_BUTTON)
         if found is not None and self.commands is not None:
-            action, args, conversation, _, expires, _ = found
+            action, args, conversation, person, expires, _ = found
+            call = await self._call(row, action, "")
+            presser = call.identity.person if call.identity else None
             # The same answer for a forged, foreign, old or used button: it must not tell them apart.
             valid = conversation == row.conversation and (expires is None or now < expires)
+            valid = valid and (person is None or person == presser)
             if valid and await self._store.commit(Point.CONTROL, _use, token, row.id):
                 try:
-                    reply = await self.commands.press(action, args, await self._call(row, action, ""))
+                    reply = await self.commands.press(action, args, call)
                 except Refused as error:
                     reply = Reply(text=str(error))
         await self._ack(row, reply.toast)
@@ -100,13 +105,15 @@ class Controls:
         async def work(unit: Unit) -> Call:
             assert row.conversation is not None
             identity = await unit.people.identity_by_id(row.identity) if row.identity else None
+            place = await unit.places.get(row.conversation)
+            role = self._role(place, identity)
             return Call(
                 name=name,
                 args=args,
                 row=row,
-                conversation=await unit.places.get(row.conversation),
-                identity=identity,
-                role=(identity.role if identity else None) or "user",
+                conversation=place,
+                identity=replace(identity, role=role) if identity else None,
+                role=role,
             )
 
         return await self._store.read(work)

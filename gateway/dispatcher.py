@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from gateway import away, intake, log, wording
-from gateway.access import Policy
+from gateway.access import Policy, role_of
 from gateway.begin import MOST_CRASHES, Ask, Command, Nothing, Poisoned, Rules, begin
 from gateway.billing import Biller
 from gateway.calls import Commands
@@ -18,6 +18,7 @@ from gateway.delivery import Delivery, nonce
 from gateway.errors import DiskFull, LeaseLost, StoreError
 from gateway.failpoints import Point
 from gateway.finish import Finished, Target, finish, keep, move_back, notice
+from gateway.floods import Limits
 from gateway.hub import Hub, Seen
 from gateway.preview import Preview
 from gateway.protocols import Clock
@@ -29,10 +30,13 @@ from gateway.types import (
     SECOND,
     Account,
     Chunk,
+    Conversation,
+    Identity,
     Inbound,
     Lane,
     Place,
     Receipt,
+    Role,
     Turn,
     UsageSettled,
     Waiting,
@@ -68,6 +72,7 @@ class Habits:
     away_after: int = 2 * HOUR
     zone: str = "UTC"
     most_turns: int = 64
+    limits: Limits = field(default_factory=Limits)
 
 
 @dataclass(slots=True)
@@ -106,7 +111,9 @@ class Dispatcher:
         self._model_kind = model_kind
         self._on_trouble = on_trouble
         self._on_stranger = on_stranger
-        self._controls = Controls(store=store, delivery=delivery, hub=hub, clock=clock, on_trouble=on_trouble)
+        self._controls = Controls(
+            store=store, delivery=delivery, hub=hub, clock=clock, on_trouble=on_trouble, role=self._role
+        )
         self.expected: set[str] = set()  # platforms that are configured, connected or not
         self._owner = secrets.token_hex(8)
         self._workers: dict[int, bool] = {}  # conversation -> something came in meanwhile
@@ -143,6 +150,7 @@ class Dispatcher:
             now=now,
             away_before=now - self.habits.away_after,
             each_member=self.habits.each_member,
+            limits=self.habits.limits,
         )
         taken = await self._store.commit(Point.ACCEPT, intake.accept, account, events, door)
         self._delivery.enqueue(taken.notices)
@@ -407,6 +415,18 @@ class Dispatcher:
     def _key(self, account: int, channel: str) -> str:
         line = self._delivery.line(account)
         return line.account.key if line is not None and line.account.key else channel
+
+    def _role(self, place: Conversation, who: Identity | None) -> Role:
+        """As what somebody acts there; who stands for nobody known is a user."""
+        if who is None:
+            return "user"
+        return role_of(
+            channel=place.channel,
+            key=self._key(place.account, place.channel),
+            user_id=who.user_id,
+            role=who.role,
+            policy=self.habits.policy,
+        )
 
     def _usual_gap(self, account: int, channel: str) -> int | None:
         gaps = self.habits.gap_minutes

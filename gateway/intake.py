@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
-from gateway import access, wording
+from gateway import access, floods, wording
+from gateway.notices import enter
+from gateway.texts import say
 from gateway.types import (
     HOUR,
     Account,
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from storage import Unit
 
 LONGEST_TEXT = 256 * 1024  # bytes of one message
+FLOODS: dict[floods.Flood, str] = {"too fast": "limit.fast", "too many waiting": "limit.waiting"}
 LOCAL = frozenset({"main", "http", "job"})  # accounts that are never away
 
 
@@ -39,6 +42,7 @@ class Door:
     nonce: Callable[[str, int], str]
     now: int
     away_before: int
+    limits: floods.Limits = field(default_factory=floods.Limits)
     each_member: bool = False  # a session of their own for each member of a group
 
 
@@ -90,7 +94,9 @@ async def _one(unit: Unit, account: Account, event: Inbound, door: Door, taken: 
     verdict = access.may(
         kind=event.kind,
         channel=account.channel,
+        key=account.key,
         place=event.place,
+        chat=await _chat(unit, account, event.place),
         sender=event.sender,
         state=identity.state if identity else "new",
         role=identity.role if identity else None,
@@ -103,10 +109,65 @@ async def _one(unit: Unit, account: Account, event: Inbound, door: Door, taken: 
         return await _put(
             unit, account, event, door, Lane.NOTE, "refused", place, identity, error=verdict.reason
         )
-    if identity is not None and (identity.state == "new" or identity.role != verdict.role):
-        identity = await unit.people.let_in(identity, role=verdict.role or "user", now=door.now)
+    if identity is not None:
+        usual = verdict.role if account.channel in LOCAL else "user"
+        identity = await unit.people.met(identity, role=usual or "user", now=door.now)
+        identity = replace(
+            identity, role=verdict.role
+        )  # what the configuration says of somebody is not stored
+        if account.channel not in LOCAL:
+            flood = await _flood(unit, event, place, identity, door)
+            if flood is not None:
+                return await _refuse_flood(unit, account, event, place, identity, door, taken, flood)
     lane, state = await _lane(unit, account, event, place, door)
     return await _put(unit, account, event, door, lane, state, place, identity)
+
+
+async def _chat(unit: Unit, account: Account, place: Place) -> access.State:
+    """What is stored of a group: it may have been let in by hand."""
+    if place.kind not in ("group", "thread"):
+        return "new"
+    return await unit.people.chat(account.channel, place.chat_id, place.server)
+
+
+async def _flood(
+    unit: Unit, event: Inbound, place: Conversation, identity: Identity, door: Door
+) -> floods.Flood | None:
+    if floods.backlog(event.sent, door.now):
+        return None
+    since, sent = door.now - floods.WINDOW, door.now - floods.BACKLOG
+    most = door.limits.messages_per_minute
+    urgent = event.kind is Kind.COMMAND and door.mode(command_of(event.text)[0]) == "now"
+    found = floods.Sent(
+        all=await unit.inbox.recent(identity.id, since=since, sent=sent, most=most),
+        urgent=await unit.inbox.recent(identity.id, since=since, sent=sent, most=most, urgent=True),
+        waiting=await unit.inbox.crowd(place.id, most=door.limits.most_waiting),
+    )
+    return floods.flood(event.kind, now_command=urgent, sent=found, limits=door.limits)
+
+
+async def _refuse_flood(
+    unit: Unit,
+    account: Account,
+    event: Inbound,
+    place: Conversation,
+    identity: Identity,
+    door: Door,
+    taken: Taken,
+    flood: floods.Flood,
+) -> Receipt:
+    """Nothing of it is kept, and of all that comes too fast only the first is answered with a line."""
+    told = await unit.inbox.flooded(identity.id, since=door.now - floods.WINDOW)
+    receipt = await _put(
+        unit, account, event, door, Lane.NOTE, "refused", place, identity, error=f"flood: {flood}"
+    )
+    if receipt.inbox_id is not None and not told and event.kind not in (Kind.EDIT, Kind.REACTION):
+        text = say(FLOODS[flood], identity.lang, count=door.limits.most_waiting)
+        origin = f"flood:{receipt.inbox_id}"
+        taken.notices.extend(
+            await enter(unit, door, account=account.id, conversation=place.id, origin=origin, text=text)
+        )
+    return receipt
 
 
 def _scoped(event: Inbound, door: Door) -> Place:
@@ -198,22 +259,11 @@ async def _tell_stranger(
 ) -> None:
     """One line an hour: the unique origin sees to that."""
     origin = f"stranger:{identity.id}:{door.now // HOUR}"
-    chunks = door.render(account.id, wording.stranger(account.channel, identity.user_id))
-    for part, chunk in enumerate(chunks):
-        row = await unit.outbox.add(
-            origin=origin,
-            part=part,
-            account=account.id,
-            conversation=place.id,
-            session=None,
-            kind="notice",
-            payload_=chunk,
-            nonce=door.nonce(origin, part),
-            now=door.now,
-        )
-        if row is not None:
-            taken.notices.append(row)
-            taken.strangers.append(identity)
+    text = wording.stranger(account.channel, identity.user_id)
+    rows = await enter(unit, door, account=account.id, conversation=place.id, origin=origin, text=text)
+    if rows:
+        taken.notices.extend(rows)
+        taken.strangers.append(identity)
 
 
 def command_of(text: str) -> tuple[str, str]:

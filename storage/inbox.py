@@ -52,6 +52,15 @@ HELD_PLACES = "SELECT conversation, max(id) FROM inbox WHERE state = 'held' GROU
 BY_EVENT = "SELECT state, turn FROM inbox WHERE account = :account AND event_id = :event_id"
 TOTAL_WAITING = "SELECT count(*) FROM inbox WHERE state = 'waiting'"
 OPEN_CONTROL = f"SELECT {COLUMNS} FROM inbox WHERE state = 'waiting' AND lane = 'control' ORDER BY id"
+# Bounded: whoever floods must not make the count dear. LIMIT ends it at what matters.
+RECENT = """
+SELECT count(*) FROM (SELECT 1 FROM inbox WHERE identity = :identity AND received > :since
+   AND coalesce(sent, received) > :sent AND (NOT :urgent OR kind IN ('command', 'button')) LIMIT :most)"""
+CROWD = """
+SELECT count(*) FROM (SELECT 1 FROM inbox WHERE conversation = :conversation AND state = 'waiting' LIMIT :most)"""
+FLOODED = """
+SELECT 1 FROM inbox WHERE identity = :identity AND received > :since AND state = 'refused' AND error LIKE 'flood: %'
+ ORDER BY received DESC LIMIT 1"""
 DROP_WAITING = """
 UPDATE inbox SET state = 'refused', raw = NULL, error = 'stopped' WHERE conversation = :conversation
    AND state = 'waiting' AND lane = 'turn'"""
@@ -204,6 +213,24 @@ class Inbox:
         """(state, turn) of an event; None when it was never here."""
         row = await self._tx.one(BY_EVENT, account=account, event_id=event_id)
         return None if row is None else (row[0], row[1])
+
+    async def recent(self, identity: int, *, since: int, sent: int, most: int, urgent: bool = False) -> int:
+        """How much of that person came after *since*, was sent after *sent*; counted up to *most*.
+
+        *urgent*: commands and buttons alone.
+        """
+        row = await self._tx.one(
+            RECENT, identity=identity, since=since, sent=sent, urgent=int(urgent), most=most
+        )
+        return int(scalar(row))
+
+    async def crowd(self, conversation: int, *, most: int) -> int:
+        """How much waits in a chat, counted up to *most*."""
+        return int(scalar(await self._tx.one(CROWD, conversation=conversation, most=most)))
+
+    async def flooded(self, identity: int, *, since: int) -> bool:
+        """Whether that person sent too much after *since*."""
+        return await self._tx.one(FLOODED, identity=identity, since=since) is not None
 
     async def total_waiting(self) -> int:
         return int(scalar(await self._tx.one(TOTAL_WAITING)))

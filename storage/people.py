@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import replace
+from typing import Any, Literal
 
 from gateway.types import Account, Identity, Role
 from storage.database import Row, Tx, scalar
@@ -26,6 +27,7 @@ ON CONFLICT (channel, user_id) DO UPDATE
    SET name = CASE WHEN excluded.name <> '' THEN excluded.name ELSE identity.name END,
        lang = CASE WHEN excluded.lang <> '' THEN excluded.lang ELSE identity.lang END"""
 IDENTITY_STATE = "UPDATE identity SET state = :state, person = coalesce(person, :person) WHERE id = :id"
+IDENTITY_PERSON = "UPDATE identity SET person = :person WHERE id = :id"
 PERSON_ADD = "INSERT INTO person (role, name, created) VALUES (:role, :name, :now) RETURNING id"
 PERSON_ROLE = "UPDATE person SET role = :role WHERE id = :id"
 ROLES = """
@@ -91,6 +93,19 @@ class People:
     async def identities(self) -> list[Identity]:
         return [_identity(row) for row in await self._tx.all(f"{IDENTITY} ORDER BY i.channel, i.id")]
 
+    async def chat(self, channel: str, *ids: str) -> Literal["new", "allowed", "blocked"]:
+        """The stored state of a group that was let in by hand, by its own id or its server's; a block wins."""
+        states = [found.state for id in ids if id and (found := await self.identity(channel, id)) is not None]
+        return min(states, key=STRICTEST.index, default="new")
+
+    async def met(self, identity: Identity, *, role: Role, now: int) -> Identity:
+        """A person from now on, of that role if it had none; what lets them in is not stored."""
+        if identity.person is not None:
+            return identity
+        person = scalar(await self._tx.one(PERSON_ADD, role=role, name=identity.name or None, now=now))
+        await self._tx.run(IDENTITY_PERSON, person=person, id=identity.id)
+        return replace(identity, person=person, role=role)
+
     async def let_in(self, identity: Identity, *, role: Role, now: int) -> Identity:
         """State 'allowed', with a person of that role; an existing person keeps a higher role."""
         person = identity.person
@@ -123,3 +138,4 @@ class People:
 
 
 RANK: dict[Any, int] = {"user": 0, "admin": 1, "owner": 2}
+STRICTEST = ("blocked", "allowed", "new")

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 from gateway.types import Account, Conversation, Json, Place
 from storage.database import Row, Tx
 
 FIELDS = """
 SELECT c.id, c.account, a.channel, c.chat_id, c.thread_id, c.user_id, c.kind, c.current_session, c.settings, c.fence,
-       c.address
+       c.address, c.server
   FROM conversation c JOIN account a ON a.id = c.account"""
 ADD = """
-INSERT INTO conversation (account, chat_id, thread_id, user_id, kind)
-VALUES (:account, :chat_id, :thread_id, :user_id, :kind)
+INSERT INTO conversation (account, chat_id, thread_id, user_id, kind, server)
+VALUES (:account, :chat_id, :thread_id, :user_id, :kind, :server)
 ON CONFLICT (account, chat_id, thread_id, user_id) DO NOTHING"""
 # Taking it again is allowed to who has it: after a failed step the old fence must not be trusted.
 LEASE = """
@@ -26,6 +27,7 @@ POINT = "UPDATE conversation SET current_session = :session WHERE id = :id"
 UNPOINT = "UPDATE conversation SET current_session = NULL WHERE current_session = :session RETURNING id"
 SETTINGS = "UPDATE conversation SET settings = :settings WHERE id = :id"
 HINT = "UPDATE conversation SET address = :hint WHERE id = :id AND address <> :hint"
+SERVER = "UPDATE conversation SET server = :server WHERE id = :id"
 BLOCKED = "UPDATE conversation SET blocked = :at WHERE id = :id"
 
 
@@ -42,6 +44,7 @@ def conversation(row: Row) -> Conversation:
         settings=json.loads(row[8]),
         fence=row[9],
         hint=row[10],
+        server=row[11],
     )
 
 
@@ -62,8 +65,12 @@ class Places:
                 thread_id=place.thread_id,
                 user_id=place.user_id,
                 kind=place.kind,
+                server=place.server,
             )
             found = await self.find(account.id, place)
+        elif place.server and found.server != place.server:
+            await self._tx.run(SERVER, server=place.server, id=found.id)
+            found = replace(found, server=place.server)
         assert found is not None
         return found
 
