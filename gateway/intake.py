@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
-from gateway import access, floods, wording
+from gateway import access, floods
 from gateway.notices import enter
+from gateway.pairing import knock
 from gateway.texts import say
 from gateway.types import (
     HOUR,
@@ -104,11 +105,14 @@ async def _one(unit: Unit, account: Account, event: Inbound, door: Door, taken: 
         policy=door.policy,
     )
     if not verdict.allowed:
-        if verdict.tell and identity is not None:
-            await _tell_stranger(unit, account, place, identity, door, taken)
-        return await _put(
+        receipt = await _put(
             unit, account, event, door, Lane.NOTE, "refused", place, identity, error=verdict.reason
         )
+        if verdict.tell and identity is not None and receipt.inbox_id is not None:
+            told = await knock(unit, account, place, identity, event, receipt.inbox_id, door)
+            taken.notices.extend(told)
+            taken.strangers.extend([identity] if told else [])
+        return receipt
     if identity is not None:
         usual = verdict.role if account.channel in LOCAL else "user"
         identity = await unit.people.met(identity, role=usual or "user", now=door.now)
@@ -252,18 +256,6 @@ def _body(event: Inbound) -> Json:
     if event.fresh:
         body["fresh"] = 1
     return body
-
-
-async def _tell_stranger(
-    unit: Unit, account: Account, place: Conversation, identity: Identity, door: Door, taken: Taken
-) -> None:
-    """One line an hour: the unique origin sees to that."""
-    origin = f"stranger:{identity.id}:{door.now // HOUR}"
-    text = wording.stranger(account.channel, identity.user_id)
-    rows = await enter(unit, door, account=account.id, conversation=place.id, origin=origin, text=text)
-    if rows:
-        taken.notices.extend(rows)
-        taken.strangers.append(identity)
 
 
 def command_of(text: str) -> tuple[str, str]:

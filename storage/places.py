@@ -12,6 +12,9 @@ FIELDS = """
 SELECT c.id, c.account, a.channel, c.chat_id, c.thread_id, c.user_id, c.kind, c.current_session, c.settings, c.fence,
        c.address, c.server
   FROM conversation c JOIN account a ON a.id = c.account"""
+PRIVATE = f"""{FIELDS}
+  JOIN inbox x ON x.conversation = c.id JOIN identity i ON i.id = x.identity
+ WHERE i.channel = :channel AND i.user_id = :user_id AND c.kind = 'direct' ORDER BY x.received DESC, x.id DESC LIMIT 1"""
 ADD = """
 INSERT INTO conversation (account, chat_id, thread_id, user_id, kind, server)
 VALUES (:account, :chat_id, :thread_id, :user_id, :kind, :server)
@@ -100,6 +103,11 @@ class Places:
             chat_id=chat_id,
         )
         return [conversation(row) for row in rows]
+
+    async def private(self, channel: str, user_id: str) -> Conversation | None:
+        """The direct chat in which somebody wrote last, by whichever account; None when there is none."""
+        row = await self._tx.one(PRIVATE, channel=channel, user_id=user_id)
+        return None if row is None else conversation(row)
 
     async def lease(self, id: int, owner: str) -> int | None:
         """The fence of a lease just taken; None when somebody else has it."""
