@@ -42,7 +42,10 @@ def _bots(settings: Settings) -> Iterator[Contradiction]:
 
 def _open(settings: Settings) -> Iterator[Contradiction]:
     """An account that is open to everybody while the list it takes over says who may come in."""
-    for channel, platform in (("telegram", settings.channels.telegram), ("discord", settings.channels.discord)):
+    for channel, platform in (
+        ("telegram", settings.channels.telegram),
+        ("discord", settings.channels.discord),
+    ):
         for name, account in platform.accounts.items():
             if account.access == "open" and platform.allow and "allow" not in account.model_fields_set:
                 yield (

@@ -26,6 +26,8 @@ class Desk(Pen, Protocol):
 
     @property
     def policy(self) -> Policy: ...
+    @property
+    def language(self) -> str: ...  # of whoever's is not known
 
 
 async def knock(
@@ -33,9 +35,9 @@ async def knock(
 ) -> list[OutboxRow]:
     """What a stranger in a direct chat is told, and whoever decides about them; *row* is the event's own."""
     words = event.text.split()
-    if event.kind is Kind.COMMAND and len(words) == 2 and words[0].lower() == "/link":
-        if not await tries.locked(unit, who, desk.now):
-            return await _link(unit, account, place, who, words[1], row, desk)
+    links = event.kind is Kind.COMMAND and len(words) == 2 and words[0].lower() == "/link"
+    if links and not await tries.locked(unit, who, desk.now):
+        return await _link(unit, account, place, who, words[1], row, desk)
     key = account.key or account.channel
     if desk.policy.mode(key) == "pairing":
         last = await unit.pairings.latest(who.id, "pair")
@@ -47,7 +49,7 @@ async def knock(
         if len(still) < MOST_OPEN:
             return await _request(unit, account, place, who, desk)
     origin = f"stranger:{who.id}:{desk.now // HOUR}"
-    text = say("message.stranger", who.lang, user_id=who.user_id, channel=who.channel)
+    text = say("message.stranger", who.lang or desk.language, user_id=who.user_id, channel=who.channel)
     return await enter(unit, desk, account=account.id, conversation=place.id, origin=origin, text=text)
 
 
@@ -55,7 +57,7 @@ async def _request(
     unit: Unit, account: Account, place: Conversation, who: Identity, desk: Desk
 ) -> list[OutboxRow]:
     code = new_code()
-    text = say("pairing.code", who.lang, code=code)
+    text = say("pairing.code", who.lang or desk.language, code=code)
     # What nobody can be told must not be open: the account is not connected.
     if not desk.render(account.id, text):
         return []
@@ -67,9 +69,7 @@ async def _request(
         now=desk.now,
         expires=desk.now + VALID,
     )
-    rows = await enter(
-        unit, desk, account=account.id, conversation=place.id, origin=f"pair:{id}", text=text
-    )
+    rows = await enter(unit, desk, account=account.id, conversation=place.id, origin=f"pair:{id}", text=text)
     for channel, user_id in await deciders(unit, desk.policy):
         rows += await _ask(unit, account, channel, user_id, who, id, desk)
     return rows
@@ -90,7 +90,7 @@ async def _ask(
     if place is None:
         return []
     decider = await unit.people.identity(channel, user_id)
-    lang = decider.lang if decider is not None else ""
+    lang = (decider.lang if decider is not None else "") or desk.language
     tokens = {key: secrets.token_urlsafe(16) for key in ("pair-allow", "pair-refuse")}
     rows = await enter(
         unit,
@@ -135,7 +135,7 @@ async def _link(
         account=account.id,
         conversation=place.id,
         origin=f"link:{row}",
-        text=say(outcome.text, who.lang, name=outcome.name),
+        text=say(outcome.text, who.lang or desk.language, name=outcome.name),
     )
 
 

@@ -111,12 +111,12 @@ class Roster:
 
         return self._member(await self._store.commit(Point.PEOPLE, work))
 
-    async def block(self, address: str, *, by: Actor = OPERATOR) -> Sequence[Member]:
+    async def block(self, address: str, *, by: Actor = OPERATOR) -> Member:
         """Nobody who is blocked is answered, whatever the allow list says; on every platform they were linked on."""
         channel, user_id = parse(address)
         now = self._clock()
 
-        async def work(unit: Unit) -> list[Identity]:
+        async def work(unit: Unit) -> Identity:
             identity = await unit.people.seen(channel, user_id)
             everywhere = await unit.people.of_person(identity.person) if identity.person else [identity]
             if by.identity is not None and by.identity.id in {each.id for each in everywhere}:
@@ -129,11 +129,9 @@ class Roster:
                 await unit.people.set_state(each, "blocked")
                 action = f"block {linking.address(each)}"
                 await unit.audit.add(at=now, actor=by.name, action=action, outcome="blocked")
-            # The one that was asked for is told first.
-            everywhere.sort(key=lambda each: each.id != identity.id)
-            return [await _again(unit, each) for each in everywhere]
+            return await _again(unit, identity)
 
-        return [self._member(each) for each in await self._store.commit(Point.PEOPLE, work)]
+        return self._member(await self._store.commit(Point.PEOPLE, work))
 
     async def set_role(self, address: str, role: str, *, by: Actor = OPERATOR) -> Member:
         """Raises NotFound for somebody who was never let in, Refused for a role there is not or may not be given."""
@@ -219,9 +217,7 @@ class Roster:
         now, policy = self._clock(), self._policy()
         return await self._store.commit(
             Point.PEOPLE,
-            lambda unit: linking.redeem(
-                unit, who, code, account=account, policy=policy, now=now, known=True
-            ),
+            lambda unit: linking.redeem(unit, who, code, account=account, policy=policy, now=now, known=True),
         )
 
     async def link(self, address: str, to: str, *, by: Actor = OPERATOR) -> Member:

@@ -77,9 +77,7 @@ class Audit:
         ]
 
 
-def _hash(
-    previous: str, session: int | None, at: int, actor: str, action: str, outcome: str
-) -> str:
+def _hash(previous: str, session: int | None, at: int, actor: str, action: str, outcome: str) -> str:
     # JSON keeps the fields apart: no two rows read the same.
     fields = json.dumps([previous, session, at, actor, action, outcome], ensure_ascii=True)
     return hashlib.sha256(fields.encode()).hexdigest()

@@ -144,9 +144,7 @@ class People:
             return False
         person, state = row
         if person is None:
-            person = scalar(
-                await self._tx.one(PERSON_ADD, role="user", name=identity.name or None, now=now)
-            )
+            person = scalar(await self._tx.one(PERSON_ADD, role="user", name=identity.name or None, now=now))
         state = identity.state if identity.state == "blocked" else state
         await self._tx.run(PART, person=person, state=state, id=identity.id)
         await self._inherit(identity, identity.person, person)
@@ -158,7 +156,9 @@ class People:
         await self._tx.run(SESSIONS, old=old, new=new, identity=identity.id, everything=int(left is None))
         if left is None:
             await self._tx.run("UPDATE job SET owner = :new WHERE owner = :old", old=old, new=new)
-            await self._tx.run("UPDATE button SET for_person = :new WHERE for_person = :old", old=old, new=new)
+            await self._tx.run(
+                "UPDATE button SET for_person = :new WHERE for_person = :old", old=old, new=new
+            )
 
     async def of_person(self, person: int) -> list[Identity]:
         """Every identity of somebody."""
