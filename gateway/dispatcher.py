@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from gateway import away, footer, intake, log, targets, working
-from gateway.access import Policy
+from gateway.access import Policy, role_of
 from gateway.begin import MOST_CRASHES, Ask, Command, Nothing, Poisoned, Rules, begin
 from gateway.billing import Biller
 from gateway.calls import Commands
@@ -19,6 +19,7 @@ from gateway.during import Busy, During
 from gateway.errors import DiskFull, LeaseLost, StoreError
 from gateway.failpoints import Point
 from gateway.finish import Finished, finish, keep, move_back, notice
+from gateway.floods import Limits
 from gateway.halt import Halt
 from gateway.hub import Hub, Seen
 from gateway.lanes import LOCAL
@@ -36,10 +37,12 @@ from gateway.types import (
     Account,
     Chunk,
     Conversation,
+    Identity,
     Inbound,
     Lane,
     Reaction,
     Receipt,
+    Role,
     Turn,
     UsageSettled,
     Waiting,
@@ -80,6 +83,7 @@ class Habits:
     away_after: int = 2 * HOUR
     zone: str = "UTC"
     most_turns: int = 64
+    limits: Limits = field(default_factory=Limits)
     language: str = ""  # BCP 47 tag, of people whose own is not known
     patience: float = working.PATIENCE  # seconds without a word until “still working”
 
@@ -119,6 +123,7 @@ class Dispatcher:
             hub=hub,
             clock=clock,
             on_trouble=on_trouble,
+            role=self._role,
             language=lambda: self.habits.language,
         )
         self.expected: set[str] = set()  # platforms that are configured, connected or not
@@ -163,6 +168,7 @@ class Dispatcher:
             during=self.habits.during.get(key, "queue"),
             overheard=self.habits.overheard.get(key, 0),
             each_member=self.habits.each_member,
+            limits=self.habits.limits,
             language=self.habits.language,
         )
         taken = await self._store.commit(Point.ACCEPT, intake.accept, account, events, door)
@@ -514,6 +520,18 @@ class Dispatcher:
     def _key(self, account: int, channel: str) -> str:
         line = self._delivery.line(account)
         return line.account.key if line is not None and line.account.key else channel
+
+    def _role(self, place: Conversation, who: Identity | None) -> Role:
+        """As what somebody acts there; who stands for nobody known is a user."""
+        if who is None:
+            return "user"
+        return role_of(
+            channel=place.channel,
+            key=self._key(place.account, place.channel),
+            user_id=who.user_id,
+            role=who.role,
+            policy=self.habits.policy,
+        )
 
     def _usual_gap(self, account: int, channel: str) -> int | None:
         gaps = self.habits.gap_minutes
