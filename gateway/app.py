@@ -26,6 +26,7 @@ from gateway.cron import Cron, JobSpec
 from gateway.dispatcher import Habits
 from gateway.errors import DeliveryError, StoreError
 from gateway.failpoints import Point
+from gateway.floods import Limits
 from gateway.manager import SessionManager
 from gateway.models.catalogue import DEMO, Catalogue, ProviderConfig
 from gateway.protocols import Channel, Clock, Tool, Webhook
@@ -472,6 +473,11 @@ def habits(settings: Settings) -> Habits:
         policy=Policy(
             allow={key: frozenset(bot.allow) for key, bot in bots.items()},
             owners={key: frozenset(bot.owners) for key, bot in bots.items()},
+            access={key: bot.access for key, bot in bots.items()},
+        ),
+        limits=Limits(
+            messages_per_minute=settings.limits.messages_per_minute,
+            most_waiting=settings.limits.most_waiting,
         ),
         gap_minutes=local | {key: bot.gap_minutes for key, bot in bots.items()},
         carry_over=settings.sessions.carry_over,

@@ -19,6 +19,7 @@ Contradiction = tuple[Key, str, str]  # the path of a key, what is wrong, the re
 
 def contradictions(settings: Settings) -> Iterator[Contradiction]:
     yield from _bots(settings)
+    yield from _open(settings)
     yield from _webhooks(settings)
     yield from _web(settings)
     yield from _providers(settings)
@@ -39,6 +40,21 @@ def _bots(settings: Settings) -> Iterator[Contradiction]:
                     (*path, "enabled"),
                     "there is no token",
                     f"set token, token_file or PARLEY_{name}__TOKEN",
+                )
+
+
+def _open(settings: Settings) -> Iterator[Contradiction]:
+    """An account that is open to everybody while the list it takes over says who may come in."""
+    for channel, platform in (
+        ("telegram", settings.channels.telegram),
+        ("discord", settings.channels.discord),
+    ):
+        for name, account in platform.accounts.items():
+            if account.access == "open" and platform.allow and "allow" not in account.model_fields_set:
+                yield (
+                    ("channels", channel, "accounts", name, "access"),
+                    f"the account would be open although it takes over the list in [channels.{channel}]",
+                    "write allow in the account too ([] for no list), or leave access out",
                 )
 
 

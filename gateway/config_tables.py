@@ -366,6 +366,8 @@ def _each(channel: str, first: Bot, others: Mapping[str, Bot]) -> Iterator[tuple
     if first.active:
         yield channel, first
     shared = {name: getattr(first, name) for name in first.model_fields_set - OWN}
+    if shared.get("access") == "open":
+        del shared["access"]  # a bot is open to everybody only where that is written out
     for name, own in others.items():
         account = own.model_copy(update={key: shared[key] for key in shared.keys() - own.model_fields_set})
         if account.active:

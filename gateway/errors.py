@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from gateway.texts import say
 from gateway.types import Tokens
 
 ModelErrorKind = Literal[
@@ -57,7 +58,19 @@ class ParleyError(Exception):
 
 
 class Refused(ParleyError):
-    """Not allowed or not sensible; the text is fit for the person who asked."""
+    """Not allowed or not sensible; the text is fit for the person who asked.
+
+    *key* and *facts* as for `say`: then the person is told in their own language; str() is English.
+    """
+
+    def __init__(self, text: str = "", *, key: str = "", **facts: object) -> None:
+        super().__init__(text or say(key, **facts))
+        self._key = key
+        self._facts = facts
+
+    def told(self, lang: str) -> str:
+        """*lang* as a BCP 47 tag; a refusal that has no key is told as it is."""
+        return say(self._key, lang, **self._facts) if self._key else str(self)
 
 
 class NotFound(Refused):
