@@ -334,6 +334,7 @@ def _channels(app: App, table: Table) -> None:
                 webhook_url=bot.webhook_url,
                 webhook_secret=bot.webhook_secret,
                 commands=menu,
+                cursors=app.cursors,
                 clock=app.clock,
                 on_health=health,
             )

@@ -89,6 +89,7 @@ async def _one(unit: Unit, account: Account, event: Inbound, door: Door, taken: 
         return await _put(unit, account, event, door, DEAD, error=event.error or "no place")
     if event.kind is Kind.MIGRATION:
         taken.moved.extend(await unit.places.migrate(account.id, event.place.chat_id, event.text))
+        await _keep_rights(unit, account, event.place, event.text, door)
         return await _put(unit, account, event, door, DONE)
     place = await unit.places.at(account, _scoped(event, door))
     if event.hint:
@@ -145,6 +146,17 @@ async def _chat(unit: Unit, account: Account, place: Place) -> access.State:
     if place.kind not in ("group", "thread"):
         return "new"
     return await unit.people.chat(account.channel, place.chat_id, place.server)
+
+
+async def _keep_rights(unit: Unit, account: Account, old: Place, new: str, door: Door) -> None:
+    """A group with a new id is the same group: what lets it in, or keeps it out, goes on."""
+    state = await unit.people.chat(account.channel, old.chat_id)
+    if state == "new" and access.open_to(old, account.key or account.channel, door.policy):
+        state = "allowed"
+    if state != "new":
+        group = await unit.people.seen(account.channel, new)
+        if group.state == "new":
+            await unit.people.set_state(group, state)
 
 
 async def _flood(
