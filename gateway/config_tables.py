@@ -377,6 +377,13 @@ class ChannelSettings(Table):
         yield from self.telegram.each()
         yield from self.discord.each()
 
+    def known(self) -> dict[str, bool]:
+        """Every bot there is a table for, and the first of each platform, by key: whether it is on."""
+        names = [("telegram", self.telegram.accounts), ("discord", self.discord.accounts)]
+        keys = [key for channel, others in names for key in (channel, *(f"{channel}.{name}" for name in others))]
+        on = {key for key, _ in self.bots()}
+        return {key: key in on for key in keys}
+
 
 # Who may use a command, by its name; those that are not named have the right they come with.
 CommandRights = dict[str, Literal["user", "admin", "owner", "off"]]

@@ -113,7 +113,7 @@ def _on(app: App) -> dict[str, bool]:
         "fallbacks": bool(settings.agent.fallback_models),
         "prompt_cache": settings.agent.cache,
         "carry_over": settings.sessions.carry_over,
-        "telegram": settings.channels.telegram.active,
+        **settings.channels.known(),
         "jobs": any(job.enabled for job in settings.jobs),
         "tcp": settings.web.port > 0,
         "token": bool(settings.web.token),
