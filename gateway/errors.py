@@ -30,8 +30,9 @@ ModelErrorKind = Literal[
     "timeout",  # no token in time
     "refused",  # any other 4xx: asking again would not help
     "not_found",  # no such model
+    "halted",  # the operator has stopped all requests: messages are kept
 ]
-OPERATOR_FAULTS: frozenset[ModelErrorKind] = frozenset({"auth", "credit"})
+OPERATOR_FAULTS: frozenset[ModelErrorKind] = frozenset({"auth", "credit", "halted"})
 # The message is kept and answered later: asking the person to send it again would change nothing.
 KEPT: frozenset[ModelErrorKind] = OPERATOR_FAULTS | {"connect"}
 RETRYABLE: frozenset[ModelErrorKind] = frozenset({"connect", "overloaded", "rate_limited", "cut", "timeout"})

@@ -111,10 +111,11 @@ async def keep(
     render: Callable[[int, str], list[Chunk]],
     now: int,
     origin: str | None,
+    text: str,
 ) -> list[OutboxRow]:
     """Park a turn: it runs again when the operator has mended what is wrong, or at the next start.
 
-    *origin* of the line that says so; None to say nothing.
+    *origin* of the line *text* that says so; None to say nothing.
     """
     turn = started.turn
     await check(unit, turn)
@@ -124,9 +125,7 @@ async def keep(
     await unit.places.release(turn.conversation, turn.fence)
     if origin is None:
         return []
-    return await notice(
-        unit, started.conversation.account, turn.conversation, origin, wording.KEPT, render, now
-    )
+    return await notice(unit, started.conversation.account, turn.conversation, origin, text, render, now)
 
 
 async def move_back(

@@ -98,6 +98,10 @@ class Channel(Protocol):
         """Show that an answer is being made."""
         ...
 
+    async def direct(self, user_id: str) -> str:
+        """The id of the private chat with a person; whether they let us write there shows when we do."""
+        ...
+
     async def administers(self, address: Address, user_id: str) -> bool:
         """Whether the platform counts that person among the chat's administrators, asked now."""
         ...

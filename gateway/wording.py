@@ -17,6 +17,7 @@ FAILED: dict[ModelErrorKind, str] = {
     "timeout": "The model did not answer in time. Please ask again.",
     "refused": "The model refused this request.",
     "not_found": "The configured model does not exist. The operator has been told.",
+    "halted": "I have been halted by the operator; nothing is asked of any model.",
     "auth": "I cannot reach my model at the moment. Your message is kept; I answer when I am back.",
     "credit": "I cannot reach my model at the moment. Your message is kept; I answer when I am back.",
 }

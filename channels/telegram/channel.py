@@ -147,6 +147,9 @@ class Telegram:
         emoji = None if reaction is None else REACTIONS[reaction]
         await self._api.react(address.chat_id, int(message_id), emoji)
 
+    async def direct(self, user_id: str) -> str:
+        return user_id  # Bot API, Chat.id: a private chat has the id of the person
+
     async def typing(self, address: Address) -> None:
         await self._api.typing(address.chat_id, _thread(address))
 
