@@ -379,8 +379,8 @@ class ChannelSettings(Table):
 
     def known(self) -> dict[str, bool]:
         """Every bot there is a table for, and the first of each platform, by key: whether it is on."""
-        names = [("telegram", self.telegram.accounts), ("discord", self.discord.accounts)]
-        keys = [key for channel, others in names for key in (channel, *(f"{channel}.{name}" for name in others))]
+        keys = ["telegram", *(f"telegram.{name}" for name in self.telegram.accounts)]
+        keys += ["discord", *(f"discord.{name}" for name in self.discord.accounts)]
         on = {key for key, _ in self.bots()}
         return {key: key in on for key in keys}
 

@@ -9,7 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from gateway import __version__
-from gateway.cli import chat, config, costs, doctor, init, jobs, people, run, sessions, upkeep
+from gateway.cli import chat, config, costs, doctor, init, jobs, people, run, send, sessions, upkeep
 from gateway.cli.options import Config
 from gateway.errors import Locked, ParleyError, StoreError
 
@@ -17,6 +17,7 @@ ORDER = (
     "init",
     "run",
     "chat",
+    "send",
     "doctor",
     "people",
     "sessions",
@@ -97,6 +98,7 @@ def parley(
 app.command()(init.init)
 app.command()(run.run)
 app.command()(chat.chat)
+app.command()(send.send)
 app.command()(doctor.doctor)
 app.add_typer(people.app, name="people")
 app.add_typer(sessions.app, name="sessions")
