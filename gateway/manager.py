@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from gateway import compaction, history, posting, target, transcript, units, usage, wording
+from gateway import addressee, compaction, history, posting, transcript, units, usage, wording
 from gateway.access import Policy
 from gateway.billing import Booking, Pricing
 from gateway.core import Core, build
@@ -581,11 +581,11 @@ class SessionManager:
         A repeat with the same *origin* posts nothing, and gives what became of the first. Raises Refused when
         there is nothing to post, when that bot is not connected, and for an origin of another place.
         """
-        where, id, now = target.parse(address), origin or str(uuid.uuid4()), self.core.clock()
+        where, id, now = addressee.parse(address), origin or str(uuid.uuid4()), self.core.clock()
         if not text.strip():
             raise Refused("There is nothing to send.")
         named = f"{posting.ORIGIN}{id}"
-        if where.key == target.HOME:
+        if where.key == addressee.HOME:
             place = await self._store.commit(Point.NOTICE, posting.leave, where.chat, named, text, now)
             if place is not None:
                 self.core.hub.publish(Seen(kind="notice", conversation=place.id, text=text))
@@ -608,6 +608,20 @@ class SessionManager:
         if not fate:
             raise NotFound(f"Nothing was sent as {id!r}.")
         return posting.summed(id, fate)
+
+    @property
+    def halted(self) -> str | None:
+        """Who has pulled the emergency stop, and why; None when it is not."""
+        return self.core.dispatcher.halted
+
+    async def halt(self, *, by: str, why: str = "") -> int:
+        """Ask no model any more, here and after restarts; what people write is kept. Gives how many answers that
+        stopped. *by* as channel:id, or cli. Raises Refused when it is so already."""
+        return await self.core.dispatcher.halt(by=by, why=why)
+
+    async def unhalt(self, *, by: str) -> None:
+        """Go on with everything that was kept. Raises Refused when nothing was halted."""
+        await self.core.dispatcher.unhalt(by=by)
 
     # -- for commands -----------------------------------------------------------------------------------------
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from gateway import transcript, units
+from gateway.addressee import Addressee
 from gateway.delivery import nonce
 from gateway.errors import Refused
 from gateway.finish import notice
 from gateway.sessions import Continue
-from gateway.target import Target
 from gateway.types import Account, Chunk, Conversation, OutboxRow
 
 if TYPE_CHECKING:
@@ -42,10 +42,10 @@ def summed(id: str, fate: Sequence[tuple[str, str | None]]) -> Posted:
 
 
 async def post(
-    unit: Unit, account: Account, target: Target, origin: str, text: str, chunks: list[Chunk], now: int
+    unit: Unit, account: Account, to: Addressee, origin: str, text: str, chunks: list[Chunk], now: int
 ) -> list[OutboxRow]:
     """Into the outbox of that account; [] for a repeat. Raises Refused when *origin* was for another place."""
-    place = await unit.places.at(account, target.place)
+    place = await unit.places.at(account, to.place)
     if await _repeated(unit, origin, place):
         return []
     return await notice(unit, account.id, place.id, origin, text, lambda _, __: chunks, now)

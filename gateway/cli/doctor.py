@@ -164,11 +164,12 @@ def _mode(connection: sqlite3.Connection) -> Row:
 
 def _halted(connection: sqlite3.Connection) -> Iterator[Row]:
     """The emergency stop holds over restarts, so it must not be forgotten."""
-    if connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'meta'").fetchone() is None:
-        return
-    found = connection.execute("SELECT value FROM meta WHERE key = 'halted'").fetchone()
-    if found is not None and found[0]:
-        yield warning("halted", "the emergency stop holds; messages are kept", "parley unhalt")
+    from gateway.halt import KEY, read
+
+    row = connection.execute("SELECT value FROM meta WHERE key = ?", (KEY,)).fetchone()
+    if (halted := read(row[0] if row else None)) is not None:
+        since = f"since {show.when(halted.at)}, by {halted.by}"
+        yield warning("halted", since + (f": {halted.why}" if halted.why else ""), "parley unhalt")
 
 
 async def lock(settings: Settings) -> Row:

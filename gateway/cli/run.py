@@ -80,6 +80,8 @@ async def _terminal(app: App) -> None:
     from gateway.cli.prompt import aside, converse
     from gateway.cli.talk import Inside
 
+    if app.manager.halted:
+        aside(f"Halted by {safe(app.manager.halted)}: no model is asked. To go on: /unhalt, or parley unhalt")
     watching = asyncio.create_task(_watch(app), name="watch")
     try:
         await converse(Inside(manager=app.manager), commands=_commands(app), ends="the gateway")

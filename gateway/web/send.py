@@ -7,9 +7,9 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Response
 from pydantic import Field
 
+from gateway.addressee import HOME, parse
 from gateway.app import App
 from gateway.errors import Refused
-from gateway.target import HOME, parse
 from gateway.web.body import Body, Name
 from gateway.web.encoding import Json
 from gateway.web.span import BadField

@@ -14,7 +14,7 @@ _HOME = re.compile(rf"{HOME}(?::(\S+))?")
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class Addressee:
     """*key* names the bot as the configuration does; *thread* is '' for the chat itself."""
 
     key: str
@@ -32,13 +32,13 @@ class Target:
         return Place(chat_id=self.chat, thread_id=self.thread, kind="direct" if direct else "group")
 
 
-def parse(text: str) -> Target:
+def parse(text: str) -> Addressee:
     """Raises Refused for anything else."""
     if home := _HOME.fullmatch(text):
-        return Target(HOME, home[1] or HOME)
+        return Addressee(HOME, home[1] or HOME)
     if (written := _WRITTEN.fullmatch(text)) is None:
         raise Refused(
             f"{text!r} is no target; write telegram:12345, discord:CHANNEL, telegram:-100…/TOPIC, "
             "telegram.ACCOUNT:12345 or main:KEY"
         )
-    return Target(written[1], written[2], written[3] or "")
+    return Addressee(written[1], written[2], written[3] or "")
