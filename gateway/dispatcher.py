@@ -111,6 +111,7 @@ class Dispatcher:
         self._runner = runner
         self._biller = biller
         self._halt = halt
+        self._visiting = False  # for one command: what waits is the gateway's
         self._hub = hub
         self.habits = habits
         self._clock = clock
@@ -299,6 +300,8 @@ class Dispatcher:
 
     async def void_leases(self) -> None:
         """What `recover` does for one who only looks in: nothing of an earlier process is taken up."""
+        self._visiting = True
+        await self._halt.load()
         await self._store.commit(Point.RECOVER, lambda unit: unit.places.release_all())
 
     def _take_up_controls(self, account: int) -> None:
@@ -377,7 +380,8 @@ class Dispatcher:
         """Go on with everything that was kept. Raises Refused when nothing was halted."""
         await self._halt.release(by, self._clock())
         log.warning("unhalted", by=by)
-        await self._wake_all()
+        if not self._visiting:
+            await self._wake_all()
 
     async def cancel(self, conversation: int) -> bool:
         """Stop the running turn there; False when none is running."""
