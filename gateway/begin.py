@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from gateway import access, transcript, wording
+from gateway import access, transcript
 from gateway.errors import LeaseLost
 from gateway.sessions import Continue, New, carried_over, new_code, reset_notice, resolve, title_of
+from gateway.texts import say
 from gateway.turn import Started
 from gateway.types import (
     Button,
@@ -54,6 +55,7 @@ class Rules:
     served: Callable[[int, str], bool]  # (account, channel): whether an answer could be delivered
     judged: Callable[[int], bool]  # whether the crash that left this turn was counted at the start
     connecting: Callable[[str], bool]  # whether that platform is configured and not connected yet
+    language: str = ""  # of whoever's is not known
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +96,7 @@ class Poisoned:
 
     turn: Turn
     notices: tuple[OutboxRow, ...]
+    text: str  # what they say
 
 
 Begun = Nothing | Ask | Command | Poisoned
@@ -118,7 +121,8 @@ async def begin(unit: Unit, id: int, fence: int | None, rules: Rules) -> Begun:
         head = await unit.inbox.head(id, now=rules.now, count=1)
         if head and head[0].kind is Kind.COMMAND:
             who = await unit.people.identity_by_id(head[0].identity) if head[0].identity else None
-            if _refusal(head[0], place, who, rules) is None:
+            if await _refusal(unit, head[0], place, who, rules) is None:
+                who = _acting(place, who, rules)
                 await unit.inbox.take(head[0].id, None)
                 return Command(row=head[0], conversation=place, identity=who, fence=fence)
         await unit.places.release(id, fence)
@@ -131,7 +135,8 @@ async def begin(unit: Unit, id: int, fence: int | None, rules: Rules) -> Begun:
             await unit.places.release(id, fence)
             return Nothing(due=await unit.inbox.due(id, now=rules.now))
         identity = await unit.people.identity_by_id(head[0].identity) if head[0].identity else None
-        reason = _refusal(head[0], place, identity, rules)
+        reason = await _refusal(unit, head[0], place, identity, rules)
+        identity = _acting(place, identity, rules)
         if reason is not None:
             await unit.inbox.forget(head[0].id, error=reason)
         elif head[0].kind is Kind.COMMAND:
@@ -150,12 +155,22 @@ async def _early(unit: Unit, place: Conversation, rules: Rules) -> bool:
     return any(rules.connecting(str(target).partition(":")[0]) for target in targets)
 
 
-def _refusal(row: Waiting, place: Conversation, identity: Identity | None, rules: Rules) -> str | None:
+async def _refusal(
+    unit: Unit, row: Waiting, place: Conversation, identity: Identity | None, rules: Rules
+) -> str | None:
     """The gate once more: who was let in when it was sent may be out by now."""
     verdict = access.may(
         kind=row.kind,
         channel=place.channel,
-        place=Place(chat_id=place.chat_id, thread_id=place.thread_id, user_id=place.user_id, kind=place.kind),
+        key=rules.key(place.account, place.channel),
+        place=Place(
+            chat_id=place.chat_id,
+            thread_id=place.thread_id,
+            user_id=place.user_id,
+            kind=place.kind,
+            server=place.server,
+        ),
+        chat=await unit.people.chat(place.channel, place.chat_id, place.server) if place.shared else "new",
         sender=Sender(user_id=identity.user_id, name=identity.name) if identity else None,
         state=identity.state if identity else "new",
         role=identity.role if identity else None,
@@ -163,6 +178,20 @@ def _refusal(row: Waiting, place: Conversation, identity: Identity | None, rules
         policy=rules.policy,
     )
     return None if verdict.allowed else verdict.reason
+
+
+def _acting(place: Conversation, identity: Identity | None, rules: Rules) -> Identity | None:
+    """With the role that counts now: the configuration names owners."""
+    if identity is None:
+        return None
+    role = access.role_of(
+        channel=place.channel,
+        key=rules.key(place.account, place.channel),
+        user_id=identity.user_id,
+        role=identity.role,
+        policy=rules.policy,
+    )
+    return replace(identity, role=role)
 
 
 def _run(head: Sequence[Waiting]) -> list[Waiting]:
@@ -217,6 +246,7 @@ async def _first(
             entries=tuple(await unit.transcript.live(session.id)),
             model=model,
             overheard=await _overheard(unit, place, head.id, rules),
+            lang=_lang(identity, rules),
         ),
         notices=tuple(notices),
     )
@@ -292,7 +322,7 @@ async def _new(
         return session, []
     if rules.carry_over:
         await _carry_over(unit, session, previous, rules.now)
-    return session, await _tell_reset(unit, place, session, previous, head, rules)
+    return session, await _tell_reset(unit, place, session, previous, head, rules, _lang(identity, rules))
 
 
 async def _carry_over(unit: Unit, session: Session, previous: Session, now: int) -> None:
@@ -304,18 +334,24 @@ async def _carry_over(unit: Unit, session: Session, previous: Session, now: int)
 
 
 async def _tell_reset(
-    unit: Unit, place: Conversation, session: Session, previous: Session, head: Waiting, rules: Rules
+    unit: Unit,
+    place: Conversation,
+    session: Session,
+    previous: Session,
+    head: Waiting,
+    rules: Rules,
+    lang: str,
 ) -> list[OutboxRow]:
     """One line with the way back."""
     since = previous.last_person or previous.created
-    text = reset_notice(idle_minutes=(head.received - since) // 60_000_000, title=previous.title)
+    text = reset_notice(lang, idle_minutes=(head.received - since) // 60_000_000, title=previous.title)
     origin = f"reset:{session.id}"
     chunks = rules.render(place.account, text)
     rows: list[OutboxRow] = []
     for part, chunk in enumerate(chunks):
         if part == len(chunks) - 1:
             token = rules.token()
-            chunk = replace(chunk, buttons=(Button(label="Continue the previous one", token=token),))
+            chunk = replace(chunk, buttons=(Button(label=say("button.previous", lang), token=token),))
             await unit.outbox.button(
                 token,
                 action="continue-previous",
@@ -338,6 +374,11 @@ async def _tell_reset(
     return rows
 
 
+def _lang(identity: Identity | None, rules: Rules) -> str:
+    """The language that person is spoken to in; the operator's where nobody asked."""
+    return (identity.lang if identity else "") or rules.language
+
+
 async def _again(unit: Unit, place: Conversation, turn: Turn, fence: int, rules: Rules) -> Ask | Poisoned:
     """A turn that was interrupted: what it had finished stands, what it had open is charged as an estimate."""
     for row in await unit.ledger.open_rows(turn=turn.id):
@@ -345,8 +386,10 @@ async def _again(unit: Unit, place: Conversation, turn: Turn, fence: int, rules:
     crashed = turn.state == "running" and not rules.judged(turn.id)
     attempt = await unit.turns.again(turn.id, fence, crashed=crashed)
     turn = replace(turn, attempt=attempt, fence=fence, state="running")
+    identity = await unit.people.identity_by_id(turn.identity) if turn.identity else None
+    identity = _acting(place, identity, rules)
     if attempt > MOST_CRASHES:
-        return await _poison(unit, place, turn, rules)
+        return await _poison(unit, place, turn, rules, say("turn.poison", _lang(identity, rules)))
     session = await unit.sessions.get(turn.session)
     assert session is not None
     rows = tuple(await unit.inbox.of_turn(turn.id))
@@ -359,25 +402,26 @@ async def _again(unit: Unit, place: Conversation, turn: Turn, fence: int, rules:
             turn=turn,
             session=session,
             conversation=replace(place, fence=fence),
-            identity=await unit.people.identity_by_id(turn.identity) if turn.identity else None,
+            identity=identity,
             rows=rows,
             overheard=await _overheard(unit, place, rows[0].id, rules) if rows else (),
             entries=tuple(await unit.transcript.live(session.id)),
             last_step=await unit.turns.last_step(turn.id),
             model=model,
+            lang=_lang(identity, rules),
         ),
         parts=tuple(await unit.outbox.of_origin(f"turn:{turn.id}")),
     )
 
 
-async def _poison(unit: Unit, place: Conversation, turn: Turn, rules: Rules) -> Poisoned:
+async def _poison(unit: Unit, place: Conversation, turn: Turn, rules: Rules, text: str) -> Poisoned:
     await unit.turns.finish(turn.id, "dead", now=rules.now, error_kind="poison", error="crashed too often")
     await unit.inbox.settle_turn(turn.id, "dead")
     if turn.job_run is not None:
         await unit.jobs.run_state(turn.job_run, "failed", reason="crashed too often", ended=rules.now)
     await unit.places.release(place.id, turn.fence)
     rows = []
-    for part, chunk in enumerate(rules.render(place.account, wording.POISON)):
+    for part, chunk in enumerate(rules.render(place.account, text)):
         rows.append(
             await unit.outbox.put(
                 origin=f"turn:{turn.id}",
@@ -392,4 +436,4 @@ async def _poison(unit: Unit, place: Conversation, turn: Turn, rules: Rules) -> 
                 now=rules.now,
             )
         )
-    return Poisoned(turn=turn, notices=tuple(rows))
+    return Poisoned(turn=turn, notices=tuple(rows), text=text)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from gateway import log, wording
+from gateway import log
 from gateway.calls import Call, Commands, Reply
 from gateway.delivery import Delivery, nonce
 from gateway.errors import DeliveryError, ModelError, Refused, StoreError
@@ -16,7 +16,7 @@ from gateway.hub import Hub, Seen
 from gateway.lanes import command_of
 from gateway.protocols import Clock
 from gateway.texts import say
-from gateway.types import Button, Chunk, Conversation, Kind, OutboxRow, Place, Waiting
+from gateway.types import Button, Chunk, Conversation, Identity, Kind, OutboxRow, Place, Role, Waiting
 
 if TYPE_CHECKING:
     from storage import Store, Unit
@@ -33,12 +33,16 @@ class Controls:
         hub: Hub,
         clock: Clock,
         on_trouble: Callable[[str, str], None],
+        role: Callable[[Conversation, Identity | None], Role],
+        language: Callable[[], str] = lambda: "",
     ) -> None:
         self._store = store
         self._delivery = delivery
         self._hub = hub
         self._clock = clock
         self._on_trouble = on_trouble
+        self._role = role
+        self._language = language
         self.commands: Commands | None = None
 
     async def carry_out(self, id: int) -> None:
@@ -52,40 +56,44 @@ class Controls:
             await self._press(row)
         else:
             # Whoever said something and still comes here said too much.
-            await self._reply(row, Reply(text=wording.TOO_LONG if row.text.strip() else wording.NO_TEXT))
+            key = "message.too_long" if row.text.strip() else "message.no_text"
+            await self._reply(row, Reply(text=say(key, (await self._call(row, "", "")).lang)))
 
     async def command(self, row: Waiting) -> None:
-        name, args = command_of(row.text)
+        call = await self._call(row, *command_of(row.text))
         try:
             if self.commands is None:
-                raise Refused(wording.UNKNOWN_COMMAND)
-            reply = await self.commands.run(await self._call(row, name, args))
+                raise Refused(key="command.unknown")
+            reply = await self.commands.run(call)
         except Refused as error:
-            reply = Reply(text=str(error))
+            reply = Reply(text=error.told(call.lang))
         except ModelError as error:
-            reply = Reply(text=wording.FAILED[error.kind])
+            reply = Reply(text=say(f"failed.{error.kind}", call.lang))
         except StoreError:
             raise
         except Exception as error:  # noqa: BLE001 - a command's fault must not leave whoever gave it waiting
             log.crash("command.failed", error, row=row.id)
             self._on_trouble("internal", f"command {row.id}: {type(error).__name__}: {error}")
-            reply = Reply(text=wording.INTERNAL)
+            reply = Reply(text=say("message.internal", call.lang))
         await self._reply(row, reply)
 
     async def _press(self, row: Waiting) -> None:
         token = str(row.body.get("button", ""))
         found = await self._store.read(lambda unit: unit.outbox.pressed(token))
         now = self._clock()
-        reply = Reply(toast=wording.STALE_BUTTON)
+        call = await self._call(row, "", "")
+        reply = Reply(toast=say("button.stale", call.lang))
         if found is not None and self.commands is not None:
-            action, args, conversation, _, expires, _ = found
+            action, args, conversation, person, expires, _ = found
+            presser = call.identity.person if call.identity else None
             # The same answer for a forged, foreign, old or used button: it must not tell them apart.
             valid = conversation == row.conversation and (expires is None or now < expires)
+            valid = valid and (person is None or person == presser)
             if valid and await self._store.commit(Point.CONTROL, _use, token, row.id):
                 try:
-                    reply = await self.commands.press(action, args, await self._call(row, action, ""))
+                    reply = await self.commands.press(action, args, replace(call, name=action))
                 except Refused as error:
-                    reply = Reply(text=str(error))
+                    reply = Reply(text=error.told(call.lang))
         await self._ack(row, reply.toast)
         await self._reply(row, reply)
 
@@ -102,13 +110,16 @@ class Controls:
         async def work(unit: Unit) -> Call:
             assert row.conversation is not None
             identity = await unit.people.identity_by_id(row.identity) if row.identity else None
+            place = await unit.places.get(row.conversation)
+            role = self._role(place, identity)
             return Call(
                 name=name,
                 args=args,
                 row=row,
-                conversation=await unit.places.get(row.conversation),
-                identity=identity,
-                role=(identity.role if identity else None) or "user",
+                conversation=place,
+                identity=replace(identity, role=role) if identity else None,
+                role=role,
+                lang=(identity.lang if identity else "") or self._language(),
             )
 
         return await self._store.read(work)
@@ -125,7 +136,8 @@ class Controls:
         if chunks and buttons:
             shown = tuple(Button(label=offer.label, token=token) for token, offer in buttons)
             chunks[-1] = replace(chunks[-1], buttons=shown)
-        chunks, elsewhere = await self._addressed(row, here, reply, chunks)
+        private = say("reply.private", await self._lang(row)) if reply.private and here.shared else ""
+        chunks, elsewhere = await self._addressed(row, here, reply, chunks, private)
         now = self._clock()
 
         async def work(unit: Unit) -> list[OutboxRow]:
@@ -139,7 +151,7 @@ class Controls:
                 await unit.outbox.button(token, action=offer.action, args=offer.args, conversation=target.id)
             rows = await self._enter(unit, row.account, target.id, origin, chunks, now)
             if elsewhere is not None:
-                told = self._delivery.render(row.account, say("reply.private"))
+                told = self._delivery.render(row.account, private)
                 rows += await self._enter(unit, row.account, here.id, f"{origin}:here", told, now)
             return rows
 
@@ -149,7 +161,7 @@ class Controls:
         )
 
     async def _addressed(
-        self, row: Waiting, here: Conversation, reply: Reply, chunks: list[Chunk]
+        self, row: Waiting, here: Conversation, reply: Reply, chunks: list[Chunk], private: str
     ) -> tuple[list[Chunk], str | None]:
         """The chunks as the answer to what was pressed or called, and the private chat they go to instead, if any."""
         line = self._delivery.line(row.account)
@@ -162,16 +174,24 @@ class Controls:
             return [line.channel.answering(chunk, press, whisper=whisper) for chunk in chunks], None
         if not secret:
             return chunks, None
-        who = await self._store.read(
-            lambda unit: unit.people.identity_by_id(row.identity) if row.identity else _nobody()
-        )
+        who = await self._who(row)
         if who is None:
             return chunks, None
         try:
             return chunks, await line.channel.direct(who.user_id)
         except DeliveryError as error:
             log.info("reply.private", kind=error.kind, error=str(error))
-            return self._delivery.render(row.account, say("reply.private")), None
+            return self._delivery.render(row.account, private), None
+
+    async def _who(self, row: Waiting) -> Identity | None:
+        async def work(unit: Unit) -> Identity | None:
+            return await unit.people.identity_by_id(row.identity) if row.identity else None
+
+        return await self._store.read(work)
+
+    async def _lang(self, row: Waiting) -> str:
+        who = await self._who(row)
+        return (who.lang if who else "") or self._language()
 
     async def _enter(
         self, unit: Unit, account: int, conversation: int, origin: str, chunks: Sequence[Chunk], now: int
@@ -192,10 +212,6 @@ class Controls:
                 )
             )
         return [found for found in rows if found is not None]
-
-
-async def _nobody() -> None:
-    return None
 
 
 async def _use(unit: Unit, token: str, row: int) -> bool:

@@ -8,8 +8,8 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from gateway import away, footer, intake, log, targets, wording, working
-from gateway.access import Policy
+from gateway import away, footer, intake, log, targets, working
+from gateway.access import Policy, role_of
 from gateway.begin import MOST_CRASHES, Ask, Command, Nothing, Poisoned, Rules, begin
 from gateway.billing import Biller
 from gateway.calls import Commands
@@ -19,6 +19,7 @@ from gateway.during import Busy, During
 from gateway.errors import DiskFull, LeaseLost, StoreError
 from gateway.failpoints import Point
 from gateway.finish import Finished, finish, keep, move_back, notice
+from gateway.floods import Limits
 from gateway.halt import Halt
 from gateway.hub import Hub, Seen
 from gateway.lanes import LOCAL
@@ -36,10 +37,12 @@ from gateway.types import (
     Account,
     Chunk,
     Conversation,
+    Identity,
     Inbound,
     Lane,
     Reaction,
     Receipt,
+    Role,
     Turn,
     UsageSettled,
     Waiting,
@@ -49,6 +52,7 @@ if TYPE_CHECKING:
     from storage import Store, Unit
 
 KEEP_FOR = 6 * HOUR  # how long a message is kept for an operator to mend what is wrong
+MOST_TOLD = 1000  # waiting messages of one conversation whose askers are told
 STORE_RETRY = 5.0  # seconds
 
 
@@ -77,10 +81,12 @@ class Habits:
         default_factory=dict
     )  # messages of a group not meant for us, likewise
     reactions: Mapping[str, Shown] = field(default_factory=dict)
-    language: str = ""  # of people whose own is not known
     away_after: int = 2 * HOUR
     zone: str = "UTC"
     most_turns: int = 64
+    limits: Limits = field(default_factory=Limits)
+    language: str = ""  # BCP 47 tag, of people whose own is not known
+    patience: float = working.PATIENCE  # seconds without a word until “still working”
 
 
 class Dispatcher:
@@ -113,7 +119,15 @@ class Dispatcher:
         self._model_kind = model_kind
         self._on_trouble = on_trouble
         self._on_stranger = on_stranger
-        self._controls = Controls(store=store, delivery=delivery, hub=hub, clock=clock, on_trouble=on_trouble)
+        self._controls = Controls(
+            store=store,
+            delivery=delivery,
+            hub=hub,
+            clock=clock,
+            on_trouble=on_trouble,
+            role=self._role,
+            language=lambda: self.habits.language,
+        )
         self.expected: set[str] = set()  # platforms that are configured, connected or not
         self._owner = secrets.token_hex(8)
         self._workers: dict[int, bool] = {}  # conversation -> something came in meanwhile
@@ -156,9 +170,13 @@ class Dispatcher:
             during=self.habits.during.get(key, "queue"),
             overheard=self.habits.overheard.get(key, 0),
             each_member=self.habits.each_member,
+            limits=self.habits.limits,
+            language=self.habits.language,
         )
         taken = await self._store.commit(Point.ACCEPT, intake.accept, account, events, door)
         self._delivery.enqueue(taken.notices)
+        for kept, gone in taken.moved:
+            self._moved(kept, gone)
         for stranger in taken.strangers:
             self._on_stranger(stranger.channel, stranger.user_id)
         self._set_about(taken.receipts)
@@ -197,6 +215,16 @@ class Dispatcher:
     def steers(self, conversation: int) -> bool:
         """Whether the turn that runs there has something to take in; asked before each of its requests."""
         return conversation in self._steering
+
+    def _moved(self, kept: int, gone: int | None) -> None:
+        """A chat has a new id; *gone* is the conversation that *kept* took in, with what was running there."""
+        log.info("conversation.moved", conversation=kept, merged=gone)
+        self._delivery.moved(kept)
+        if gone is not None:
+            live = self._live.get(gone)
+            if live is not None:
+                live.task.cancel()
+            self.wake(kept)
 
     def _set_about(self, receipts: Sequence[Receipt]) -> None:
         for receipt in receipts:
@@ -452,10 +480,10 @@ class Dispatcher:
                     wait = max(0.0, (due - self._clock()) / SECOND)
                     asyncio.get_running_loop().call_later(wait, self.wake, conversation)
                 return None, False
-            case Poisoned(turn=turn, notices=put_aside):
+            case Poisoned(turn=turn, notices=put_aside, text=text):
                 self._delivery.enqueue(put_aside)
-                self._on_trouble("dead-letter", f"turn {turn.id} was put aside: {wording.POISON}")
-                self._publish_end(turn, Outcome(state="dead", text=wording.POISON), ())
+                self._on_trouble("dead-letter", f"turn {turn.id} was put aside: {say('turn.poison')}")
+                self._publish_end(turn, Outcome(state="dead", text=text), ())
                 return None, True
             case Command(row=waiting, fence=held):
                 await self._controls.command(waiting)
@@ -491,11 +519,24 @@ class Dispatcher:
             served=lambda account, channel: channel in LOCAL or self._delivery.line(account) is not None,
             judged=lambda turn: turn in self._judged,
             connecting=lambda channel: channel in self.expected and self._delivery.line_of(channel) is None,
+            language=self.habits.language,
         )
 
     def _key(self, account: int, channel: str) -> str:
         line = self._delivery.line(account)
         return line.account.key if line is not None and line.account.key else channel
+
+    def _role(self, place: Conversation, who: Identity | None) -> Role:
+        """As what somebody acts there; who stands for nobody known is a user."""
+        if who is None:
+            return "user"
+        return role_of(
+            channel=place.channel,
+            key=self._key(place.account, place.channel),
+            user_id=who.user_id,
+            role=who.role,
+            policy=self.habits.policy,
+        )
 
     def _usual_gap(self, account: int, channel: str) -> int | None:
         gaps = self.habits.gap_minutes
@@ -514,7 +555,7 @@ class Dispatcher:
         turn = started.turn
         preview = self._preview(started)
         working_on = self._working(started, preview)
-        progress = Progress(entries=list(started.entries), step=started.last_step)
+        progress = Progress(entries=list(started.entries), step=started.last_step, lang=started.lang)
         ids = tuple(row.id for row in started.rows)
         place = turn.conversation
         self._hub.publish(
@@ -576,7 +617,7 @@ class Dispatcher:
         now = self._clock()
         turn = started.turn
         if outcome.state == "kept" and now - turn.started >= KEEP_FOR:
-            outcome = replace(outcome, state="failed", text=wording.GAVE_UP)
+            outcome = replace(outcome, state="failed", text=say("turn.gave_up", started.lang))
         if outcome.state in ("kept", "parked"):
             await self._keep(started, outcome)
             return None
@@ -612,15 +653,16 @@ class Dispatcher:
     async def _keep(self, started: Started, outcome: Outcome) -> None:
         now = self._clock()
         place = started.turn.conversation
-        if outcome.state != "kept":
+        halted = self._halt.now is not None
+        if outcome.state != "kept" and not halted:
             await self._store.commit(Point.FINISH, keep, started, outcome, self.render, now, None, "")
             return
-        if outcome.error_kind != "halted":
+        if not halted:
             self._outage.begin()
-        origin, text = self._kept_line(place)
+            self._outage.keep(place)
+        origin, text = self._kept_line(place, started.lang)
         rows = await self._store.commit(Point.FINISH, keep, started, outcome, self.render, now, origin, text)
         self._delivery.enqueue(rows)
-        self._outage.keep(place)
         self._hub.publish(
             Seen(
                 kind="done",
@@ -634,20 +676,31 @@ class Dispatcher:
             )
         )
 
-    def _kept_line(self, conversation: int) -> tuple[str, str]:
+    def _kept_line(self, conversation: int, lang: str) -> tuple[str, str]:
         """(origin, text) of what whoever writes now is told: one line a conversation and outage, or halt."""
         if self._halt.now is not None:
-            return f"halted:{conversation}:{self._halt.now.at}", say("halt.kept", self.habits.language)
-        return f"kept:{conversation}:{self._outage.since}", wording.KEPT
+            return f"halted:{conversation}:{self._halt.now.at}", say("halt.kept", lang)
+        return f"kept:{conversation}:{self._outage.since}", say("turn.kept", lang)
 
     async def _say_kept(self, conversation: int) -> None:
         """Whoever writes while nothing can be asked is told once that it is kept."""
-        origin, text = self._kept_line(conversation)
+        lang = await self._store.read(lambda unit: unit.inbox.language(conversation, "waiting"))
+        origin, text = self._kept_line(conversation, lang or self.habits.language)
         account = (await self._delivery.address(conversation)).account
+        now = self._clock()
         rows = await self._store.commit(
-            Point.NOTICE, notice, account, conversation, origin, text, self.render, self._clock()
+            Point.NOTICE, notice, account, conversation, origin, text, self.render, now
         )
         self._delivery.enqueue(rows)
+        if self._hub.watched(conversation):
+            # Who waits for the answer at a terminal or a socket must not wait until the trouble is over.
+            waiting = await self._store.read(
+                lambda unit: unit.inbox.head(conversation, now=now, count=MOST_TOLD)
+            )
+            ids = tuple(row.id for row in waiting)
+            self._hub.publish(
+                Seen(kind="done", conversation=conversation, text=text, state="kept", inbox=ids)
+            )
 
     # -- out --------------------------------------------------------------------------------------------------
 
@@ -675,15 +728,15 @@ class Dispatcher:
         line = self._delivery.line(place.account)
         if line is None or preview is None:
             return None
-        lang = started.identity.lang if started.identity else ""
         return working.Working(
             store=self._store,
             delivery=self._delivery,
             line=line,
             address=place.address,
             turn=started.turn,
-            lang=lang or self.habits.language,
+            lang=started.lang,
             spoke=lambda: bool(preview.text),
+            patience=self.habits.patience,
             clock=self._clock,
         )
 
@@ -743,7 +796,9 @@ class Dispatcher:
 
     async def _tell_away(self) -> None:
         since, until = (away.clock_time(at, self.habits.zone) for at in (self._last_alive, self._booted))
-        rows = await self._store.commit(Point.NOTICE, away.tell, since, until, self.render, self._clock())
+        rows = await self._store.commit(
+            Point.NOTICE, away.tell, since, until, self.render, self._clock(), self.habits.language
+        )
         self._delivery.enqueue(rows)
 
 

@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from gateway import transcript, wording
+from gateway import transcript
 from gateway.delivery import first_state, nonce
 from gateway.protocols import Channel
+from gateway.texts import say
 from gateway.turn import Outcome, Started, check
 from gateway.types import Chunk, OutboxRow
 
@@ -148,8 +149,9 @@ async def move_back(
     await unit.places.point(turn.conversation, previous)
     rows: list[OutboxRow] = []
     placed = await unit.outbox.of_origin(f"turn:{turn.id}")
+    moved = say("turn.moved", started.lang)
     for row, chunk in (
-        zip(placed, [*render(placed[0].account, wording.MOVED), *[OVER] * len(placed)], strict=False)
+        zip(placed, [*render(placed[0].account, moved), *[OVER] * len(placed)], strict=False)
         if placed
         else ()
     ):

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from gateway.errors import ModelError, Refused
 from gateway.failpoints import Point
-from gateway.texts import say
 
 if TYPE_CHECKING:
     from storage import Store, Unit
@@ -39,7 +38,7 @@ class Halt:
     async def pull(self, by: str, why: str, at: int) -> None:
         """From now on nothing is asked. Raises Refused when that is so already."""
         if self.now is not None:
-            raise Refused(say("halt.already"))
+            raise Refused(key="halt.already")
         halted = Halted(by=by, at=at, why=why)
         self.now = halted  # before the commit: nothing may slip through while it is being written
         try:
@@ -51,7 +50,7 @@ class Halt:
     async def release(self, by: str, at: int) -> None:
         """Raises Refused when nothing is halted."""
         if self.now is None:
-            raise Refused(say("halt.not_halted"))
+            raise Refused(key="halt.not_halted")
         await self._store.commit(Point.CONTROL, write, None, by, at)
         self.now = None
 

@@ -10,7 +10,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from gateway import history, log, transcript, wording
+from gateway import history, log, transcript, verbose
 from gateway.billing import Biller, Booking, Request
 from gateway.errors import OPERATOR_FAULTS, RETRYABLE, LeaseLost, ModelError, Refused
 from gateway.failpoints import Point, passing
@@ -55,6 +55,7 @@ class Started:
     last_step: int = -1
     model: str | None = None  # overrides the session's (a job's own model)
     overheard: tuple[Json, ...] = ()  # said in the group before, not to us; never in the transcript
+    lang: str = ""  # BCP 47 tag of the language whoever asked is spoken to in
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +80,7 @@ class Progress:
 
     entries: list[Entry]
     step: int
+    lang: str = ""  # as of the turn
     requests: int = 0
     tool_calls: int = 0
     request: Request | None = None
@@ -119,13 +121,13 @@ class TurnRunner:
             async with asyncio.timeout(self.options.turn_timeout):
                 return await self._loop(started, progress, show)
         except TimeoutError:
-            return self._stopped(progress, wording.TIMED_OUT, "timeout")
+            return self._stopped(progress, say("turn.timed_out", progress.lang), "timeout")
         except ModelError as error:
             if error.kind in OPERATOR_FAULTS:
                 return Outcome(
                     state="kept", error_kind=error.kind, error=str(error), request=progress.request
                 )
-            return self._stopped(progress, wording.FAILED[error.kind], error.kind, str(error))
+            return self._stopped(progress, say(f"failed.{error.kind}", progress.lang), error.kind, str(error))
         except Refused as error:
             return self._stopped(progress, str(error), "refused", str(error))
 
@@ -135,7 +137,7 @@ class TurnRunner:
         *interrupted*: by the person's next message, which says enough where nothing was shown yet.
         """
         text = progress.shown + (progress.request.text if progress.request else "")
-        why = say("during.interrupted") if interrupted else wording.STOPPED
+        why = say("during.interrupted" if interrupted else "turn.stopped", progress.lang)
         return Outcome(
             state="cancelled",
             text=f"{text.rstrip()} …\n\n*{why}*" if text.strip() else "" if interrupted else why,
@@ -158,14 +160,14 @@ class TurnRunner:
         while True:
             calls, _ = history.pending_calls(progress.entries, started.turn.id)
             if calls:
-                await self._run_tools(started, progress, calls)
+                await self._run_tools(started, progress, calls, show)
                 continue
             await self._steered(started, progress)
             if (
                 progress.requests >= self.options.max_requests
                 or progress.tool_calls > self.options.max_tool_calls
             ):
-                return self._stopped(progress, wording.TOO_MANY, "runaway")
+                return self._stopped(progress, say("turn.too_many", progress.lang), "runaway")
             answer = await self._ask(started, progress, show)
             text = "".join(part.text for part in answer.parts if isinstance(part, Text))
             uses = [part for part in answer.parts if isinstance(part, ToolUse)]
@@ -173,7 +175,7 @@ class TurnRunner:
             if not uses:
                 return Outcome(
                     state="done",
-                    text=(progress.shown + text).strip() or wording.EMPTY,
+                    text=(progress.shown + text).strip() or say("turn.empty", progress.lang),
                     parts=answer.parts,
                     model=answer.model,
                     request=progress.request,
@@ -326,7 +328,9 @@ class TurnRunner:
         progress.entries.append(await self._store.commit(Point.SETTLE, work))
         progress.request = None
 
-    async def _run_tools(self, started: Started, progress: Progress, calls: Sequence[ToolUse]) -> None:
+    async def _run_tools(
+        self, started: Started, progress: Progress, calls: Sequence[ToolUse], show: Callable[[str], None]
+    ) -> None:
         """Each call once. One that had started when the process died is reported as interrupted, never repeated."""
         turn, step = started.turn, progress.step
         now = self._clock()
@@ -373,6 +377,11 @@ class TurnRunner:
             return Entry(seq=seq, turn=turn.id, kind="results", body=body, created=done)
 
         progress.entries.append(await self._store.commit(Point.RESULTS, finish))
+        if lines := verbose.lines(
+            started.conversation.settings.get("verbose"), calls, results, progress.lang
+        ):
+            progress.shown += lines + "\n\n"
+            show(progress.shown)
 
     async def _call(self, started: Started, call: ToolUse) -> ToolResult:
         tool = self._tools.get(call.name)

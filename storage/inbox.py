@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Literal
 
 from gateway.types import Inbound, Json, Kind, Lane, Waiting
 from storage.database import Row, Tx, scalar
@@ -64,8 +65,29 @@ UPDATE inbox SET body = json_set(body, '$.text', :text) WHERE conversation = :co
    AND message_id = :message_id AND state IN ('waiting', 'held') AND kind = 'message' AND message_id <> ''"""
 HELD_PLACES = "SELECT conversation, max(id) FROM inbox WHERE state = 'held' GROUP BY conversation"
 BY_EVENT = "SELECT state, turn FROM inbox WHERE account = :account AND event_id = :event_id"
+# Of who wrote last among those who wait for an answer; what the person chose goes before what the platform says.
+LANGUAGE = """
+SELECT coalesce(nullif(p.lang, ''), i.lang) FROM inbox x JOIN identity i ON i.id = x.identity
+  LEFT JOIN person p ON p.id = i.person
+ WHERE x.conversation = :conversation AND x.state = '{state}' ORDER BY x.id DESC LIMIT 1"""
+LANGUAGES = {
+    state: LANGUAGE.format(state=state) for state in ("waiting", "held")
+}  # literals: partial indexes
 TOTAL_WAITING = "SELECT count(*) FROM inbox WHERE state = 'waiting'"
 OPEN_CONTROL = f"SELECT {COLUMNS} FROM inbox WHERE state = 'waiting' AND lane = 'control' ORDER BY id"
+# Bounded: whoever floods must not make the count dear. LIMIT ends it at what matters.
+RECENT = """
+SELECT count(*) FROM (SELECT 1 FROM inbox WHERE identity = :identity AND received > :since
+   AND coalesce(sent, received) > :sent AND (NOT :urgent OR kind IN ('command', 'button')) LIMIT :most)"""
+CROWD = """
+SELECT count(*) FROM (SELECT 1 FROM inbox WHERE conversation = :conversation AND state = 'waiting' LIMIT :most)"""
+FLOODED = """
+SELECT 1 FROM inbox WHERE identity = :identity AND received > :since AND state = 'refused' AND error LIKE 'flood: %'
+ ORDER BY received DESC LIMIT 1"""
+WRITER = """
+SELECT i.channel, i.user_id FROM inbox x JOIN identity i ON i.id = x.identity JOIN conversation c ON c.id = x.conversation
+ WHERE c.account = :account AND c.chat_id = :chat_id AND x.message_id = :message_id AND x.kind IN ('message', 'command')
+ ORDER BY x.id LIMIT 1"""
 DROP_WAITING = """
 UPDATE inbox SET state = 'refused', raw = NULL, error = 'stopped' WHERE conversation = :conversation
    AND state = 'waiting' AND lane = 'turn'"""
@@ -243,6 +265,34 @@ class Inbox:
     async def by_event(self, account: int, event_id: str) -> tuple[str, int | None] | None:
         """(state, turn) of an event; None when it was never here."""
         row = await self._tx.one(BY_EVENT, account=account, event_id=event_id)
+        return None if row is None else (row[0], row[1])
+
+    async def language(self, conversation: int, state: Literal["waiting", "held"]) -> str:
+        """Of the last person with a row in that state there, as a BCP 47 tag; '' when it is not known."""
+        row = await self._tx.one(LANGUAGES[state], conversation=conversation)
+        return "" if row is None else str(row[0])
+
+    async def recent(self, identity: int, *, since: int, sent: int, most: int, urgent: bool = False) -> int:
+        """How much of that person came after *since* and was sent after *sent*; counted up to *most*.
+
+        *urgent*: commands and buttons alone.
+        """
+        row = await self._tx.one(
+            RECENT, identity=identity, since=since, sent=sent, urgent=int(urgent), most=most
+        )
+        return int(scalar(row))
+
+    async def crowd(self, conversation: int, *, most: int) -> int:
+        """How much waits in a chat, counted up to *most*."""
+        return int(scalar(await self._tx.one(CROWD, conversation=conversation, most=most)))
+
+    async def flooded(self, identity: int, *, since: int) -> bool:
+        """Whether that person sent too much after *since*."""
+        return await self._tx.one(FLOODED, identity=identity, since=since) is not None
+
+    async def writer(self, account: int, chat_id: str, message_id: str) -> tuple[str, str] | None:
+        """(channel, user id) of whoever wrote a message in that chat; None when we did, or never saw it."""
+        row = await self._tx.one(WRITER, account=account, chat_id=chat_id, message_id=message_id)
         return None if row is None else (row[0], row[1])
 
     async def total_waiting(self) -> int:

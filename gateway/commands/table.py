@@ -5,11 +5,11 @@ from __future__ import annotations
 from functools import partial
 from typing import Literal
 
-from gateway import wording
 from gateway.calls import Call, Commands, Reply
 from gateway.commands import about, session, window, work
 from gateway.commands.command import Command, Handler, Press, unknown
 from gateway.commands.cost import cost
+from gateway.commands.people import People
 from gateway.errors import Refused
 from gateway.manager import SessionManager
 from gateway.roster import Roster
@@ -21,6 +21,7 @@ PRESSES: dict[str, Press] = {
     "continue-previous": session.press_previous,
     "away-answer": work.press_answer,
     "away-drop": work.press_drop,
+    "stop": work.press_stop,
 }
 
 
@@ -30,7 +31,12 @@ class Table(Commands):
     def __init__(self, *, manager: SessionManager, roster: Roster) -> None:
         self._manager = manager
         self.roster = roster
-        listed = _commands(self._help, partial(work.status, started=manager.core.clock()))
+        people = People(roster)
+        self._presses = PRESSES | dict(people.presses())
+        listed = [
+            *_commands(self._help, partial(work.status, started=manager.core.clock())),
+            *people.commands(),
+        ]
         self.commands: dict[str, Command] = {each.name: each for each in listed}
 
     def mode(self, name: str) -> Literal["now", "between"] | None:
@@ -44,9 +50,9 @@ class Table(Commands):
         return await command.handler(self._manager, call)
 
     async def press(self, action: str, args: Json, call: Call) -> Reply:
-        found = PRESSES.get(action)
+        found = self._presses.get(action)
         if found is None:
-            raise Refused(wording.STALE_BUTTON)
+            raise Refused(key="button.stale")
         return await found(self._manager, args, call)
 
     def menu(self) -> list[tuple[str, str]]:
