@@ -6,6 +6,7 @@ import re
 
 from gateway.manager import SessionMeta
 from gateway.sessions import title_of
+from gateway.texts import say
 
 _MARKS = re.compile(r"([\\`*_\[\]<>|~&])")
 
@@ -15,7 +16,7 @@ def plain(text: str, limit: int = 60) -> str:
     return _MARKS.sub(r"\\\1", title_of(text, limit))
 
 
-def titled(session: SessionMeta) -> str:
+def titled(session: SessionMeta, lang: str = "") -> str:
     """“its title”, or what to call it when it has none."""
     title = plain(session.title or "")
-    return f"“{title}”" if title else f"the session {session.id}"
+    return say("quote.title", lang, text=title) if title else say("quote.session", lang, code=session.id)
