@@ -472,10 +472,13 @@ def habits(settings: Settings) -> Habits:
         gap_minutes=local | {key: bot.gap_minutes for key, bot in bots.items()},
         carry_over=settings.sessions.carry_over,
         each_member=settings.sessions.group_scope == "user",
+        during={key: bot.during_turn for key, bot in bots.items()},
+        overheard={key: bot.group_context for key, bot in bots.items()},
+        reactions={key: bot.reactions for key, bot in bots.items()},
+        language=settings.gateway.language,
         away_after=settings.gateway.away_after_minutes * MINUTE or 10_000 * DAY,
         zone=settings.gateway.timezone,
         most_turns=settings.gateway.max_turns_at_once,
-        language=settings.gateway.language,
     )
 
 

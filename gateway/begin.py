@@ -16,6 +16,7 @@ from gateway.types import (
     Chunk,
     Conversation,
     Identity,
+    Json,
     Kind,
     OutboxRow,
     Place,
@@ -49,6 +50,8 @@ class Rules:
     token: Callable[[], str]
     recover: Callable[[tuple[Any, ...]], tuple[str, UsageSettled]]
     resume_parked: bool
+    halted: bool  # the emergency stop holds: commands only
+    overheard: Callable[[Conversation], int]  # messages of a group that the model is shown
     served: Callable[[int, str], bool]  # (account, channel): whether an answer could be delivered
     judged: Callable[[int], bool]  # whether the crash that left this turn was counted at the start
     connecting: Callable[[str], bool]  # whether that platform is configured and not connected yet
@@ -57,9 +60,15 @@ class Rules:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Nothing:
-    """Nobody waits here, or somebody else has it. *parked*: a turn waits for the operator."""
+    """Nobody waits here, or somebody else has it. *parked*: a turn waits for the operator.
+
+    *due*: the first row waits for the rest of what is being sent, until then (microseconds UTC).
+    *halted*: somebody waits, and nothing may be asked.
+    """
 
     parked: bool = False
+    due: int | None = None
+    halted: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,23 +115,24 @@ async def begin(unit: Unit, id: int, fence: int | None, rules: Rules) -> Begun:
         await unit.places.release(id, fence)
         return Nothing()
     unfinished = await unit.turns.unfinished(id)
+    kept = unfinished is not None and unfinished.state == "parked" and not rules.resume_parked
+    if kept or rules.halted:
+        # Commands go on while nothing can be asked; messages keep their order behind the turn that waits.
+        head = await unit.inbox.head(id, now=rules.now, count=1)
+        if head and head[0].kind is Kind.COMMAND:
+            who = await unit.people.identity_by_id(head[0].identity) if head[0].identity else None
+            if _refusal(head[0], place, who, rules) is None:
+                await unit.inbox.take(head[0].id, None)
+                return Command(row=head[0], conversation=place, identity=who, fence=fence)
+        await unit.places.release(id, fence)
+        return Nothing(parked=kept, halted=rules.halted and (unfinished is not None or bool(head)))
     if unfinished is not None:
-        if unfinished.state == "parked" and not rules.resume_parked:
-            # Commands go on while the provider refuses us; messages keep their order behind the parked turn.
-            head = await unit.inbox.head(id, now=rules.now, count=1)
-            if head and head[0].kind is Kind.COMMAND:
-                who = await unit.people.identity_by_id(head[0].identity) if head[0].identity else None
-                if _refusal(head[0], place, who, rules) is None:
-                    await unit.inbox.take(head[0].id, None)
-                    return Command(row=head[0], conversation=place, identity=who, fence=fence)
-            await unit.places.release(id, fence)
-            return Nothing(parked=True)
         return await _again(unit, place, unfinished, fence, rules)
     while True:
         head = await unit.inbox.head(id, now=rules.now, count=MOST_ROWS)
         if not head:
             await unit.places.release(id, fence)
-            return Nothing()
+            return Nothing(due=await unit.inbox.due(id, now=rules.now))
         identity = await unit.people.identity_by_id(head[0].identity) if head[0].identity else None
         reason = _refusal(head[0], place, identity, rules)
         if reason is not None:
@@ -188,8 +198,7 @@ async def _first(
         now=rules.now,
     )
     for row in rows:
-        body = transcript.user(row.text, sender=str(row.body.get("from", "")))
-        await unit.transcript.add(session.id, "user", body, now=rules.now, turn=turn.id)
+        await unit.transcript.add(session.id, "user", transcript.said(row), now=rules.now, turn=turn.id)
         await unit.inbox.take(row.id, turn.id)
     person = None if head.trigger is not None else rows[-1].received
     await unit.sessions.count(session.id, now=rules.now, messages=len(rows), turns=1, person=person)
@@ -210,10 +219,25 @@ async def _first(
             rows=tuple(rows),
             entries=tuple(await unit.transcript.live(session.id)),
             model=model,
+            overheard=await _overheard(unit, place, head.id, rules),
             lang=_lang(identity, rules),
         ),
         notices=tuple(notices),
     )
+
+
+async def _overheard(unit: Unit, place: Conversation, before: int, rules: Rules) -> tuple[Json, ...]:
+    """What was said in a group before the first message of a turn, without being meant for us."""
+    count = rules.overheard(place)
+    if not place.shared or not count:
+        return ()
+    chat = place.id
+    if place.user_id:
+        whole = await unit.places.whole(place)
+        if whole is None:
+            return ()
+        chat = whole.id
+    return tuple(await unit.inbox.overheard(chat, before=before, count=count))
 
 
 async def _session(
@@ -341,6 +365,7 @@ async def _again(unit: Unit, place: Conversation, turn: Turn, fence: int, rules:
         return await _poison(unit, place, turn, rules, say("turn.poison", _lang(identity, rules)))
     session = await unit.sessions.get(turn.session)
     assert session is not None
+    rows = tuple(await unit.inbox.of_turn(turn.id))
     model = None
     if turn.job_run is not None:
         job = await unit.jobs.of_run(turn.job_run)
@@ -351,7 +376,8 @@ async def _again(unit: Unit, place: Conversation, turn: Turn, fence: int, rules:
             session=session,
             conversation=replace(place, fence=fence),
             identity=identity,
-            rows=tuple(await unit.inbox.of_turn(turn.id)),
+            rows=rows,
+            overheard=await _overheard(unit, place, rows[0].id, rules) if rows else (),
             entries=tuple(await unit.transcript.live(session.id)),
             last_step=await unit.turns.last_step(turn.id),
             model=model,

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from gateway import intake, log
+from gateway import log
 from gateway.calls import Call, Commands, Reply
 from gateway.delivery import Delivery, nonce
 from gateway.errors import DeliveryError, ModelError, Refused, StoreError
 from gateway.failpoints import Point
 from gateway.hub import Hub, Seen
+from gateway.lanes import command_of
 from gateway.protocols import Clock
 from gateway.texts import say
-from gateway.types import Button, Kind, Waiting
+from gateway.types import Button, Chunk, Conversation, Identity, Kind, OutboxRow, Place, Waiting
 
 if TYPE_CHECKING:
     from storage import Store, Unit
@@ -57,7 +58,7 @@ class Controls:
             await self._reply(row, Reply(text=say(key, (await self._call(row, "", "")).lang)))
 
     async def command(self, row: Waiting) -> None:
-        call = await self._call(row, *intake.command_of(row.text))
+        call = await self._call(row, *command_of(row.text))
         try:
             if self.commands is None:
                 raise Refused(key="command.unknown")
@@ -120,42 +121,91 @@ class Controls:
     async def _reply(self, row: Waiting, reply: Reply) -> None:
         """The row is done and its reply is on its way, in one commit."""
         assert row.conversation is not None
-        conversation = row.conversation
-        origin = f"reply:{row.id}"
+        here = await self._store.read(lambda unit: unit.places.get(row.conversation or 0))
+        album = row.body.get("album")
+        # An album without a word gets one line, not one for each of its pictures.
+        origin = f"album:{here.id}:{album}" if album else f"reply:{row.id}"
         chunks = self._delivery.render(row.account, reply.text) if reply.text else []
         buttons = [(secrets.token_urlsafe(16), offer) for offer in reply.offers]
         if chunks and buttons:
             shown = tuple(Button(label=offer.label, token=token) for token, offer in buttons)
             chunks[-1] = replace(chunks[-1], buttons=shown)
+        private = say("reply.private", await self._lang(row)) if reply.private and here.shared else ""
+        chunks, elsewhere = await self._addressed(row, here, reply, chunks, private)
         now = self._clock()
 
-        async def work(unit: Unit) -> list[Any]:
+        async def work(unit: Unit) -> list[OutboxRow]:
             await unit.inbox.settle(row.id, "done")
+            target = here
+            if elsewhere is not None:
+                account = await unit.people.account_by_id(row.account)
+                assert account is not None
+                target = await unit.places.at(account, Place(chat_id=elsewhere, kind="direct"))
             for token, offer in buttons if chunks else ():
-                await unit.outbox.button(
-                    token, action=offer.action, args=offer.args, conversation=conversation
-                )
-            rows = []
-            for part, chunk in enumerate(chunks):
-                rows.append(
-                    await unit.outbox.add(
-                        origin=origin,
-                        part=part,
-                        account=row.account,
-                        conversation=conversation,
-                        session=None,
-                        kind="notice",
-                        payload_=chunk,
-                        nonce=nonce(origin, part),
-                        now=now,
-                    )
-                )
-            return [found for found in rows if found is not None]
+                await unit.outbox.button(token, action=offer.action, args=offer.args, conversation=target.id)
+            rows = await self._enter(unit, row.account, target.id, origin, chunks, now)
+            if elsewhere is not None:
+                told = self._delivery.render(row.account, private)
+                rows += await self._enter(unit, row.account, here.id, f"{origin}:here", told, now)
+            return rows
 
         self._delivery.enqueue(await self._store.commit(Point.CONTROL, work))
         self._hub.publish(
-            Seen(kind="done", conversation=conversation, text=reply.text, state="command", inbox=(row.id,))
+            Seen(kind="done", conversation=here.id, text=reply.text, state="command", inbox=(row.id,))
         )
+
+    async def _addressed(
+        self, row: Waiting, here: Conversation, reply: Reply, chunks: list[Chunk], private: str
+    ) -> tuple[list[Chunk], str | None]:
+        """The chunks as the answer to what was pressed or called, and the private chat they go to instead, if any."""
+        line = self._delivery.line(row.account)
+        if line is None or not chunks:
+            return chunks, None
+        press = str(row.body.get("press", ""))
+        secret = reply.private and here.shared
+        if press and (line.channel.can.whisper or not secret):
+            whisper = secret and line.channel.can.whisper
+            return [line.channel.answering(chunk, press, whisper=whisper) for chunk in chunks], None
+        if not secret:
+            return chunks, None
+        who = await self._who(row)
+        if who is None:
+            return chunks, None
+        try:
+            return chunks, await line.channel.direct(who.user_id)
+        except DeliveryError as error:
+            log.info("reply.private", kind=error.kind, error=str(error))
+            return self._delivery.render(row.account, private), None
+
+    async def _who(self, row: Waiting) -> Identity | None:
+        async def work(unit: Unit) -> Identity | None:
+            return await unit.people.identity_by_id(row.identity) if row.identity else None
+
+        return await self._store.read(work)
+
+    async def _lang(self, row: Waiting) -> str:
+        who = await self._who(row)
+        return (who.lang if who else "") or self._language()
+
+    async def _enter(
+        self, unit: Unit, account: int, conversation: int, origin: str, chunks: Sequence[Chunk], now: int
+    ) -> list[OutboxRow]:
+        rows = []
+        for part, chunk in enumerate(chunks):
+            rows.append(
+                await unit.outbox.add(
+                    origin=origin,
+                    part=part,
+                    account=account,
+                    conversation=conversation,
+                    session=None,
+                    kind="notice",
+                    payload_=chunk,
+                    nonce=nonce(origin, part),
+                    now=now,
+                )
+            )
+        return [found for found in rows if found is not None]
 
 
 async def _use(unit: Unit, token: str, row: int) -> bool:

@@ -112,10 +112,11 @@ async def keep(
     render: Callable[[int, str], list[Chunk]],
     now: int,
     origin: str | None,
+    text: str,
 ) -> list[OutboxRow]:
     """Park a turn: it runs again when the operator has mended what is wrong, or at the next start.
 
-    *origin* of the line that says so; None to say nothing.
+    *origin* of the line *text* that says so; None to say nothing.
     """
     turn = started.turn
     await check(unit, turn)
@@ -125,8 +126,7 @@ async def keep(
     await unit.places.release(turn.conversation, turn.fence)
     if origin is None:
         return []
-    kept = say("turn.kept", started.lang)
-    return await notice(unit, started.conversation.account, turn.conversation, origin, kept, render, now)
+    return await notice(unit, started.conversation.account, turn.conversation, origin, text, render, now)
 
 
 async def move_back(

@@ -669,6 +669,23 @@ class SessionManager:
         standing = await self.standing(conversation)
         return Stopped(running=running, dropped=len(dropped), waiting=standing.waiting, kept=standing.kept)
 
+    @property
+    def halted(self) -> str | None:
+        """Who has pulled the emergency stop, and why; None when it is not pulled."""
+        return self.core.dispatcher.halted
+
+    async def halt(self, *, by: str, why: str = "") -> int:
+        """The emergency stop: no new request to any provider, running ones are cancelled, messages are kept.
+
+        *by* as channel:id, or cli. Gives how many running answers were put aside. Raises Refused when it is so
+        already. It holds over restarts.
+        """
+        return await self.core.dispatcher.halt(by=by, why=why)
+
+    async def unhalt(self, *, by: str) -> None:
+        """Go on with everything that was kept. Raises Refused when nothing was halted."""
+        await self.core.dispatcher.unhalt(by=by)
+
     async def answer_held(self, conversation: int) -> int:
         """Answer what came while we were away; gives how many messages."""
         count = await self._store.commit(Point.CONTROL, lambda unit: unit.inbox.release_held(conversation))

@@ -20,6 +20,7 @@ PRESSES: dict[str, Press] = {
     "continue-previous": session.press_previous,
     "away-answer": work.press_answer,
     "away-drop": work.press_drop,
+    "stop": work.press_stop,
 }
 
 

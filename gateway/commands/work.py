@@ -8,6 +8,7 @@ from gateway.calls import Call, Reply
 from gateway.commands.command import by, misread
 from gateway.commands.moment import shown
 from gateway.commands.quote import titled
+from gateway.errors import Refused
 from gateway.manager import SessionManager, Standing, Stopped
 from gateway.texts import say
 from gateway.types import Json
@@ -76,3 +77,15 @@ async def press_answer(manager: SessionManager, args: Json, call: Call) -> Reply
 async def press_drop(manager: SessionManager, args: Json, call: Call) -> Reply:
     count = await manager.drop_held(call.conversation.id)
     return Reply(text=say("work.dropped_held" if count else "work.none_to_drop", call.lang))
+
+
+async def press_stop(manager: SessionManager, args: Json, call: Call) -> Reply:
+    """[Stop] under “Still working”: only the turn that it was shown for, by who asked or an admin."""
+    turn, live = args.get("turn"), manager.core.dispatcher.running(call.conversation.id)
+    if live is None or live.started.turn.id != turn:
+        raise Refused(key="button.stale")
+    mine = call.identity is not None and call.identity.id == live.started.turn.identity
+    if not mine and call.role not in ("owner", "admin"):
+        raise Refused(key="working.not_yours")
+    await manager.stop_turn(call.conversation.id)
+    return Reply()
