@@ -68,6 +68,7 @@ class App:
     roster: Roster
     cron: Cron
     alerts: Alerts
+    table: Table
     environ: Mapping[str, str]
     clock: Clock
     started: int
@@ -84,8 +85,12 @@ class App:
         changes = Changes(now=compare(self.settings, new).now, restart=compare(self.booted, new).restart)
         log.hide(new.secrets())
         await self.core.catalogue.replace(
-            providers=providers(new), default=default_model(new), fallbacks=new.agent.fallback_models
+            providers=providers(new),
+            default=default_model(new),
+            fallbacks=new.agent.fallback_models,
+            offered=new.agent.models,
         )
+        self.table.rights = new.commands
         self.core.pricing.overrides = overrides(new)
         self.core.runner.options = options(new)
         self.core.dispatcher.habits = habits(new)
@@ -245,6 +250,7 @@ async def start(
         providers=providers(settings),
         default=default_model(settings),
         fallbacks=settings.agent.fallback_models,
+        offered=settings.agent.models,
         silence=settings.agent.first_token_timeout_seconds,
     )
     roster = Roster(store=store, clock=clock)
@@ -271,7 +277,7 @@ async def start(
 
     alerts = Alerts(store=store, delivery=core.delivery, clock=clock, addresses=addresses)
     manager = SessionManager(core, zone=settings.gateway.timezone)
-    table = Table(manager=manager, roster=roster)
+    table = Table(manager=manager, roster=roster, rights=settings.commands)
     core.dispatcher.commands = table
     app = App(
         settings=settings,
@@ -281,6 +287,7 @@ async def start(
         roster=roster,
         cron=Cron(store=store, accept=core.dispatcher.accept, clock=clock, zone=settings.gateway.timezone),
         alerts=alerts,
+        table=table,
         environ=environ,
         clock=clock,
         started=clock(),

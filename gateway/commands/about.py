@@ -10,6 +10,7 @@ from gateway.commands.quote import plain
 from gateway.errors import Refused
 from gateway.manager import SessionManager
 from gateway.texts import say
+from gateway.types import Role
 
 DESCRIPTION = 200  # characters
 
@@ -27,9 +28,11 @@ def listing(commands: Iterable[Command], lang: str) -> Reply:
     return Reply(text="\n".join([*lines, "", say("about.more", lang)]))
 
 
-def details(command: Command, aliases: Iterable[str], lang: str) -> Reply:
+def details(command: Command, aliases: Iterable[str], needed: Role, lang: str) -> Reply:
     same = ", ".join(f"/{alias}" for alias in aliases)
     text = f"**/{command.name}** — {command.summary(lang)}\n\n{command.usage(lang)}"
+    if needed != "user":
+        text += f"\n\n{say(f'rights.{needed}', lang, name=command.name)}"
     return Reply(text=text + (f"\n\n{say('about.same', lang, names=same)}" if same else ""))
 
 

@@ -63,9 +63,9 @@ class Command:
         return say(f"usage.{self.name}", lang)
 
 
-def unknown(name: str, known: Iterable[str]) -> Refused:
-    """With the nearest name there is."""
-    near = get_close_matches(name, list(known), n=1)
+def unknown(name: str, known: Iterable[str], aliases: Iterable[str]) -> Refused:
+    """With the nearest name there is; an alias only when no name of ours is near."""
+    near = get_close_matches(name, list(known), n=1) or get_close_matches(name, list(aliases), n=1)
     if near:
         return Refused(key="command.near", name=plain(name, 32), near=near[0])
     return Refused(key="command.none", name=plain(name, 32))

@@ -88,9 +88,7 @@ async def sessions(manager: SessionManager, call: Call) -> Reply:
     if not (word.isascii() and word.isdigit()) or not 1 <= int(word) <= 10_000:
         raise misread(call, "sessions")
     page, here = int(word), await _here(manager, call)
-    found = await manager.list_sessions(
-        PAGE + 1, skip=(page - 1) * PAGE, conversation=call.conversation.id
-    )
+    found = await manager.list_sessions(PAGE + 1, skip=(page - 1) * PAGE, conversation=call.conversation.id)
     if not found:
         raise Refused(key="session.no_page", page=page) if page > 1 else Refused(key="session.none")
     lines = [_line(manager, each, each.id == here, call) for each in found[:PAGE]]

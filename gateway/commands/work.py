@@ -47,6 +47,8 @@ async def status(manager: SessionManager, call: Call, *, started: int) -> Reply:
     ]
     if standing.held:
         lines.append(say("work.held", lang, messages=messages(standing.held, lang)))
+    if manager.halted is not None:
+        lines.append(say("work.halted", lang))
     if standing.outage_since is not None:
         at = shown(standing.outage_since, now=now, zone=manager.zone, lang=lang)
         lines.append(say("work.outage", lang, since=at))
