@@ -538,6 +538,14 @@ class Dispatcher:
             policy=self.habits.policy,
         )
 
+    def key_of(self, place: Conversation) -> str:
+        """The name in the configuration of the account that speaks there."""
+        return self._key(place.account, place.channel)
+
+    def usual_gap(self, place: Conversation) -> int | None:
+        """The gap of the account that speaks there, in minutes; None: explicit sessions."""
+        return self._usual_gap(place.account, place.channel)
+
     def _usual_gap(self, account: int, channel: str) -> int | None:
         gaps = self.habits.gap_minutes
         return gaps.get(self._key(account, channel), gaps.get(channel))

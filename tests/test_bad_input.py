@@ -143,7 +143,9 @@ async def test_any_text_is_answered_or_politely_refused(store: Store, clock: Clo
 
 async def test_any_name_is_taken_for_what_it_is(store: Store, clock: Clock) -> None:
     groups = {f"-{number}" for number in range(len(NAUGHTY))}
-    async with path(store, clock=clock, model=brief(), limits=UNBOUNDED, allow=frozenset({ANN, BOB, *groups})) as p:
+    async with path(
+        store, clock=clock, model=brief(), limits=UNBOUNDED, allow=frozenset({ANN, BOB, *groups})
+    ) as p:
         for number, name in enumerate(NAUGHTY):
             user = Sender(user_id=ANN, name=name, lang=name)
             place = Place(chat_id=f"-{number}", kind="group")
@@ -161,7 +163,9 @@ async def test_any_name_is_taken_for_what_it_is(store: Store, clock: Clock) -> N
 
 async def test_any_stranger_is_refused_whatever_the_name(store: Store, clock: Clock) -> None:
     groups = {f"-{number}" for number in range(len(NAUGHTY))}
-    async with path(store, clock=clock, model=brief(), limits=UNBOUNDED, allow=frozenset({ANN, BOB, *groups})) as p:
+    async with path(
+        store, clock=clock, model=brief(), limits=UNBOUNDED, allow=frozenset({ANN, BOB, *groups})
+    ) as p:
         for number, name in enumerate(NAUGHTY):
             sender = Sender(user_id=str(5000 + number), name=name)
             await p.says("hello", sender=sender, place=Place(chat_id=f"c{number}"))

@@ -28,45 +28,15 @@ class People:
     def commands(self) -> list[Command]:
         """In the order in which they are listed."""
         return [
-            Command(
-                name="link",
-                summary="Be one person on several platforms",
-                mode="now",
-                handler=self.link,
-                usage="/link gives a code that holds for one hour; /link CODE, sent from your account on another "
-                "platform, makes it yours: one person, one bill. /link remove undoes that for the account it is "
-                "sent from.",
-            ),
-            Command(
-                name="pair",
-                summary="Let in who asks for it",
-                mode="now",
-                handler=self.pair,
-                usage="/pair lists who asks to be let in, /pair CODE lets in whoever was given that code.",
-                admin=True,
-            ),
-            Command(
-                name="people",
-                summary="List who may talk with me, let in, change roles",
-                mode="now",
-                handler=self.people,
-                usage="/people lists everybody, /people allow telegram:12345 lets somebody in, /people block "
-                "telegram:12345 shuts them out, /people role telegram:12345 admin gives another role.",
-                admin=True,
-            ),
-            Command(
-                name="block",
-                summary="Answer somebody no more",
-                mode="now",
-                handler=self.block,
-                usage="/block telegram:12345, or /block as an answer to one of their messages. "
-                "/people allow undoes it.",
-                admin=True,
-            ),
+            Command(name="link", mode="now", handler=self.link, private=True),
+            Command(name="pair", mode="now", handler=self.pair, role="admin", private=True),
+            Command(name="people", mode="now", handler=self.people, role="admin", private=True),
+            Command(name="block", mode="now", handler=self.block, role="admin"),
         ]
 
-    def presses(self) -> Mapping[str, Press]:
-        return {"pair-allow": self.press_allow, "pair-refuse": self.press_refuse}
+    def presses(self) -> Mapping[str, tuple[str, Press]]:
+        """By the button's action: the command whose rights it needs, and what it does."""
+        return {"pair-allow": ("pair", self.press_allow), "pair-refuse": ("pair", self.press_refuse)}
 
     # -- letting in -------------------------------------------------------------------------------------------
 
