@@ -49,7 +49,9 @@ async def nothing_came_of_it(p: Path) -> None:
     assert p.model.asked == []
     for table in ("turn", "session", "entry", "usage", "button"):
         assert await p.value(f"SELECT count(*) FROM {table}") == 0, table
-    assert SECRET not in json.dumps([[str(cell) for cell in row] for row in await p.rows("SELECT * FROM inbox")])
+    assert SECRET not in json.dumps(
+        [[str(cell) for cell in row] for row in await p.rows("SELECT * FROM inbox")]
+    )
 
 
 @pytest.mark.parametrize("kind", EVENTS)
@@ -183,13 +185,17 @@ async def test_a_flood_is_cut_off_with_one_line_and_the_others_are_answered(
         p.channel.hold.set()
         await p.channel.until(BOB, "You said: Hello")
         assert await p.value("SELECT count(*) FROM outbox WHERE origin LIKE 'flood:%'") == 1
-        kept = "SELECT count(*) FROM inbox WHERE state = 'refused' AND (raw IS NOT NULL OR body LIKE '%text%')"
+        kept = (
+            "SELECT count(*) FROM inbox WHERE state = 'refused' AND (raw IS NOT NULL OR body LIKE '%text%')"
+        )
         assert await p.value(kept) == 0
         clock.forward(seconds=61)
         assert [receipt.state for receipt in await p.says("Again")] == ["waiting"]
 
 
-async def test_whoever_flooded_can_still_stop_and_another_flood_is_told_anew(store: Store, clock: Clock) -> None:
+async def test_whoever_flooded_can_still_stop_and_another_flood_is_told_anew(
+    store: Store, clock: Clock
+) -> None:
     from gateway.commands.table import Table
     from gateway.manager import SessionManager
     from gateway.roster import Roster
@@ -228,9 +234,7 @@ async def test_a_page_that_comes_again_is_no_flood(store: Store, clock: Clock) -
 async def test_what_waited_for_us_is_no_flood(store: Store, clock: Clock) -> None:
     """A day's messages at once after an absence."""
     async with path(store, clock=clock, limits=FEW) as p:
-        events = [
-            p.message("Hello", sent=clock() - (3000 - number) * 10_000_000) for number in range(200)
-        ]
+        events = [p.message("Hello", sent=clock() - (3000 - number) * 10_000_000) for number in range(200)]
         receipts = await p.core.dispatcher.accept(p.account, events)
         assert {receipt.state for receipt in receipts} == {"held"}
         assert [receipt.state for receipt in await p.says("And now?")] == ["waiting"]

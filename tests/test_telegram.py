@@ -777,7 +777,11 @@ def test_a_flood_without_a_time_still_has_one(parameters, seconds):
 
 @pytest.mark.parametrize(
     "status, description",
-    [(429, "Too Many Requests: retry after 12"), (420, "FLOOD_WAIT_12"), (400, "Bad Request: SLOWMODE_WAIT_12")],
+    [
+        (429, "Too Many Requests: retry after 12"),
+        (420, "FLOOD_WAIT_12"),
+        (400, "Bad Request: SLOWMODE_WAIT_12"),
+    ],
 )
 def test_a_time_that_is_said_in_words_only_is_kept_to(status, description):
     error = refusal("sendMessage", status, json.dumps({"description": description}))
