@@ -108,7 +108,7 @@ def may(
     if state == "blocked" and not owner:
         return _refused("blocked")
     shared = place.kind in _SHARED
-    ours = not shared or (chat != "blocked" and (chat == "allowed" or _open_to(place, key, policy)))
+    ours = not shared or (chat != "blocked" and (chat == "allowed" or open_to(place, key, policy)))
     if not (owner or ours):
         return _refused("group not allowed")
     overheard = ours and shared and kind is Kind.MESSAGE and not addressed
@@ -140,7 +140,7 @@ def _listed(ids: Mapping[str, frozenset[str]], key: str, user_id: str) -> bool:
     return _numbered(user_id) and user_id in ids.get(key, ())
 
 
-def _open_to(place: Place, key: str, policy: Policy) -> bool:
+def open_to(place: Place, key: str, policy: Policy) -> bool:
     """Whether the configuration lists the chat, or the server that it is part of."""
     ids = policy.allow.get(key, frozenset())
     return any(_NUMBER.fullmatch(id) and id in ids for id in (place.chat_id, place.server))

@@ -29,7 +29,7 @@ from gateway.failpoints import Point
 from gateway.floods import Limits
 from gateway.manager import SessionManager
 from gateway.models.catalogue import DEMO, Catalogue, ProviderConfig
-from gateway.protocols import Channel, Clock, Tool
+from gateway.protocols import Channel, Clock, Tool, Webhook
 from gateway.roster import Roster
 from gateway.settings import Changes, Settings, SettingsError, TelegramAccount, compare, load
 from gateway.tools import default_tools
@@ -73,6 +73,7 @@ class App:
     clock: Clock
     started: int
     channels: list[ChannelState] = field(default_factory=list)
+    webhooks: list[Webhook] = field(default_factory=list)  # where platforms deliver to our web server
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -322,7 +323,7 @@ def _channels(app: App, table: Table) -> None:
         menu = table.menu() if bot.commands else ()
         health = partial(app.health, state)
         if isinstance(bot, TelegramAccount):
-            state.channel = load_channel(name)(
+            state.channel = telegram = load_channel(name)(
                 token=bot.token,
                 api_url=bot.api_url,
                 delivery=bot.delivery,
@@ -330,10 +331,14 @@ def _channels(app: App, table: Table) -> None:
                 rate=bot.rate,
                 poll_seconds=bot.poll_seconds,
                 always=bot.always,
+                webhook_url=bot.webhook_url,
+                webhook_secret=bot.webhook_secret,
                 commands=menu,
+                cursors=app.cursors,
                 clock=app.clock,
                 on_health=health,
             )
+            app.webhooks += telegram.webhooks()
         else:
             state.channel = load_channel(name)(
                 token=bot.token,

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from gateway.config_file import Key
 
 if TYPE_CHECKING:
     from gateway.settings import JobSettings, Settings
+
+OUR_PATHS = ("/v1/", "/healthz", "/readyz")  # of the HTTP API
 
 Contradiction = tuple[Key, str, str]  # the path of a key, what is wrong, the remedy
 
@@ -56,6 +59,7 @@ def _open(settings: Settings) -> Iterator[Contradiction]:
 
 
 def _webhooks(settings: Settings) -> Iterator[Contradiction]:
+    paths: set[str] = set()
     for key, account in settings.channels.telegram.each():
         first, *rest = key.split(".")
         path: Key = ("channels", first, *(("accounts", *rest) if rest else ()), "webhook_url")
@@ -65,6 +69,12 @@ def _webhooks(settings: Settings) -> Iterator[Contradiction]:
             yield path, "there is no webhook_secret", "set webhook_secret: anybody could write to it without"
         elif not settings.web.port:
             yield path, "nothing listens for it", "set port in [web]"
+        where = urlsplit(account.webhook_url).path or "/"
+        if where in paths:
+            yield path, f"another bot has the path {where!r}", "give each bot a path of its own"
+        if where.startswith(OUR_PATHS):
+            yield path, f"the path {where!r} is the API's", "use another, as in https://host/telegram"
+        paths.add(where)
 
 
 def _web(settings: Settings) -> Iterator[Contradiction]:

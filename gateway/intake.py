@@ -60,11 +60,12 @@ class Taken:
     receipts: list[Receipt]
     notices: list[OutboxRow]
     strangers: list[Identity]
+    moved: list[tuple[int, int | None]]  # (conversation, the one it took in) of chats with a new id
 
 
 async def accept(unit: Unit, account: Account, events: Sequence[Inbound], door: Door) -> Taken:
     """Every event of the page becomes a row, or was one already."""
-    taken = Taken(receipts=[], notices=[], strangers=[])
+    taken = Taken(receipts=[], notices=[], strangers=[], moved=[])
     cursors = dict(event.cursor for event in events if event.cursor is not None)
     for scope, value in cursors.items():
         await unit.people.set_cursor(account.id, scope, value)
@@ -89,6 +90,10 @@ async def _one(unit: Unit, account: Account, event: Inbound, door: Door, taken: 
         if event.sender is not None and not await _met(unit, account, event.sender):
             event = replace(event, raw="")
         return await _put(unit, account, event, door, DEAD, error=event.error or "no place")
+    if event.kind is Kind.MIGRATION:
+        taken.moved.extend(await unit.places.migrate(account.id, event.place.chat_id, event.text))
+        await _keep_rights(unit, account, event.place, event.text, door)
+        return await _put(unit, account, event, door, DONE)
     place = await unit.places.at(account, _scoped(event, door))
     if event.hint:
         await unit.places.hint(place.id, event.hint)
@@ -98,8 +103,10 @@ async def _one(unit: Unit, account: Account, event: Inbound, door: Door, taken: 
             account.channel, event.sender.user_id, event.sender.name, event.sender.lang
         )
     if event.kind is Kind.MEMBERSHIP:
-        await unit.places.block(place.id, door.now if event.text == "blocked" else None)
+        away = event.text != "member"
+        await unit.places.block_chat(account.id, event.place.chat_id, door.now if away else None)
         return await _put(unit, account, event, door, DONE, place, identity)
+    await unit.places.heard(place.id)
     verdict = access.may(
         kind=event.kind,
         channel=account.channel,
@@ -148,6 +155,17 @@ async def _chat(unit: Unit, account: Account, place: Place) -> access.State:
     if place.kind not in ("group", "thread"):
         return "new"
     return await unit.people.chat(account.channel, place.chat_id, place.server)
+
+
+async def _keep_rights(unit: Unit, account: Account, old: Place, new: str, door: Door) -> None:
+    """A group with a new id is the same group: what lets it in, or keeps it out, goes on."""
+    state = await unit.people.chat(account.channel, old.chat_id)
+    if state == "new" and access.open_to(old, account.key or account.channel, door.policy):
+        state = "allowed"
+    if state != "new":
+        group = await unit.people.seen(account.channel, new)
+        if group.state == "new":
+            await unit.people.set_state(group, state)
 
 
 async def _flood(

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from gateway.types import Account, Conversation, Json, Place
 from storage.database import Row, Tx
+from storage.moving import move
 
 FIELDS = """
 SELECT c.id, c.account, a.channel, c.chat_id, c.thread_id, c.user_id, c.kind, c.current_session, c.settings, c.fence,
@@ -32,6 +33,8 @@ SETTINGS = "UPDATE conversation SET settings = :settings WHERE id = :id"
 HINT = "UPDATE conversation SET address = :hint WHERE id = :id AND address <> :hint"
 SERVER = "UPDATE conversation SET server = :server WHERE id = :id"
 BLOCKED = "UPDATE conversation SET blocked = :at WHERE id = :id"
+CHAT_BLOCKED = "UPDATE conversation SET blocked = :at WHERE account = :account AND chat_id = :chat_id"
+HEARD = "UPDATE conversation SET blocked = NULL WHERE id = :id AND blocked IS NOT NULL"
 
 
 def conversation(row: Row) -> Conversation:
@@ -154,3 +157,15 @@ class Places:
     async def block(self, id: int, at: int | None) -> None:
         """Remember that the person blocked us (None: no longer)."""
         await self._tx.run(BLOCKED, at=at, id=id)
+
+    async def block_chat(self, account: int, chat_id: str, at: int | None) -> None:
+        """The same for a whole chat: we were thrown out of it, or let in again (None)."""
+        await self._tx.run(CHAT_BLOCKED, at=at, account=account, chat_id=chat_id)
+
+    async def heard(self, id: int) -> None:
+        """Somebody speaks to us there: we are blocked no longer."""
+        await self._tx.run(HEARD, id=id)
+
+    async def migrate(self, account: int, old_chat_id: str, new_chat_id: str) -> list[tuple[int, int | None]]:
+        """A chat has another id now; see storage.moving.move."""
+        return await move(self._tx, account, old_chat_id, new_chat_id)
