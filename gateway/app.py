@@ -249,7 +249,6 @@ async def start(
         fallbacks=settings.agent.fallback_models,
         silence=settings.agent.first_token_timeout_seconds,
     )
-    roster = Roster(store=store, clock=clock)
     # The alerts need the delivery and the delivery's owner needs the alerts: the later one is bound by name.
     core = build(
         store=store,
@@ -272,6 +271,9 @@ async def start(
         return tuple(dict.fromkeys([*configured, *await roster.owners()]))
 
     alerts = Alerts(store=store, delivery=core.delivery, clock=clock, addresses=addresses)
+    roster = Roster(
+        store=store, clock=clock, delivery=core.delivery, policy=lambda: core.dispatcher.habits.policy
+    )
     manager = SessionManager(core, zone=settings.gateway.timezone)
     table = Table(manager=manager, roster=roster)
     core.dispatcher.commands = table

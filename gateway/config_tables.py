@@ -388,6 +388,13 @@ class ChannelSettings(Table):
         yield from self.telegram.each()
         yield from self.discord.each()
 
+    def known(self) -> dict[str, bool]:
+        """Every bot there is a table for, and the first of each platform, by key: whether it is on."""
+        keys = ["telegram", *(f"telegram.{name}" for name in self.telegram.accounts)]
+        keys += ["discord", *(f"discord.{name}" for name in self.discord.accounts)]
+        on = {key for key, _ in self.bots()}
+        return {key: key in on for key in keys}
+
 
 # Who may use a command, by its name; those that are not named have the right they come with.
 CommandRights = dict[str, Literal["user", "admin", "owner", "off"]]

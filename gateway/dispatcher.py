@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from storage import Store, Unit
 
 KEEP_FOR = 6 * HOUR  # how long a message is kept for an operator to mend what is wrong
+MOST_TOLD = 1000  # waiting messages of one conversation whose askers are told
 STORE_RETRY = 5.0  # seconds
 
 
@@ -111,6 +112,7 @@ class Dispatcher:
         self._runner = runner
         self._biller = biller
         self._halt = halt
+        self._visiting = False  # for one command: what waits is the gateway's
         self._hub = hub
         self.habits = habits
         self._clock = clock
@@ -299,6 +301,8 @@ class Dispatcher:
 
     async def void_leases(self) -> None:
         """What `recover` does for one who only looks in: nothing of an earlier process is taken up."""
+        self._visiting = True
+        await self._halt.load()
         await self._store.commit(Point.RECOVER, lambda unit: unit.places.release_all())
 
     def _take_up_controls(self, account: int) -> None:
@@ -377,7 +381,8 @@ class Dispatcher:
         """Go on with everything that was kept. Raises Refused when nothing was halted."""
         await self._halt.release(by, self._clock())
         log.warning("unhalted", by=by)
-        await self._wake_all()
+        if not self._visiting:
+            await self._wake_all()
 
     async def cancel(self, conversation: int) -> bool:
         """Stop the running turn there; False when none is running."""
@@ -682,10 +687,20 @@ class Dispatcher:
         lang = await self._store.read(lambda unit: unit.inbox.language(conversation, "waiting"))
         origin, text = self._kept_line(conversation, lang or self.habits.language)
         account = (await self._delivery.address(conversation)).account
+        now = self._clock()
         rows = await self._store.commit(
-            Point.NOTICE, notice, account, conversation, origin, text, self.render, self._clock()
+            Point.NOTICE, notice, account, conversation, origin, text, self.render, now
         )
         self._delivery.enqueue(rows)
+        if self._hub.watched(conversation):
+            # Who waits for the answer at a terminal or a socket must not wait until the trouble is over.
+            waiting = await self._store.read(
+                lambda unit: unit.inbox.head(conversation, now=now, count=MOST_TOLD)
+            )
+            ids = tuple(row.id for row in waiting)
+            self._hub.publish(
+                Seen(kind="done", conversation=conversation, text=text, state="kept", inbox=ids)
+            )
 
     # -- out --------------------------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from gateway import tries
 from gateway.access import Policy, enough
 from gateway.codes import digest, matching, new_code
+from gateway.plain import plain
 from gateway.types import HOUR, Identity
 
 if TYPE_CHECKING:
@@ -83,4 +84,5 @@ def address(who: Identity) -> str:
 
 
 def named(who: Identity) -> str:
-    return who.name or address(who)
+    """For the inside of a line of ours."""
+    return plain(who.name) or address(who)

@@ -13,7 +13,7 @@ from gateway.delivery import Delivery, nonce
 from gateway.errors import NotFound, Refused
 from gateway.failpoints import Point
 from gateway.protocols import Clock
-from gateway.types import Chunk, Identity, OutboxRow, Role
+from gateway.types import Chunk, Conversation, Identity, OutboxRow, Role
 
 if TYPE_CHECKING:
     from storage import Store, Unit
@@ -247,9 +247,11 @@ class Roster:
 
         return self._member(await self._store.commit(Point.PEOPLE, work))
 
-    async def writer_of(self, conversation: int, message_id: str) -> str | None:
-        """The address of whoever sent a message; None when it is not known."""
-        found = await self._store.read(lambda unit: unit.inbox.writer(conversation, message_id))
+    async def writer_of(self, place: Conversation, message_id: str) -> str | None:
+        """The address of whoever sent a message in that chat; None when it is not known."""
+        found = await self._store.read(
+            lambda unit: unit.inbox.writer(place.account, place.chat_id, message_id)
+        )
         return None if found is None else f"{found[0]}:{found[1]}"
 
     # -----------------------------------------------------------------------------------------------------------

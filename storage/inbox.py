@@ -85,8 +85,8 @@ FLOODED = """
 SELECT 1 FROM inbox WHERE identity = :identity AND received > :since AND state = 'refused' AND error LIKE 'flood: %'
  ORDER BY received DESC LIMIT 1"""
 WRITER = """
-SELECT i.channel, i.user_id FROM inbox x JOIN identity i ON i.id = x.identity
- WHERE x.conversation = :conversation AND x.message_id = :message_id AND x.kind IN ('message', 'command')
+SELECT i.channel, i.user_id FROM inbox x JOIN identity i ON i.id = x.identity JOIN conversation c ON c.id = x.conversation
+ WHERE c.account = :account AND c.chat_id = :chat_id AND x.message_id = :message_id AND x.kind IN ('message', 'command')
  ORDER BY x.id LIMIT 1"""
 DROP_WAITING = """
 UPDATE inbox SET state = 'refused', raw = NULL, error = 'stopped' WHERE conversation = :conversation
@@ -152,7 +152,7 @@ class Inbox:
             album=event.album,
             trigger=event.trigger,
             job_run=event.job_run,
-            raw=(event.raw or None) if state not in ("refused", "overheard") else None,
+            raw=(event.raw or None) if state not in ("refused", "overheard", "done") else None,
             body=json.dumps(body, ensure_ascii=False),
             received=received,
             sent=event.sent,
@@ -290,11 +290,9 @@ class Inbox:
         """Whether that person sent too much after *since*."""
         return await self._tx.one(FLOODED, identity=identity, since=since) is not None
 
-    async def writer(self, conversation: int, message_id: str) -> tuple[str, str] | None:
-        """(channel, user id) of whoever wrote a message there; None when we did, or never saw it."""
-        if not message_id:
-            return None
-        row = await self._tx.one(WRITER, conversation=conversation, message_id=message_id)
+    async def writer(self, account: int, chat_id: str, message_id: str) -> tuple[str, str] | None:
+        """(channel, user id) of whoever wrote a message in that chat; None when we did, or never saw it."""
+        row = await self._tx.one(WRITER, account=account, chat_id=chat_id, message_id=message_id)
         return None if row is None else (row[0], row[1])
 
     async def total_waiting(self) -> int:
