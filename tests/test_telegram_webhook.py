@@ -21,7 +21,7 @@ from channels.telegram.deliveries import Deliveries
 from gateway.app import App, socket_path, start
 from gateway.errors import DeliveryError
 from gateway.failpoints import Point
-from gateway.settings import Settings
+from gateway.settings import Settings, SettingsError, load
 from gateway.types import Account
 from gateway.web import webhooks
 from gateway.web.server import serve
@@ -494,6 +494,29 @@ async def test_before_the_channel_runs_and_after_it_updates_are_to_come_again(
     with pytest.raises(DeliveryError):
         await hook.take(update)
     assert len(bot.taken) == 1
+
+
+@pytest.mark.parametrize(
+    "table, remedy",
+    [
+        ('webhook_secret = "two words"', "use up to 256 letters A-Z a-z, digits, '_' and '-'"),
+        (f'webhook_secret = "{"x" * 257}"', "use up to 256 letters"),
+        (
+            'webhook_url = "https://bot.example.org/hook"',
+            "set webhook_secret: anybody could write to it without",
+        ),
+        ('webhook_url = "https://bot.example.org/hook"\nwebhook_secret = "x"', "set port in [web]"),
+    ],
+)
+def test_a_webhook_that_could_not_work_or_be_safe_is_refused_at_the_start(
+    tmp_path: Path, table: str, remedy: str
+) -> None:
+    file = tmp_path / "parley.toml"
+    file.write_text(f'[channels.telegram]\ntoken = "1:a"\n{table}\n')
+    file.chmod(0o600)
+    with pytest.raises(SettingsError) as caught:
+        load(file, environ={})
+    assert remedy in str(caught.value) and "two words" not in str(caught.value)
 
 
 def test_a_bot_that_polls_wants_no_path_and_a_webhook_needs_a_secret() -> None:
