@@ -35,8 +35,8 @@ class People:
         ]
 
     def presses(self) -> Mapping[str, tuple[str, Press]]:
-        """By the button's action: the command whose rights it needs, and what it does."""
-        return {"pair-allow": ("pair", self.press_allow), "pair-refuse": ("pair", self.press_refuse)}
+        """By the button's action: (the command whose rights it needs, what it does); these look at the role themselves."""
+        return {"pair-allow": ("", self.press_allow), "pair-refuse": ("", self.press_refuse)}
 
     # -- letting in -------------------------------------------------------------------------------------------
 
