@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from decimal import Decimal
 from difflib import get_close_matches
 
+from gateway.access import enough
 from gateway.calls import Call, Offer, Reply
 from gateway.commands.command import by, misread
 from gateway.commands.quote import plain
-from gateway.commands.rights import enough
 from gateway.errors import Refused
 from gateway.manager import Offered, SessionManager
 from gateway.protocols import THINK

@@ -2,18 +2,9 @@
 
 from __future__ import annotations
 
-import re
-
 from gateway.manager import SessionMeta
-from gateway.sessions import title_of
+from gateway.plain import plain as plain
 from gateway.texts import say
-
-_MARKS = re.compile(r"([\\`*_\[\]<>|~&])")
-
-
-def plain(text: str, limit: int = 60) -> str:
-    """*text* for the inside of a Markdown line or table cell."""
-    return _MARKS.sub(r"\\\1", title_of(text, limit))
 
 
 def titled(session: SessionMeta, lang: str = "") -> str:

@@ -4,19 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
+from gateway.access import enough
 from gateway.calls import Call
 from gateway.commands.command import Command, together
 from gateway.errors import Refused
 from gateway.types import Address, Identity, Role
 
-RANK: dict[Role, int] = {"user": 0, "admin": 1, "owner": 2}
-
 Administers = Callable[[Address, str], Awaitable[bool]]
 """(chat, user id): whether the platform counts that person among the chat's administrators."""
-
-
-def enough(role: Role, needed: Role) -> bool:
-    return RANK[role] >= RANK[needed]
 
 
 async def check(

@@ -8,11 +8,13 @@ from functools import partial
 from typing import Literal
 
 from gateway import log
+from gateway.access import enough
 from gateway.calls import Call, Commands, Reply
 from gateway.commands import about, announce, emergency, model, place, session, speech, window, work
 from gateway.commands.command import Command, Handler, Press, admin, asker, changing, unknown
 from gateway.commands.cost import cost
-from gateway.commands.rights import Administers, check, enough
+from gateway.commands.people import People
+from gateway.commands.rights import Administers, check
 from gateway.errors import Refused
 from gateway.manager import SessionManager
 from gateway.roster import Roster
@@ -65,7 +67,12 @@ class Table(Commands):
         self._manager = manager
         self.roster = roster
         self._administers = administers or manager.administers
-        listed = _commands(self._help, partial(work.status, started=manager.core.clock()))
+        people = People(roster)
+        self._presses = PRESSES | people.presses()
+        listed = [
+            *_commands(self._help, partial(work.status, started=manager.core.clock())),
+            *people.commands(),
+        ]
         self.commands: dict[str, Command] = {each.name: each for each in listed}
         self.rights = rights or {}
 
@@ -99,9 +106,9 @@ class Table(Commands):
             return await self.run(
                 replace(call, name=str(args.get("name", "")), args=str(args.get("args", "")))
             )
-        if action not in PRESSES:
+        if action not in self._presses:
             raise Refused(key="button.stale")
-        name, press = PRESSES[action]
+        name, press = self._presses[action]
         command = self._find(name)
         if command is not None:
             await self._check(command, replace(call, name=name))
@@ -175,7 +182,6 @@ def _commands(help: Handler, status: Handler) -> list[Command]:
         Command(name="tools", mode="now", handler=about.tools),
         Command(name="lang", mode="now", handler=speech.lang, private=True),
         Command(name="whoami", mode="now", handler=about.whoami, private=True),
-        # Here: /pair, /link, /people, /block.
         Command(name="announce", mode="now", handler=announce.announce, role="admin", private=True),
         Command(name="halt", mode="now", handler=emergency.halt, role="admin"),
         Command(name="unhalt", mode="now", handler=emergency.unhalt, role="admin"),
