@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from zoneinfo import ZoneInfo
@@ -14,78 +13,28 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from gateway import __version__, amounts
-from gateway.calls import Call
 from gateway.commands import cost, moment, period, quote, window
 from gateway.commands.table import Table
 from gateway.errors import ModelError, Refused
 from gateway.failpoints import Point
-from gateway.manager import Generated, SessionManager, UsageRecord
+from gateway.manager import SessionManager, UsageRecord
 from gateway.reports import CostOverview, DayCost, Share, UsageSummary
 from gateway.roster import Roster
 from gateway.texts import LANGUAGES, say
-from gateway.types import DAY, HOUR, SECOND, Chunk, Conversation, Identity, Kind, Lane, Tokens, Waiting
+from gateway.types import DAY, HOUR, SECOND, Identity, Tokens
 from storage import Store
+from tests.chats import ZONE, Chat, call, chatting
 from tests.conftest import Clock
 from tests.fakes.model import Script, ScriptedModel
-from tests.path import ANN, BOB, Path, path
+from tests.path import ANN, BOB
 
-ADMINS = ["announce", "halt", "unhalt"]
+ADMINS = ["announce", "halt", "unhalt", "pair", "people", "block"]
 NAMES = [
     "start", "help", "new", "resume", "sessions", "stop", "status", "usage", "cost", "context", "compact", "clear",
-    "model", "think", "queue", "verbose", "footer", "gap", "overhear", "tools", "lang", "whoami",
+    "model", "think", "queue", "verbose", "footer", "gap", "overhear", "tools", "lang", "whoami", "link",
 ]  # fmt: skip
 BETWEEN = ("new", "resume", "compact", "clear", "model", "think")
 CODE = re.compile(r"[0-9A-HJKMNP-TV-Z]{10}")
-ZONE = "Europe/Berlin"
-
-
-@dataclass
-class Chat:
-    """A gateway with its commands, a chat on a platform and the terminal."""
-
-    path: Path
-    manager: SessionManager
-    table: Table
-
-    async def told(self, text: str, *answers: str, user: str = ANN, **more: object) -> str:
-        """Say it in the chat; gives the last of the messages that come of it."""
-        await self.path.says(text, user=user, **more)
-        return (await self.path.channel.until(user, *answers))[-1]
-
-    async def sees(self, *parts: str, user: str = ANN) -> None:
-        """Wait until each of them is in one of the messages, in whatever order they came."""
-        async with asyncio.timeout(5):
-            while not all(any(part in text for text in self.path.channel.texts(user)) for part in parts):
-                await asyncio.sleep(0.005)
-
-    async def local(self, text: str, **more: str) -> str:
-        """Say it in the terminal; gives the reply."""
-        return (await self.generated(text, **more)).text
-
-    async def generated(self, text: str, **more: str) -> Generated:
-        async for event in self.manager.say(text, **more):
-            if isinstance(event, Generated):
-                return event
-        raise AssertionError("no answer")
-
-    def buttons(self) -> dict[str, str]:
-        """Label -> token, of the last message that has any."""
-        return [found for found in self.path.channel.buttons.values() if found][-1]
-
-    async def allow(self, user: str, role: str) -> None:
-        await self.table.roster.allow(f"telegram:{user}", role)  # type: ignore[arg-type]
-
-
-@asynccontextmanager
-async def chatting(store: Store, clock: Clock, model: ScriptedModel | None = None) -> AsyncIterator[Chat]:
-    async with path(store, clock=clock, model=model, placing="exact") as p:
-        p.core.catalogue.default = "fake:one"  # type: ignore[misc]
-        # One message a reply, however long: how a platform cuts is another test's.
-        p.channel.render = lambda text: [Chunk(text=text)] if text else []  # type: ignore[method-assign]
-        manager = SessionManager(p.core, zone=ZONE)
-        table = Table(manager=manager, roster=Roster(store=store, clock=clock))
-        p.core.dispatcher.commands = table
-        yield Chat(p, manager, table)
 
 
 @pytest.fixture
@@ -102,26 +51,11 @@ async def demo(tmp_path) -> AsyncIterator[Chat]:
         yield Chat(None, manager, table)  # type: ignore[arg-type]
 
 
-def call(name: str, args: str = "", **more: object) -> Call:
-    """A call as the dispatcher would make it, for what cannot come in through the gate."""
-    row = Waiting(
-        id=1, account=1, event_id="e", kind=Kind.COMMAND, lane=Lane.CONTROL, conversation=1, identity=None,
-        session=None, message_id="", reply_to="", trigger=None, job_run=None, body={}, received=0, sent=None,
-        state="waiting", turn=None, attempts=0,
-    )  # fmt: skip
-    place = Conversation(
-        id=1, account=1, channel="telegram", chat_id="1", thread_id="", user_id="", kind="direct",
-        current_session=None, settings={}, fence=0,
-    )  # fmt: skip
-    facts: dict[str, object] = {"row": row, "conversation": place, "identity": None, "role": "user"}
-    return Call(name=name, args=args, **{**facts, **more})  # type: ignore[arg-type]
-
-
 # -- the table ------------------------------------------------------------------------------------------------
 
 
 async def test_every_command_says_whether_it_waits_for_the_running_turn(demo: Chat) -> None:
-    assert list(demo.table.commands) == [*NAMES, *ADMINS]
+    assert set(demo.table.commands) == {*NAMES, *ADMINS}
     for name in demo.table.commands:
         assert demo.table.mode(name) == ("between" if name in BETWEEN else "now")
     assert demo.table.mode("reset") == "between"

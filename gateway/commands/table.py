@@ -183,7 +183,6 @@ def _commands(help: Handler, status: Handler) -> list[Command]:
         Command(name="tools", mode="now", handler=about.tools),
         Command(name="lang", mode="now", handler=speech.lang, private=True),
         Command(name="whoami", mode="now", handler=about.whoami, private=True),
-        # Here: /pair, /link, /people, /block.
         Command(name="announce", mode="now", handler=announce.announce, role="admin", private=True),
         Command(name="halt", mode="now", handler=emergency.halt, role="admin"),
         Command(name="unhalt", mode="now", handler=emergency.unhalt, role="admin"),
