@@ -105,6 +105,15 @@ class Places:
         )
         return None if row is None else conversation(row)
 
+    async def of_thread(self, account: int, thread_id: str) -> Conversation | None:
+        """The thread of that id, for platforms where it names its chat as well."""
+        row = await self._tx.one(
+            f"{FIELDS} WHERE c.account = :account AND c.thread_id = :thread_id AND c.kind = 'thread'",
+            account=account,
+            thread_id=thread_id,
+        )
+        return None if row is None else conversation(row)
+
     async def get(self, id: int) -> Conversation:
         """Raises LookupError for an id that was never given out."""
         row = await self._tx.one(f"{FIELDS} WHERE c.id = :id", id=id)
