@@ -341,7 +341,7 @@ async def test_who_is_no_admin_any_more_decides_nothing_by_an_old_button(p: Path
     token = await button(p, "Let in", user=BOB)
     await roster(p).set_role("telegram:102", "user")
     await p.presses(token, user=BOB)
-    await p.channel.until(BOB, STALE)
+    await p.channel.until(BOB, "/pair is for admins")
     assert await p.rows("SELECT state FROM pairing") == [("open",)]
 
 
