@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from gateway.types import Kind, Place, Role, Sender
@@ -28,12 +28,16 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """*role* None when refused; *reason* is for the log; *tell*: the stranger may be told how to get in."""
+    """*role* None when refused; *reason* is for the log; *tell*: the stranger may be told how to get in.
+
+    *overheard*: not for us, or not from one of ours, but said in a group that is: may serve as context.
+    """
 
     allowed: bool
     role: Role | None
     reason: str
     tell: bool
+    overheard: bool = False
 
 
 def may(
@@ -74,7 +78,7 @@ def may(
     if not (owner or state == "allowed" or _listed(policy.allow, channel, sender)):
         return _refused("not allowed", tell=place.kind == "direct" and kind in _SPOKEN)
     if place.kind != "direct" and not addressed:
-        return _refused("not addressed")
+        return replace(_refused("not addressed"), overheard=kind is Kind.MESSAGE)
     return _let_in("owner" if owner else "allowed", "owner" if owner else role or "user")
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from gateway.reports import UsageSummary
+from gateway.texts import say
+from gateway.types import MINUTE
 
 LEAST = 100_000  # nano-dollars in the last decimal shown: $0.0001
 
@@ -49,6 +51,21 @@ def estimated(usage: UsageSummary) -> str:
     if not usage.estimated_cost and usage.unpriced:  # what has no price cannot be said to cost nothing
         return f"estimated: {requests(usage.estimated)}"
     return f"estimated, at most: {money(usage.estimated_cost)} of it ({requests(usage.estimated)})"
+
+
+def duration(micros: int, lang: str = "") -> str:
+    """A length of time as people say it."""
+    minutes = micros // MINUTE
+    if minutes < 1:
+        return say("span.little", lang)
+    if minutes < 120:
+        return say("span.minutes", lang, count=minutes)
+    hours, rest = divmod(minutes, 60)
+    if hours < 48:
+        if rest:
+            return say("span.clock", lang, hours=hours, minutes=f"{rest:02d}")
+        return say("span.hours", lang, count=hours)
+    return say("span.days", lang, count=hours // 24)
 
 
 def requests(count: int) -> str:

@@ -9,8 +9,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from gateway import wording
 from gateway.delivery import nonce
+from gateway.texts import say
 from gateway.types import SECOND, Button, Chunk, OutboxRow
 
 if TYPE_CHECKING:
@@ -25,19 +25,30 @@ def clock_time(at: int, zone: str) -> str:
 
 
 async def tell(
-    unit: Unit, since: str, until: str, render: Callable[[int, str], list[Chunk]], now: int
+    unit: Unit,
+    since: str,
+    until: str,
+    render: Callable[[int, str], list[Chunk]],
+    now: int,
+    language: str = "",
 ) -> list[OutboxRow]:
-    """*since* and *until* as clock times. Once for the same messages: the origin names the last of them."""
+    """*since* and *until* as clock times. Once for the same messages: the origin names the last of them.
+
+    *language* where that of the person is not known.
+    """
     rows = []
     for conversation, last in await unit.inbox.held_places():
         place = await unit.places.get(conversation)
         count, _, _ = await unit.inbox.held(conversation)
-        chunks = render(place.account, wording.away(since, until, count))
+        lang = await unit.inbox.language(conversation, "held") or language
+        chunks = render(place.account, say("away.told", lang, since=since, until=until, count=count))
         if not chunks:
             continue
-        tokens = {label: secrets.token_urlsafe(16) for label in ("Answer", "Drop")}
+        tokens = {choice: secrets.token_urlsafe(16) for choice in ("answer", "drop")}
         origin = f"away:{conversation}:{last}"
-        buttons = tuple(Button(label=label, token=token) for label, token in tokens.items())
+        buttons = tuple(
+            Button(label=say(f"button.{choice}", lang), token=token) for choice, token in tokens.items()
+        )
         row = await unit.outbox.add(
             origin=origin,
             part=0,
@@ -51,8 +62,8 @@ async def tell(
         )
         if row is not None:
             rows.append(row)
-            for label, token in tokens.items():
+            for choice, token in tokens.items():
                 await unit.outbox.button(
-                    token, action=f"away-{label.lower()}", args={"v": 1}, conversation=conversation
+                    token, action=f"away-{choice}", args={"v": 1}, conversation=conversation
                 )
     return rows

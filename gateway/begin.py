@@ -6,15 +6,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from gateway import access, transcript, wording
+from gateway import access, transcript
 from gateway.errors import LeaseLost
 from gateway.sessions import Continue, New, carried_over, new_code, reset_notice, resolve, title_of
+from gateway.texts import say
 from gateway.turn import Started
 from gateway.types import (
     Button,
     Chunk,
     Conversation,
     Identity,
+    Json,
     Kind,
     OutboxRow,
     Place,
@@ -48,16 +50,25 @@ class Rules:
     token: Callable[[], str]
     recover: Callable[[tuple[Any, ...]], tuple[str, UsageSettled]]
     resume_parked: bool
+    halted: bool  # the emergency stop holds: commands only
+    overheard: Callable[[Conversation], int]  # messages of a group that the model is shown
     served: Callable[[int, str], bool]  # (account, channel): whether an answer could be delivered
     judged: Callable[[int], bool]  # whether the crash that left this turn was counted at the start
     connecting: Callable[[str], bool]  # whether that platform is configured and not connected yet
+    language: str = ""  # of whoever's is not known
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Nothing:
-    """Nobody waits here, or somebody else has it. *parked*: a turn waits for the operator."""
+    """Nobody waits here, or somebody else has it. *parked*: a turn waits for the operator.
+
+    *due*: the first row waits for the rest of what is being sent, until then (microseconds UTC).
+    *halted*: somebody waits, and nothing may be asked.
+    """
 
     parked: bool = False
+    due: int | None = None
+    halted: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +96,7 @@ class Poisoned:
 
     turn: Turn
     notices: tuple[OutboxRow, ...]
+    text: str  # what they say
 
 
 Begun = Nothing | Ask | Command | Poisoned
@@ -103,23 +115,24 @@ async def begin(unit: Unit, id: int, fence: int | None, rules: Rules) -> Begun:
         await unit.places.release(id, fence)
         return Nothing()
     unfinished = await unit.turns.unfinished(id)
+    kept = unfinished is not None and unfinished.state == "parked" and not rules.resume_parked
+    if kept or rules.halted:
+        # Commands go on while nothing can be asked; messages keep their order behind the turn that waits.
+        head = await unit.inbox.head(id, now=rules.now, count=1)
+        if head and head[0].kind is Kind.COMMAND:
+            who = await unit.people.identity_by_id(head[0].identity) if head[0].identity else None
+            if _refusal(head[0], place, who, rules) is None:
+                await unit.inbox.take(head[0].id, None)
+                return Command(row=head[0], conversation=place, identity=who, fence=fence)
+        await unit.places.release(id, fence)
+        return Nothing(parked=kept, halted=rules.halted and (unfinished is not None or bool(head)))
     if unfinished is not None:
-        if unfinished.state == "parked" and not rules.resume_parked:
-            # Commands go on while the provider refuses us; messages keep their order behind the parked turn.
-            head = await unit.inbox.head(id, now=rules.now, count=1)
-            if head and head[0].kind is Kind.COMMAND:
-                who = await unit.people.identity_by_id(head[0].identity) if head[0].identity else None
-                if _refusal(head[0], place, who, rules) is None:
-                    await unit.inbox.take(head[0].id, None)
-                    return Command(row=head[0], conversation=place, identity=who, fence=fence)
-            await unit.places.release(id, fence)
-            return Nothing(parked=True)
         return await _again(unit, place, unfinished, fence, rules)
     while True:
         head = await unit.inbox.head(id, now=rules.now, count=MOST_ROWS)
         if not head:
             await unit.places.release(id, fence)
-            return Nothing()
+            return Nothing(due=await unit.inbox.due(id, now=rules.now))
         identity = await unit.people.identity_by_id(head[0].identity) if head[0].identity else None
         reason = _refusal(head[0], place, identity, rules)
         if reason is not None:
@@ -185,8 +198,7 @@ async def _first(
         now=rules.now,
     )
     for row in rows:
-        body = transcript.user(row.text, sender=str(row.body.get("from", "")))
-        await unit.transcript.add(session.id, "user", body, now=rules.now, turn=turn.id)
+        await unit.transcript.add(session.id, "user", transcript.said(row), now=rules.now, turn=turn.id)
         await unit.inbox.take(row.id, turn.id)
     person = None if head.trigger is not None else rows[-1].received
     await unit.sessions.count(session.id, now=rules.now, messages=len(rows), turns=1, person=person)
@@ -207,9 +219,25 @@ async def _first(
             rows=tuple(rows),
             entries=tuple(await unit.transcript.live(session.id)),
             model=model,
+            overheard=await _overheard(unit, place, head.id, rules),
+            lang=_lang(identity, rules),
         ),
         notices=tuple(notices),
     )
+
+
+async def _overheard(unit: Unit, place: Conversation, before: int, rules: Rules) -> tuple[Json, ...]:
+    """What was said in a group before the first message of a turn, without being meant for us."""
+    count = rules.overheard(place)
+    if not place.shared or not count:
+        return ()
+    chat = place.id
+    if place.user_id:
+        whole = await unit.places.whole(place)
+        if whole is None:
+            return ()
+        chat = whole.id
+    return tuple(await unit.inbox.overheard(chat, before=before, count=count))
 
 
 async def _session(
@@ -268,7 +296,7 @@ async def _new(
         return session, []
     if rules.carry_over:
         await _carry_over(unit, session, previous, rules.now)
-    return session, await _tell_reset(unit, place, session, previous, head, rules)
+    return session, await _tell_reset(unit, place, session, previous, head, rules, _lang(identity, rules))
 
 
 async def _carry_over(unit: Unit, session: Session, previous: Session, now: int) -> None:
@@ -280,18 +308,24 @@ async def _carry_over(unit: Unit, session: Session, previous: Session, now: int)
 
 
 async def _tell_reset(
-    unit: Unit, place: Conversation, session: Session, previous: Session, head: Waiting, rules: Rules
+    unit: Unit,
+    place: Conversation,
+    session: Session,
+    previous: Session,
+    head: Waiting,
+    rules: Rules,
+    lang: str,
 ) -> list[OutboxRow]:
     """One line with the way back."""
     since = previous.last_person or previous.created
-    text = reset_notice(idle_minutes=(head.received - since) // 60_000_000, title=previous.title)
+    text = reset_notice(lang, idle_minutes=(head.received - since) // 60_000_000, title=previous.title)
     origin = f"reset:{session.id}"
     chunks = rules.render(place.account, text)
     rows: list[OutboxRow] = []
     for part, chunk in enumerate(chunks):
         if part == len(chunks) - 1:
             token = rules.token()
-            chunk = replace(chunk, buttons=(Button(label="Continue the previous one", token=token),))
+            chunk = replace(chunk, buttons=(Button(label=say("button.previous", lang), token=token),))
             await unit.outbox.button(
                 token,
                 action="continue-previous",
@@ -314,6 +348,11 @@ async def _tell_reset(
     return rows
 
 
+def _lang(identity: Identity | None, rules: Rules) -> str:
+    """The language that person is spoken to in; the operator's where nobody asked."""
+    return (identity.lang if identity else "") or rules.language
+
+
 async def _again(unit: Unit, place: Conversation, turn: Turn, fence: int, rules: Rules) -> Ask | Poisoned:
     """A turn that was interrupted: what it had finished stands, what it had open is charged as an estimate."""
     for row in await unit.ledger.open_rows(turn=turn.id):
@@ -321,10 +360,12 @@ async def _again(unit: Unit, place: Conversation, turn: Turn, fence: int, rules:
     crashed = turn.state == "running" and not rules.judged(turn.id)
     attempt = await unit.turns.again(turn.id, fence, crashed=crashed)
     turn = replace(turn, attempt=attempt, fence=fence, state="running")
+    identity = await unit.people.identity_by_id(turn.identity) if turn.identity else None
     if attempt > MOST_CRASHES:
-        return await _poison(unit, place, turn, rules)
+        return await _poison(unit, place, turn, rules, say("turn.poison", _lang(identity, rules)))
     session = await unit.sessions.get(turn.session)
     assert session is not None
+    rows = tuple(await unit.inbox.of_turn(turn.id))
     model = None
     if turn.job_run is not None:
         job = await unit.jobs.of_run(turn.job_run)
@@ -334,24 +375,26 @@ async def _again(unit: Unit, place: Conversation, turn: Turn, fence: int, rules:
             turn=turn,
             session=session,
             conversation=replace(place, fence=fence),
-            identity=await unit.people.identity_by_id(turn.identity) if turn.identity else None,
-            rows=tuple(await unit.inbox.of_turn(turn.id)),
+            identity=identity,
+            rows=rows,
+            overheard=await _overheard(unit, place, rows[0].id, rules) if rows else (),
             entries=tuple(await unit.transcript.live(session.id)),
             last_step=await unit.turns.last_step(turn.id),
             model=model,
+            lang=_lang(identity, rules),
         ),
         parts=tuple(await unit.outbox.of_origin(f"turn:{turn.id}")),
     )
 
 
-async def _poison(unit: Unit, place: Conversation, turn: Turn, rules: Rules) -> Poisoned:
+async def _poison(unit: Unit, place: Conversation, turn: Turn, rules: Rules, text: str) -> Poisoned:
     await unit.turns.finish(turn.id, "dead", now=rules.now, error_kind="poison", error="crashed too often")
     await unit.inbox.settle_turn(turn.id, "dead")
     if turn.job_run is not None:
         await unit.jobs.run_state(turn.job_run, "failed", reason="crashed too often", ended=rules.now)
     await unit.places.release(place.id, turn.fence)
     rows = []
-    for part, chunk in enumerate(rules.render(place.account, wording.POISON)):
+    for part, chunk in enumerate(rules.render(place.account, text)):
         rows.append(
             await unit.outbox.put(
                 origin=f"turn:{turn.id}",
@@ -366,4 +409,4 @@ async def _poison(unit: Unit, place: Conversation, turn: Turn, rules: Rules) -> 
                 now=rules.now,
             )
         )
-    return Poisoned(turn=turn, notices=tuple(rows))
+    return Poisoned(turn=turn, notices=tuple(rows), text=text)

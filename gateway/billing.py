@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from gateway import usage
 from gateway.errors import ModelError
 from gateway.failpoints import Point, passing
+from gateway.halt import Halt
 from gateway.history import size
 from gateway.protocols import Answer, Clock, Counted, Delta, Model, Prompt
 from gateway.types import Purpose, Tokens, UsageOpen, UsageSettled
@@ -22,7 +23,18 @@ if TYPE_CHECKING:
 
 # A request that failed with one of these was never worked on, so it used nothing.
 UNUSED = frozenset(
-    {"connect", "overloaded", "rate_limited", "auth", "credit", "context", "shape", "refused", "not_found"}
+    {
+        "connect",
+        "overloaded",
+        "rate_limited",
+        "auth",
+        "credit",
+        "context",
+        "shape",
+        "refused",
+        "not_found",
+        "halted",
+    }
 )
 
 
@@ -116,15 +128,17 @@ class Pricing:
 class Biller:
     """Makes requests; none leaves without its ledger row, and each row is settled by what came back."""
 
-    def __init__(self, *, store: Store, pricing: Pricing, clock: Clock) -> None:
+    def __init__(self, *, store: Store, pricing: Pricing, halt: Halt, clock: Clock) -> None:
         self._store = store
         self._pricing = pricing
+        self._halt = halt
         self._clock = clock
 
     async def open(
         self, model: Model, prompt: Prompt, booking: Booking, *, check: Callable[[Unit], Any] | None = None
     ) -> Request:
-        """Write the row; *check* runs in the same commit and may raise LeaseLost."""
+        """Write the row; *check* runs in the same commit and may raise LeaseLost. Raises ModelError when halted."""
+        self._halt.check()
         request = Request(
             uid=str(uuid.uuid4()), model=model, at=self._clock(), worst=worst_case(model, prompt)
         )
@@ -157,6 +171,7 @@ class Biller:
         """The answer as it comes. Afterwards, also after an error or a cancellation, request.settled is set."""
         passing(Point.MODEL, "before")
         try:
+            self._halt.check()  # the row took its time to be written
             async with aclosing(request.model.stream(prompt)) as events:
                 async for event in events:
                     match event:

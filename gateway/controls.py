@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from gateway import intake, log, wording
+from gateway import log
 from gateway.calls import Call, Commands, Reply
 from gateway.delivery import Delivery, nonce
 from gateway.errors import DeliveryError, ModelError, Refused, StoreError
 from gateway.failpoints import Point
 from gateway.hub import Hub, Seen
+from gateway.lanes import command_of
 from gateway.protocols import Clock
-from gateway.types import Button, Kind, Waiting
+from gateway.texts import say
+from gateway.types import Button, Chunk, Conversation, Identity, Kind, OutboxRow, Place, Waiting
 
 if TYPE_CHECKING:
     from storage import Store, Unit
@@ -31,12 +33,14 @@ class Controls:
         hub: Hub,
         clock: Clock,
         on_trouble: Callable[[str, str], None],
+        language: Callable[[], str] = lambda: "",
     ) -> None:
         self._store = store
         self._delivery = delivery
         self._hub = hub
         self._clock = clock
         self._on_trouble = on_trouble
+        self._language = language
         self.commands: Commands | None = None
 
     async def carry_out(self, id: int) -> None:
@@ -50,40 +54,42 @@ class Controls:
             await self._press(row)
         else:
             # Whoever said something and still comes here said too much.
-            await self._reply(row, Reply(text=wording.TOO_LONG if row.text.strip() else wording.NO_TEXT))
+            key = "message.too_long" if row.text.strip() else "message.no_text"
+            await self._reply(row, Reply(text=say(key, (await self._call(row, "", "")).lang)))
 
     async def command(self, row: Waiting) -> None:
-        name, args = intake.command_of(row.text)
+        call = await self._call(row, *command_of(row.text))
         try:
             if self.commands is None:
-                raise Refused(wording.UNKNOWN_COMMAND)
-            reply = await self.commands.run(await self._call(row, name, args))
+                raise Refused(key="command.unknown")
+            reply = await self.commands.run(call)
         except Refused as error:
-            reply = Reply(text=str(error))
+            reply = Reply(text=error.told(call.lang))
         except ModelError as error:
-            reply = Reply(text=wording.FAILED[error.kind])
+            reply = Reply(text=say(f"failed.{error.kind}", call.lang))
         except StoreError:
             raise
         except Exception as error:  # noqa: BLE001 - a command's fault must not leave whoever gave it waiting
             log.crash("command.failed", error, row=row.id)
             self._on_trouble("internal", f"command {row.id}: {type(error).__name__}: {error}")
-            reply = Reply(text=wording.INTERNAL)
+            reply = Reply(text=say("message.internal", call.lang))
         await self._reply(row, reply)
 
     async def _press(self, row: Waiting) -> None:
         token = str(row.body.get("button", ""))
         found = await self._store.read(lambda unit: unit.outbox.pressed(token))
         now = self._clock()
-        reply = Reply(toast=wording.STALE_BUTTON)
+        call = await self._call(row, "", "")
+        reply = Reply(toast=say("button.stale", call.lang))
         if found is not None and self.commands is not None:
             action, args, conversation, _, expires, _ = found
             # The same answer for a forged, foreign, old or used button: it must not tell them apart.
             valid = conversation == row.conversation and (expires is None or now < expires)
             if valid and await self._store.commit(Point.CONTROL, _use, token, row.id):
                 try:
-                    reply = await self.commands.press(action, args, await self._call(row, action, ""))
+                    reply = await self.commands.press(action, args, replace(call, name=action))
                 except Refused as error:
-                    reply = Reply(text=str(error))
+                    reply = Reply(text=error.told(call.lang))
         await self._ack(row, reply.toast)
         await self._reply(row, reply)
 
@@ -107,6 +113,7 @@ class Controls:
                 conversation=await unit.places.get(row.conversation),
                 identity=identity,
                 role=(identity.role if identity else None) or "user",
+                lang=(identity.lang if identity else "") or self._language(),
             )
 
         return await self._store.read(work)
@@ -114,42 +121,91 @@ class Controls:
     async def _reply(self, row: Waiting, reply: Reply) -> None:
         """The row is done and its reply is on its way, in one commit."""
         assert row.conversation is not None
-        conversation = row.conversation
-        origin = f"reply:{row.id}"
+        here = await self._store.read(lambda unit: unit.places.get(row.conversation or 0))
+        album = row.body.get("album")
+        # An album without a word gets one line, not one for each of its pictures.
+        origin = f"album:{here.id}:{album}" if album else f"reply:{row.id}"
         chunks = self._delivery.render(row.account, reply.text) if reply.text else []
         buttons = [(secrets.token_urlsafe(16), offer) for offer in reply.offers]
         if chunks and buttons:
             shown = tuple(Button(label=offer.label, token=token) for token, offer in buttons)
             chunks[-1] = replace(chunks[-1], buttons=shown)
+        private = say("reply.private", await self._lang(row)) if reply.private and here.shared else ""
+        chunks, elsewhere = await self._addressed(row, here, reply, chunks, private)
         now = self._clock()
 
-        async def work(unit: Unit) -> list[Any]:
+        async def work(unit: Unit) -> list[OutboxRow]:
             await unit.inbox.settle(row.id, "done")
+            target = here
+            if elsewhere is not None:
+                account = await unit.people.account_by_id(row.account)
+                assert account is not None
+                target = await unit.places.at(account, Place(chat_id=elsewhere, kind="direct"))
             for token, offer in buttons if chunks else ():
-                await unit.outbox.button(
-                    token, action=offer.action, args=offer.args, conversation=conversation
-                )
-            rows = []
-            for part, chunk in enumerate(chunks):
-                rows.append(
-                    await unit.outbox.add(
-                        origin=origin,
-                        part=part,
-                        account=row.account,
-                        conversation=conversation,
-                        session=None,
-                        kind="notice",
-                        payload_=chunk,
-                        nonce=nonce(origin, part),
-                        now=now,
-                    )
-                )
-            return [found for found in rows if found is not None]
+                await unit.outbox.button(token, action=offer.action, args=offer.args, conversation=target.id)
+            rows = await self._enter(unit, row.account, target.id, origin, chunks, now)
+            if elsewhere is not None:
+                told = self._delivery.render(row.account, private)
+                rows += await self._enter(unit, row.account, here.id, f"{origin}:here", told, now)
+            return rows
 
         self._delivery.enqueue(await self._store.commit(Point.CONTROL, work))
         self._hub.publish(
-            Seen(kind="done", conversation=conversation, text=reply.text, state="command", inbox=(row.id,))
+            Seen(kind="done", conversation=here.id, text=reply.text, state="command", inbox=(row.id,))
         )
+
+    async def _addressed(
+        self, row: Waiting, here: Conversation, reply: Reply, chunks: list[Chunk], private: str
+    ) -> tuple[list[Chunk], str | None]:
+        """The chunks as the answer to what was pressed or called, and the private chat they go to instead, if any."""
+        line = self._delivery.line(row.account)
+        if line is None or not chunks:
+            return chunks, None
+        press = str(row.body.get("press", ""))
+        secret = reply.private and here.shared
+        if press and (line.channel.can.whisper or not secret):
+            whisper = secret and line.channel.can.whisper
+            return [line.channel.answering(chunk, press, whisper=whisper) for chunk in chunks], None
+        if not secret:
+            return chunks, None
+        who = await self._who(row)
+        if who is None:
+            return chunks, None
+        try:
+            return chunks, await line.channel.direct(who.user_id)
+        except DeliveryError as error:
+            log.info("reply.private", kind=error.kind, error=str(error))
+            return self._delivery.render(row.account, private), None
+
+    async def _who(self, row: Waiting) -> Identity | None:
+        async def work(unit: Unit) -> Identity | None:
+            return await unit.people.identity_by_id(row.identity) if row.identity else None
+
+        return await self._store.read(work)
+
+    async def _lang(self, row: Waiting) -> str:
+        who = await self._who(row)
+        return (who.lang if who else "") or self._language()
+
+    async def _enter(
+        self, unit: Unit, account: int, conversation: int, origin: str, chunks: Sequence[Chunk], now: int
+    ) -> list[OutboxRow]:
+        rows = []
+        for part, chunk in enumerate(chunks):
+            rows.append(
+                await unit.outbox.add(
+                    origin=origin,
+                    part=part,
+                    account=account,
+                    conversation=conversation,
+                    session=None,
+                    kind="notice",
+                    payload_=chunk,
+                    nonce=nonce(origin, part),
+                    now=now,
+                )
+            )
+        return [found for found in rows if found is not None]
 
 
 async def _use(unit: Unit, token: str, row: int) -> bool:

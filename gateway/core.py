@@ -13,6 +13,7 @@ from gateway.billing import Biller, Pricing
 from gateway.delivery import Delivery
 from gateway.dispatcher import Dispatcher, Habits
 from gateway.errors import ModelError, Refused
+from gateway.halt import Halt
 from gateway.hub import Hub
 from gateway.models.catalogue import Catalogue
 from gateway.protocols import Clock, Model, Tool
@@ -59,6 +60,8 @@ def build(
     refusing: set[str] = set()  # by model: another one of the same provider may answer all the while
 
     def fault(error: ModelError, model: Model) -> None:
+        if error.kind == "halted":
+            return  # it is not the provider's doing
         refusing.add(model.ref)
         verb = "cannot be reached" if error.kind == "connect" else "refuses"
         on_trouble(f"provider:{model.provider}", f"{model.ref} {verb}: {error}")
@@ -79,7 +82,8 @@ def build(
     pricing.on_missing = lambda model: log.warning(
         "price.unknown", model=model, counted="unpriced", remedy="set providers.<name>.price"
     )
-    biller = Biller(store=store, pricing=pricing, clock=clock)
+    halt = Halt(store)
+    biller = Biller(store=store, pricing=pricing, halt=halt, clock=clock)
     hub = Hub()
     delivery = Delivery(store=store, clock=clock, on_gone=lambda text: on_trouble("dead-letter", text))
     runner = TurnRunner(
@@ -91,12 +95,15 @@ def build(
         clock=clock,
         on_fault=fault,
         on_answer=answered,
+        # The dispatcher owns the runner, and knows what is to be taken in: the later one is bound by name.
+        steers=lambda conversation: dispatcher.steers(conversation),
     )
     dispatcher = Dispatcher(
         store=store,
         delivery=delivery,
         runner=runner,
         biller=biller,
+        halt=halt,
         hub=hub,
         habits=habits,
         clock=clock,

@@ -122,8 +122,8 @@ class Delivery:
     async def _send_all(self, conversation: int) -> None:
         queue = self._queues[conversation]
         try:
-            address = await self.address(conversation)
             while queue:
+                address = await self.address(conversation)  # it may have moved
                 again = await self._send(self._lines[queue[0].account], address, queue[0])
                 if again is None:
                     self.shown.pop(queue.popleft().id, None)
@@ -157,7 +157,9 @@ class Delivery:
     async def _place(self, line: Line, address: Address, row: OutboxRow) -> OutboxRow:
         """Send the whole, where that can be done, or the opening that edits will complete."""
         first = opening(line.channel, row.payload)
-        whole = first == row.payload
+        # A preview has begun it with less text: what the platform recognises as a repeat is that, not this.
+        begun = row.state == "placing" and line.channel.limits.placing == "exact"
+        whole = first == row.payload and not begun
         state: Literal["sending", "placing"] = "sending" if whole else "placing"
         if row.state != state or row.attempts:
             await self._store.commit(Point.PLACING, _state, row.id, state, self._clock())
@@ -210,8 +212,14 @@ class Delivery:
                     return await self._put_off(row, min(LONGEST_WAIT, 0.5 * 2 ** min(row.attempts, 7)), error)
             case "lost":
                 # It may have arrived. What can be repeated is an opening or a mark, or a nonce that is recognised.
-                if row.attempts <= MOST_LOST:
-                    return await self._put_off(row, 1.0, error)
+                known = row.state == "placed" or line.channel.limits.placing == "exact"
+                if row.attempts <= MOST_LOST or (known and now - started < GIVE_UP_AFTER):
+                    wait = 1.0 if row.attempts <= MOST_LOST else LONGEST_WAIT
+                    return await self._put_off(row, wait, error)
+            case "moved" if error.moved_to:
+                await self._store.commit(Point.PUT_OFF, _moved, address, error.moved_to)
+                self.moved(row.conversation)
+                return await self._put_off(row, 0.0, error)
             case _:
                 pass
         await self._store.commit(Point.PUT_OFF, _dead, row, _said(error), error.kind == "gone", now)
@@ -223,8 +231,9 @@ class Delivery:
     async def _put_off(
         self, row: OutboxRow, seconds: float, error: DeliveryError, *, state: str | None = None
     ) -> OutboxRow:
+        """One that is placed, or that a preview has begun, stays what it is: its message must be found again."""
         until = self._clock() + int(seconds * SECOND)
-        now_state = state or ("placed" if row.state == "placed" else "ready")
+        now_state = state or (row.state if row.state in ("placed", "placing") else "ready")
         await self._store.commit(Point.PUT_OFF, _put_off, row.id, until, now_state, _said(error))
         return replace(
             row,
@@ -286,6 +295,12 @@ async def _repay(unit: Unit, id: int, chunk: Chunk) -> None:
 
 async def _put_off(unit: Unit, id: int, until: int, state: str, error: str) -> None:
     await unit.outbox.put_off(id, not_before=until, state=state, error=error)
+
+
+async def _moved(unit: Unit, address: Address, chat_id: str) -> None:
+    account = await unit.people.account_by_id(address.account)
+    assert account is not None
+    await unit.places.migrate(account.id, address.chat_id, chat_id)
 
 
 async def _dead(unit: Unit, row: OutboxRow, error: str, gone: bool, now: int) -> None:

@@ -4,34 +4,41 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from gateway import away, intake, log, wording
+from gateway import away, footer, intake, log, targets, working
 from gateway.access import Policy
 from gateway.begin import MOST_CRASHES, Ask, Command, Nothing, Poisoned, Rules, begin
 from gateway.billing import Biller
 from gateway.calls import Commands
 from gateway.controls import Controls
 from gateway.delivery import Delivery, nonce
+from gateway.during import Busy, During
 from gateway.errors import DiskFull, LeaseLost, StoreError
 from gateway.failpoints import Point
-from gateway.finish import Finished, Target, finish, keep, move_back, notice
+from gateway.finish import Finished, finish, keep, move_back, notice
+from gateway.halt import Halt
 from gateway.hub import Hub, Seen
+from gateway.lanes import LOCAL
+from gateway.outage import Outage
 from gateway.preview import Preview
 from gateway.protocols import Clock
+from gateway.reactions import Reactions, Shown
+from gateway.reports import usage_summary
 from gateway.sessions import gap_of
+from gateway.texts import say
 from gateway.turn import Outcome, Progress, Started, TurnRunner
 from gateway.types import (
     HOUR,
-    MINUTE,
     SECOND,
     Account,
     Chunk,
+    Conversation,
     Inbound,
     Lane,
-    Place,
+    Reaction,
     Receipt,
     Turn,
     UsageSettled,
@@ -42,7 +49,6 @@ if TYPE_CHECKING:
     from storage import Store, Unit
 
 KEEP_FOR = 6 * HOUR  # how long a message is kept for an operator to mend what is wrong
-PROBE_EVERY = MINUTE
 STORE_RETRY = 5.0  # seconds
 
 
@@ -54,6 +60,7 @@ class Live:
     progress: Progress
     task: asyncio.Task[Outcome]
     stopped: bool = False  # by the person, not by our own end
+    interrupted: bool = False  # by the person's next message
     moved_to: int | None = None  # the session its messages go back to
 
 
@@ -65,18 +72,15 @@ class Habits:
     gap_minutes: dict[str, int | None]  # by the account's name in the configuration, or the channel's
     carry_over: bool = True
     each_member: bool = False  # each member of a group has a session of their own
+    during: Mapping[str, During] = field(default_factory=dict)  # a message during a turn, by account's key
+    overheard: Mapping[str, int] = field(
+        default_factory=dict
+    )  # messages of a group not meant for us, likewise
+    reactions: Mapping[str, Shown] = field(default_factory=dict)
     away_after: int = 2 * HOUR
     zone: str = "UTC"
     most_turns: int = 64
-
-
-@dataclass(slots=True)
-class Outage:
-    """A provider that refuses us: turns are kept, one is tried each minute."""
-
-    since: int
-    next_probe: int
-    parked: dict[int, None] = field(default_factory=dict)  # conversations, in the order they are tried
+    language: str = ""  # BCP 47 tag, of people whose own is not known
 
 
 class Dispatcher:
@@ -89,6 +93,7 @@ class Dispatcher:
         delivery: Delivery,
         runner: TurnRunner,
         biller: Biller,
+        halt: Halt,
         hub: Hub,
         habits: Habits,
         clock: Clock,
@@ -100,20 +105,30 @@ class Dispatcher:
         self._delivery = delivery
         self._runner = runner
         self._biller = biller
+        self._halt = halt
         self._hub = hub
         self.habits = habits
         self._clock = clock
         self._model_kind = model_kind
         self._on_trouble = on_trouble
         self._on_stranger = on_stranger
-        self._controls = Controls(store=store, delivery=delivery, hub=hub, clock=clock, on_trouble=on_trouble)
+        self._controls = Controls(
+            store=store,
+            delivery=delivery,
+            hub=hub,
+            clock=clock,
+            on_trouble=on_trouble,
+            language=lambda: self.habits.language,
+        )
         self.expected: set[str] = set()  # platforms that are configured, connected or not
         self._owner = secrets.token_hex(8)
         self._workers: dict[int, bool] = {}  # conversation -> something came in meanwhile
         self._live: dict[int, Live] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._seats = asyncio.Semaphore(habits.most_turns)
-        self._outage: Outage | None = None
+        self._outage = Outage(clock=clock, wake=self.wake, spawn=self._spawn)
+        self._reactions = Reactions(store=store, delivery=delivery, clock=clock)
+        self._steering: set[int] = set()  # conversations whose running turn has something to take in
         self._owed: dict[int, list[int]] = {}  # account -> control rows of an earlier process
         self._judged: set[int] = set()  # turns of an earlier process that were not taken up yet
         self._stopping = False
@@ -135,6 +150,7 @@ class Dispatcher:
     async def accept(self, account: Account, events: Sequence[Inbound]) -> list[Receipt]:
         """Put a page of events on disk, then set about them. Raises StoreError: then nothing was stored."""
         now = self._clock()
+        key = account.key or account.channel
         door = intake.Door(
             policy=self.habits.policy,
             mode=self._mode,
@@ -142,14 +158,52 @@ class Dispatcher:
             nonce=nonce,
             now=now,
             away_before=now - self.habits.away_after,
+            busy=self._busy,
+            during=self.habits.during.get(key, "queue"),
+            overheard=self.habits.overheard.get(key, 0),
             each_member=self.habits.each_member,
+            language=self.habits.language,
         )
         taken = await self._store.commit(Point.ACCEPT, intake.accept, account, events, door)
         self._delivery.enqueue(taken.notices)
         for stranger in taken.strangers:
             self._on_stranger(stranger.channel, stranger.user_id)
         self._set_about(taken.receipts)
+        for event, receipt in zip(events, taken.receipts, strict=True):
+            if receipt.during is not None:
+                await self._meanwhile(event, receipt, key)
         return taken.receipts
+
+    def _busy(self, conversation: int) -> Busy | None:
+        live = self._live.get(conversation)
+        if live is None or live.task.done():
+            return None
+        return Busy(turn=live.started.turn.id, identity=live.started.turn.identity)
+
+    async def _meanwhile(self, event: Inbound, receipt: Receipt, key: str) -> None:
+        """A message came while another is being answered: do what was decided, and say so; it is on disk."""
+        conversation, during = receipt.conversation, receipt.during
+        live = self._live.get(conversation or 0)
+        if conversation is None or during is None or live is None:
+            return
+        if during == "steer":
+            self._steering.add(conversation)
+        lang = (event.sender.lang if event.sender else "") or self.habits.language
+        self._reactions.told(
+            conversation,
+            event.message_id,
+            during,
+            turn=live.started.turn.id,
+            shown=self.habits.reactions.get(key, "waiting"),
+            line=say(f"during.{during}", lang),
+        )
+        if during == "interrupt":
+            live.interrupted = True
+            await self.cancel(conversation)
+
+    def steers(self, conversation: int) -> bool:
+        """Whether the turn that runs there has something to take in; asked before each of its requests."""
+        return conversation in self._steering
 
     def _set_about(self, receipts: Sequence[Receipt]) -> None:
         for receipt in receipts:
@@ -191,6 +245,7 @@ class Dispatcher:
 
     async def recover(self) -> None:
         """Take up what an earlier process left. The instance lock says that no other owner lives."""
+        await self._halt.load()
         now = self._clock()
 
         async def work(unit: Unit) -> tuple[list[int], list[Waiting], set[int], int]:
@@ -205,13 +260,12 @@ class Dispatcher:
             for row in await unit.ledger.open_rows():
                 await unit.ledger.settle(*self._recovered(row))
             places = {turn.conversation for turn in unfinished}
-            places.update(await unit.inbox.waiting_places(now=now))
+            places.update(await unit.inbox.waiting_places())
             controls = await unit.inbox.open_control()
             local = {
                 row.account
                 for row in controls
-                if row.conversation is None
-                or (await unit.places.get(row.conversation)).channel in intake.LOCAL
+                if row.conversation is None or (await unit.places.get(row.conversation)).channel in LOCAL
             }
             return sorted(places), controls, local, alive
 
@@ -266,6 +320,7 @@ class Dispatcher:
             for task in late:
                 task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._reactions.stop()
 
     # -- what is going on -------------------------------------------------------------------------------------
 
@@ -279,7 +334,31 @@ class Dispatcher:
     @property
     def outage_since(self) -> int | None:
         """When the provider began to refuse us; None when all is well."""
-        return self._outage.since if self._outage else None
+        return self._outage.since
+
+    @property
+    def halted(self) -> str | None:
+        """Who has pulled the emergency stop, and why; None when it is not."""
+        found = self._halt.now
+        return None if found is None else f"{found.by}: {found.why}" if found.why else found.by
+
+    async def halt(self, *, by: str, why: str = "") -> int:
+        """No new request to any provider from now on; what runs is put aside. Gives how many turns that were.
+
+        Raises Refused when it is so already.
+        """
+        await self._halt.pull(by, why, self._clock())
+        running = [live for live in self._live.values() if not live.task.done()]
+        for live in running:
+            live.task.cancel()
+        log.warning("halted", by=by, why=why or None, turns=len(running))
+        return len(running)
+
+    async def unhalt(self, *, by: str) -> None:
+        """Go on with everything that was kept. Raises Refused when nothing was halted."""
+        await self._halt.release(by, self._clock())
+        log.warning("unhalted", by=by)
+        await self._wake_all()
 
     async def cancel(self, conversation: int) -> bool:
         """Stop the running turn there; False when none is running."""
@@ -304,15 +383,28 @@ class Dispatcher:
         """An account can speak now: deliver what it left, and go on with its conversations."""
         await self._delivery.recover(account)
         self._take_up_controls(account)
+        await self._wake_all()
+        self._tell_away_soon()
+        await self._take_back_notices(account)
 
+    async def _take_back_notices(self, account: int) -> None:
+        """“Still working”, of turns whose end an earlier process did not live to see tidied up."""
+        line = self._delivery.line(account)
+        if line is None:
+            return
+        left = await self._store.read(lambda unit: unit.outbox.left_over(account, working.ORIGIN))
+        for conversation, turn in left:
+            address = await self._delivery.address(conversation)
+            await working.take_back(self._store, line, address, turn)
+
+    async def _wake_all(self) -> None:
         async def work(unit: Unit) -> list[int]:
             unfinished = [turn.conversation for turn in await unit.turns.open()]
-            waiting = await unit.inbox.waiting_places(now=self._clock())
+            waiting = await unit.inbox.waiting_places()
             return sorted({*unfinished, *waiting})
 
         for place in await self._store.read(work):
             self.wake(place)
-        self._tell_away_soon()
 
     # -- one conversation -------------------------------------------------------------------------------------
 
@@ -354,15 +446,20 @@ class Dispatcher:
         """One step: (the fence we still hold, whether there is more to do)."""
         begun = await self._store.commit(Point.BEGIN, begin, conversation, fence, self._rules(conversation))
         match begun:
-            case Nothing(parked=parked):
-                if parked and self._outage is not None:
-                    self._outage.parked[conversation] = None
+            case Nothing(parked=parked, due=due, halted=halted):
+                if halted:
                     await self._say_kept(conversation)
+                elif parked and self._outage.since is not None:
+                    self._outage.keep(conversation)
+                    await self._say_kept(conversation)
+                if due is not None:
+                    wait = max(0.0, (due - self._clock()) / SECOND)
+                    asyncio.get_running_loop().call_later(wait, self.wake, conversation)
                 return None, False
-            case Poisoned(turn=turn, notices=put_aside):
+            case Poisoned(turn=turn, notices=put_aside, text=text):
                 self._delivery.enqueue(put_aside)
-                self._on_trouble("dead-letter", f"turn {turn.id} was put aside: {wording.POISON}")
-                self._publish_end(turn, Outcome(state="dead", text=wording.POISON), ())
+                self._on_trouble("dead-letter", f"turn {turn.id} was put aside: {say('turn.poison')}")
+                self._publish_end(turn, Outcome(state="dead", text=text), ())
                 return None, True
             case Command(row=waiting, fence=held):
                 await self._controls.command(waiting)
@@ -381,10 +478,6 @@ class Dispatcher:
 
     def _rules(self, conversation: int) -> Rules:
         now = self._clock()
-        outage = self._outage
-        probe = outage is None or (now >= outage.next_probe)
-        if outage is not None and probe:
-            outage.next_probe = now + PROBE_EVERY
         return Rules(
             owner=self._owner,
             now=now,
@@ -396,12 +489,13 @@ class Dispatcher:
             nonce=nonce,
             token=lambda: secrets.token_urlsafe(16),
             recover=self._recovered,
-            resume_parked=probe,
-            served=lambda account, channel: (
-                channel in intake.LOCAL or self._delivery.line(account) is not None
-            ),
+            resume_parked=self._outage.try_now(),
+            halted=self._halt.now is not None,
+            overheard=self._overhears,
+            served=lambda account, channel: channel in LOCAL or self._delivery.line(account) is not None,
             judged=lambda turn: turn in self._judged,
             connecting=lambda channel: channel in self.expected and self._delivery.line_of(channel) is None,
+            language=self.habits.language,
         )
 
     def _key(self, account: int, channel: str) -> str:
@@ -412,6 +506,10 @@ class Dispatcher:
         gaps = self.habits.gap_minutes
         return gaps.get(self._key(account, channel), gaps.get(channel))
 
+    def _overhears(self, place: Conversation) -> int:
+        usual = self.habits.overheard.get(self._key(place.account, place.channel), 0)
+        return 0 if place.settings.get("context") == 0 else usual
+
     def _recovered(self, row: tuple[Any, ...]) -> tuple[str, UsageSettled]:
         kind, base_url = self._model_kind(str(row[1]))
         return self._biller.recover(row, kind=kind, base_url=base_url)
@@ -419,8 +517,9 @@ class Dispatcher:
     async def _run(self, started: Started, parts: list[Any]) -> Finished | None:
         """Run a turn and store its end; None when it was put aside for later."""
         turn = started.turn
-        preview = await self._preview(started)
-        progress = Progress(entries=list(started.entries), step=started.last_step)
+        preview = self._preview(started)
+        working_on = self._working(started, preview)
+        progress = Progress(entries=list(started.entries), step=started.last_step, lang=started.lang)
         ids = tuple(row.id for row in started.rows)
         place = turn.conversation
         self._hub.publish(
@@ -435,6 +534,9 @@ class Dispatcher:
 
         if preview is not None:
             preview.start(parts)
+        if working_on is not None:
+            working_on.start()
+        self._react(started, "seen")
         task = asyncio.create_task(self._runner.run(started, progress, show), name=f"turn-{turn.id}")
         live = self._live[place] = Live(started, progress, task)
         try:
@@ -442,11 +544,26 @@ class Dispatcher:
             if preview is not None:
                 await preview.close()
             outcome = self._outcome(live)
-            return await self._end(started, outcome, progress, preview)
+            finished = await self._end(started, outcome, progress, preview)
+            self._react(started, "done" if outcome.state == "done" else "failed", progress.taken)
+            return finished
         finally:
             if not task.done():
                 task.cancel()
             self._live.pop(place, None)
+            self._steering.discard(place)
+            if working_on is not None:
+                self._spawn(working_on.close(), f"tidy-{turn.id}")
+
+    def _react(self, started: Started, reaction: Reaction, more: Sequence[Waiting] = ()) -> None:
+        """Under every message of the turn, where that is wanted; else take away what said that it waits."""
+        place = started.conversation
+        shown = self.habits.reactions.get(self._key(place.account, place.channel), "waiting")
+        for row in (*started.rows, *more) if place.channel not in LOCAL else ():
+            if shown == "all":
+                self._reactions.mark(place.id, row.message_id, reaction)
+            else:
+                self._reactions.clear(place.id, row.message_id)
 
     def _outcome(self, live: Live) -> Outcome:
         """How the task ended. Raises what it raised."""
@@ -455,7 +572,7 @@ class Dispatcher:
         if live.moved_to is not None:
             return Outcome(state="moved", request=live.progress.request)
         if live.stopped:
-            return self._runner.cancelled(live.progress)
+            return self._runner.cancelled(live.progress, interrupted=live.interrupted)
         return Outcome(state="parked", request=live.progress.request)
 
     async def _end(
@@ -464,7 +581,7 @@ class Dispatcher:
         now = self._clock()
         turn = started.turn
         if outcome.state == "kept" and now - turn.started >= KEEP_FOR:
-            outcome = replace(outcome, state="failed", text=wording.GAVE_UP)
+            outcome = replace(outcome, state="failed", text=say("turn.gave_up", started.lang))
         if outcome.state in ("kept", "parked"):
             await self._keep(started, outcome)
             return None
@@ -476,12 +593,14 @@ class Dispatcher:
             )
             self._delivery.enqueue(rows)
             return Finished(rows=rows, more=True)
-        targets = await self._targets(started, outcome, preview)
-        unread = turn.job_run is not None or (not targets and not self._hub.watched(turn.conversation))
+        text = await self._shown(started, outcome)
+        placed = preview.placed if preview else 0
+        found = await targets.targets(self._store, self._delivery, started, text, placed)
+        unread = turn.job_run is not None or (not found and not self._hub.watched(turn.conversation))
         while True:
             try:
                 finished = await self._store.commit(
-                    Point.FINISH, finish, started, outcome, targets, now, unread, self._delivery.shown
+                    Point.FINISH, finish, started, outcome, found, now, unread, self._delivery.shown
                 )
                 break
             except DiskFull as error:
@@ -490,7 +609,7 @@ class Dispatcher:
                 await asyncio.sleep(STORE_RETRY)
         self._delivery.enqueue(finished.rows)
         if outcome.state == "done":
-            self._outage_over()
+            self._outage.over()
         self._publish_end(turn, outcome, tuple(row.id for row in started.rows))
         self._log(started, outcome, progress)
         return finished
@@ -499,68 +618,40 @@ class Dispatcher:
         now = self._clock()
         place = started.turn.conversation
         if outcome.state != "kept":
-            await self._store.commit(Point.FINISH, keep, started, outcome, self.render, now, None)
+            await self._store.commit(Point.FINISH, keep, started, outcome, self.render, now, None, "")
             return
-        if self._outage is None:
-            self._outage = Outage(since=now, next_probe=now + PROBE_EVERY)
-            self._spawn(self._probe(), "probe")
-        origin = self._kept_origin(place)
-        rows = await self._store.commit(Point.FINISH, keep, started, outcome, self.render, now, origin)
+        if outcome.error_kind != "halted":
+            self._outage.begin()
+        origin, text = self._kept_line(place, started.lang)
+        rows = await self._store.commit(Point.FINISH, keep, started, outcome, self.render, now, origin, text)
         self._delivery.enqueue(rows)
-        if self._outage is None:
-            self._spawn(self._again(place), f"again-{place}")  # it was over while we were parking
-        else:
-            self._outage.parked[place] = None
+        self._outage.keep(place)
         self._hub.publish(
             Seen(
                 kind="done",
                 conversation=place,
                 turn=started.turn.id,
                 session=started.turn.session,
-                text=wording.KEPT,
+                text=text,
                 state="kept",
                 error=outcome.error,
                 inbox=tuple(row.id for row in started.rows),
             )
         )
 
-    async def _again(self, conversation: int) -> None:
-        await asyncio.sleep(0)  # after the worker has let go of it
-        self.wake(conversation)
-
-    async def _probe(self) -> None:
-        """While a provider refuses us: wake one kept conversation a minute."""
-        while self._outage is not None and not self._stopping:
-            wait = max(0.0, (self._outage.next_probe - self._clock()) / SECOND)
-            await asyncio.sleep(min(wait, 1.0))
-            if wait <= 0 and self._outage is not None:
-                if not self._outage.parked:
-                    self._outage = None
-                    return
-                place = next(iter(self._outage.parked))
-                del self._outage.parked[place]  # comes back, last in line, if it is refused again
-                self.wake(place)
-                await asyncio.sleep(0.05)
-
-    def _outage_over(self) -> None:
-        if self._outage is None:
-            return
-        parked, self._outage = self._outage.parked, None
-        for place in parked:
-            self.wake(place)
-
-    def _kept_origin(self, conversation: int) -> str:
-        """One line a conversation and outage."""
-        assert self._outage is not None
-        return f"kept:{conversation}:{self._outage.since}"
+    def _kept_line(self, conversation: int, lang: str) -> tuple[str, str]:
+        """(origin, text) of what whoever writes now is told: one line a conversation and outage, or halt."""
+        if self._halt.now is not None:
+            return f"halted:{conversation}:{self._halt.now.at}", say("halt.kept", lang)
+        return f"kept:{conversation}:{self._outage.since}", say("turn.kept", lang)
 
     async def _say_kept(self, conversation: int) -> None:
-        """Whoever writes during an outage is told once that it is kept."""
-        assert self._outage is not None
-        origin = self._kept_origin(conversation)
+        """Whoever writes while nothing can be asked is told once that it is kept."""
+        lang = await self._store.read(lambda unit: unit.inbox.language(conversation, "waiting"))
+        origin, text = self._kept_line(conversation, lang or self.habits.language)
         account = (await self._delivery.address(conversation)).account
         rows = await self._store.commit(
-            Point.NOTICE, notice, account, conversation, origin, wording.KEPT, self.render, self._clock()
+            Point.NOTICE, notice, account, conversation, origin, text, self.render, self._clock()
         )
         self._delivery.enqueue(rows)
 
@@ -570,7 +661,7 @@ class Dispatcher:
         """As messages of that account's channel."""
         return self._delivery.render(account, text)
 
-    async def _preview(self, started: Started) -> Preview | None:
+    def _preview(self, started: Started) -> Preview | None:
         place = started.conversation
         line = self._delivery.line(place.account)
         if line is None:
@@ -585,56 +676,30 @@ class Dispatcher:
             clock=self._clock,
         )
 
-    async def _targets(self, started: Started, outcome: Outcome, preview: Preview | None) -> list[Target]:
+    def _working(self, started: Started, preview: Preview | None) -> working.Working | None:
         place = started.conversation
         line = self._delivery.line(place.account)
-        if line is not None:
-            return [
-                Target(
-                    account=place.account,
-                    conversation=place.id,
-                    channel=line.channel,
-                    chunks=line.channel.render(outcome.text),
-                    origin=f"turn:{started.turn.id}",
-                    placed=preview.placed if preview else 0,
-                )
-            ]
-        found: list[Target] = []
-        for number, (account, conversation) in enumerate(await self._job_places(started)):
-            line = self._delivery.line(account)
-            if line is not None:
-                found.append(
-                    Target(
-                        account=account,
-                        conversation=conversation,
-                        channel=line.channel,
-                        chunks=line.channel.render(outcome.text),
-                        origin=f"job:{started.turn.job_run}:{number}",
-                        kind="job",
-                    )
-                )
-        return found
+        if line is None or preview is None:
+            return None
+        return working.Working(
+            store=self._store,
+            delivery=self._delivery,
+            line=line,
+            address=place.address,
+            turn=started.turn,
+            lang=started.lang,
+            spoke=lambda: bool(preview.text),
+            clock=self._clock,
+        )
 
-    async def _job_places(self, started: Started) -> list[tuple[int, int]]:
-        """(account, conversation) of everywhere a job's answer is to be delivered."""
-        run = started.turn.job_run
-        if run is None:
-            return []
-        line_of = self._delivery.line_of
-
-        async def work(unit: Unit) -> list[tuple[int, int]]:
-            job = await unit.jobs.of_run(run)
-            found: list[tuple[int, int]] = []
-            for target in job.spec.get("deliver_to", ()) if job else ():
-                channel, _, chat = str(target).partition(":")
-                line = line_of(channel)
-                if line is not None and chat:
-                    kind: Literal["direct", "group"] = "group" if chat.startswith("-") else "direct"
-                    place = await unit.places.at(line.account, Place(chat_id=chat, kind=kind))
-                    found.append((line.account.id, place.id))
-            return found
-
-        return await self._store.commit(Point.JOB, work)
+    async def _shown(self, started: Started, outcome: Outcome) -> str:
+        """What the person is to read: the answer, and under it what /footer asks for."""
+        what = started.conversation.settings.get("footer")
+        if what not in ("tokens", "cost") or outcome.state != "done" or started.turn.trigger is not None:
+            return outcome.text
+        settled = outcome.request.settled if outcome.request else None
+        earlier = await self._store.read(lambda unit: unit.ledger.of_turn(started.turn.id))
+        return footer.under(outcome.text, what, usage_summary(earlier), settled)
 
     def _publish_end(self, turn: Turn, outcome: Outcome, ids: tuple[int, ...]) -> None:
         self._hub.publish(
@@ -683,7 +748,9 @@ class Dispatcher:
 
     async def _tell_away(self) -> None:
         since, until = (away.clock_time(at, self.habits.zone) for at in (self._last_alive, self._booted))
-        rows = await self._store.commit(Point.NOTICE, away.tell, since, until, self.render, self._clock())
+        rows = await self._store.commit(
+            Point.NOTICE, away.tell, since, until, self.render, self._clock(), self.habits.language
+        )
         self._delivery.enqueue(rows)
 
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from gateway.texts import say
 from gateway.types import Tokens
 
 ModelErrorKind = Literal[
@@ -30,8 +31,9 @@ ModelErrorKind = Literal[
     "timeout",  # no token in time
     "refused",  # any other 4xx: asking again would not help
     "not_found",  # no such model
+    "halted",  # the operator has stopped all requests: messages are kept
 ]
-OPERATOR_FAULTS: frozenset[ModelErrorKind] = frozenset({"auth", "credit"})
+OPERATOR_FAULTS: frozenset[ModelErrorKind] = frozenset({"auth", "credit", "halted"})
 # The message is kept and answered later: asking the person to send it again would change nothing.
 KEPT: frozenset[ModelErrorKind] = OPERATOR_FAULTS | {"connect"}
 RETRYABLE: frozenset[ModelErrorKind] = frozenset({"connect", "overloaded", "rate_limited", "cut", "timeout"})
@@ -41,7 +43,8 @@ DeliveryErrorKind = Literal[
     "flood",  # wait retry_after; no call to that chat until then
     "lost",  # bytes went out, no answer came: it may have arrived
     "format",  # the formatting was refused: send it plain
-    "gone",  # blocked, chat deleted: never try again
+    "gone",  # blocked, chat deleted, no right to write there: never try again
+    "moved",  # the chat has another id now, moved_to: send it there
     "rejected",  # any other permanent refusal
     "auth",  # the bot's token was refused: the channel stops
     "unchanged",  # an edit that changes nothing: success
@@ -55,7 +58,19 @@ class ParleyError(Exception):
 
 
 class Refused(ParleyError):
-    """Not allowed or not sensible; the text is fit for the person who asked."""
+    """Not allowed or not sensible; the text is fit for the person who asked.
+
+    *key* and *facts* as for `say`: then the person is told in their own language; str() is English.
+    """
+
+    def __init__(self, text: str = "", *, key: str = "", **facts: object) -> None:
+        super().__init__(text or say(key, **facts))
+        self._key = key
+        self._facts = facts
+
+    def told(self, lang: str) -> str:
+        """*lang* as a BCP 47 tag; a refusal that has no key is told as it is."""
+        return say(self._key, lang, **self._facts) if self._key else str(self)
 
 
 class NotFound(Refused):
@@ -108,9 +123,17 @@ class ModelError(ParleyError):
 
 
 class DeliveryError(ParleyError):
-    """A platform call failed; *retry_after* in seconds for floods."""
+    """A platform call failed; *retry_after* in seconds for floods, *moved_to* the chat's new id for 'moved'."""
 
-    def __init__(self, message: str, *, kind: DeliveryErrorKind, retry_after: float | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        kind: DeliveryErrorKind,
+        retry_after: float | None = None,
+        moved_to: str | None = None,
+    ) -> None:
         super().__init__(message)
         self.kind = kind
         self.retry_after = retry_after
+        self.moved_to = moved_to

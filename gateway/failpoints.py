@@ -16,6 +16,7 @@ class Point(StrEnum):
     REQUEST = "request"
     SETTLE = "settle"
     RESULTS = "results"
+    STEER = "steer"
     TOOLS_STARTED = "tools-started"
     FINISH = "finish"
     CONTROL = "control"

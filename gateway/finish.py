@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from gateway import transcript, wording
+from gateway import transcript
 from gateway.delivery import first_state, nonce
 from gateway.protocols import Channel
+from gateway.texts import say
 from gateway.turn import Outcome, Started, check
 from gateway.types import Chunk, OutboxRow
 
@@ -111,10 +112,11 @@ async def keep(
     render: Callable[[int, str], list[Chunk]],
     now: int,
     origin: str | None,
+    text: str,
 ) -> list[OutboxRow]:
     """Park a turn: it runs again when the operator has mended what is wrong, or at the next start.
 
-    *origin* of the line that says so; None to say nothing.
+    *origin* of the line *text* that says so; None to say nothing.
     """
     turn = started.turn
     await check(unit, turn)
@@ -124,9 +126,7 @@ async def keep(
     await unit.places.release(turn.conversation, turn.fence)
     if origin is None:
         return []
-    return await notice(
-        unit, started.conversation.account, turn.conversation, origin, wording.KEPT, render, now
-    )
+    return await notice(unit, started.conversation.account, turn.conversation, origin, text, render, now)
 
 
 async def move_back(
@@ -149,8 +149,9 @@ async def move_back(
     await unit.places.point(turn.conversation, previous)
     rows: list[OutboxRow] = []
     placed = await unit.outbox.of_origin(f"turn:{turn.id}")
+    moved = say("turn.moved", started.lang)
     for row, chunk in (
-        zip(placed, [*render(placed[0].account, wording.MOVED), *[OVER] * len(placed)], strict=False)
+        zip(placed, [*render(placed[0].account, moved), *[OVER] * len(placed)], strict=False)
         if placed
         else ()
     ):

@@ -6,7 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from gateway import access, wording
+from gateway import access
+from gateway.during import Busy, During
+from gateway.lanes import DONE, LONGEST_TEXT, Path, askable, path_of
+from gateway.texts import say
 from gateway.types import (
     HOUR,
     Account,
@@ -25,8 +28,8 @@ from gateway.types import (
 if TYPE_CHECKING:
     from storage import Unit
 
-LONGEST_TEXT = 256 * 1024  # bytes of one message
-LOCAL = frozenset({"main", "http", "job"})  # accounts that are never away
+DEAD = Path(lane=Lane.DEAD, state="dead")
+REFUSED = Path(lane=Lane.NOTE, state="refused")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +42,11 @@ class Door:
     nonce: Callable[[str, int], str]
     now: int
     away_before: int
+    busy: Callable[[int], Busy | None]  # the turn that is running in a conversation
+    during: During = "queue"
+    overheard: int = 0  # messages that were not meant for us, kept in each group; 0: none
     each_member: bool = False  # a session of their own for each member of a group
+    language: str = ""  # of whoever's is not known
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,12 +77,12 @@ async def accept(unit: Unit, account: Account, events: Sequence[Inbound], door: 
 async def _put_aside(unit: Unit, account: Account, event: Inbound, door: Door, error: str) -> Receipt:
     raw = event.raw if isinstance(event.raw, str) else repr(event.raw)
     broken = cleaned(Inbound(event_id=str(event.event_id), kind=Kind.UNKNOWN, raw=raw, error=error))
-    return await _put(unit, account, broken, door, Lane.DEAD, "dead", error=broken.error)
+    return await _put(unit, account, broken, door, DEAD, error=broken.error)
 
 
 async def _one(unit: Unit, account: Account, event: Inbound, door: Door, taken: Taken) -> Receipt:
     if event.place is None or event.error:
-        return await _put(unit, account, event, door, Lane.DEAD, "dead", error=event.error or "no place")
+        return await _put(unit, account, event, door, DEAD, error=event.error or "no place")
     place = await unit.places.at(account, _scoped(event, door))
     if event.hint:
         await unit.places.hint(place.id, event.hint)
@@ -86,7 +93,7 @@ async def _one(unit: Unit, account: Account, event: Inbound, door: Door, taken: 
         )
     if event.kind is Kind.MEMBERSHIP:
         await unit.places.block(place.id, door.now if event.text == "blocked" else None)
-        return await _put(unit, account, event, door, Lane.NOTE, "done", place, identity)
+        return await _put(unit, account, event, door, DONE, place, identity)
     verdict = access.may(
         kind=event.kind,
         channel=account.channel,
@@ -100,13 +107,15 @@ async def _one(unit: Unit, account: Account, event: Inbound, door: Door, taken: 
     if not verdict.allowed:
         if verdict.tell and identity is not None:
             await _tell_stranger(unit, account, place, identity, door, taken)
-        return await _put(
-            unit, account, event, door, Lane.NOTE, "refused", place, identity, error=verdict.reason
-        )
+        if verdict.overheard:
+            kept = await _overhear(unit, account, event, identity, door, verdict.reason)
+            if kept is not None:
+                return kept
+        return await _put(unit, account, event, door, REFUSED, place, identity, error=verdict.reason)
     if identity is not None and (identity.state == "new" or identity.role != verdict.role):
         identity = await unit.people.let_in(identity, role=verdict.role or "user", now=door.now)
-    lane, state = await _lane(unit, account, event, place, door)
-    return await _put(unit, account, event, door, lane, state, place, identity)
+    path = await path_of(unit, account, event, place, identity, door)
+    return await _put(unit, account, event, door, path, place, identity)
 
 
 def _scoped(event: Inbound, door: Door) -> Place:
@@ -116,42 +125,12 @@ def _scoped(event: Inbound, door: Door) -> Place:
     return event.place
 
 
-async def _lane(
-    unit: Unit, account: Account, event: Inbound, place: Conversation, door: Door
-) -> tuple[Lane, Literal["waiting", "held", "done"]]:
-    if not event.addressed:
-        return Lane.NOTE, "done"  # a pin, a new title: nobody waits for an answer
-    match event.kind:
-        case Kind.COMMAND:
-            name = command_of(event.text)[0]
-            return (Lane.TURN if door.mode(name) == "between" else Lane.CONTROL), "waiting"
-        case Kind.BUTTON:
-            return Lane.CONTROL, "waiting"
-        case Kind.EDIT:
-            if _askable(event.text):
-                await unit.inbox.replace_text(place.id, event.message_id, event.text)
-            return Lane.NOTE, "done"
-        case Kind.MESSAGE | Kind.API | Kind.JOB:
-            if not _askable(event.text):
-                return Lane.CONTROL, "waiting"
-            if account.channel not in LOCAL and event.sent is not None and event.sent < door.away_before:
-                return Lane.TURN, "held"
-            return Lane.TURN, "waiting"
-        case _:
-            return Lane.NOTE, "done"
-
-
-def _askable(text: str) -> bool:
-    return bool(text.strip()) and len(text.encode()) <= LONGEST_TEXT
-
-
 async def _put(
     unit: Unit,
     account: Account,
     event: Inbound,
     door: Door,
-    lane: Lane,
-    state: Literal["waiting", "held", "done", "refused", "dead"],
+    path: Path,
     place: Conversation | None = None,
     identity: Identity | None = None,
     *,
@@ -160,37 +139,45 @@ async def _put(
     id = await unit.inbox.add(
         event,
         account=account.id,
-        lane=lane,
-        state=state,
+        lane=path.lane,
+        state=path.state,
         received=door.now,
-        body=_body(event) if state in ("waiting", "held") else {"v": 1},
+        not_before=path.not_before,
+        body=_body(event, path.facts) if path.state in ("waiting", "held", "overheard") else {"v": 1},
         conversation=place.id if place else None,
         identity=identity.id if identity else None,
+        session=path.session,
         error=error,
     )
     return Receipt(
         event_id=event.event_id,
         inbox_id=id,
-        state="duplicate" if id is None else state,
-        lane=lane,
+        state="duplicate" if id is None else path.state,
+        lane=path.lane,
         conversation=place.id if place else None,
+        during=None if id is None else path.during,
     )
 
 
-def _body(event: Inbound) -> Json:
+def _body(event: Inbound, facts: Json) -> Json:
     """What the path needs of an event; the platform's own JSON is kept beside it until it is done."""
-    body: Json = {"v": 1, "text": event.text}
-    if len(event.text) > LONGEST_TEXT:
-        body["text"] = event.text[:LONGEST_TEXT] + "…"
-    if event.place is not None and event.place.kind == "group" and event.sender is not None:
-        body["from"] = event.sender.name or event.sender.user_id
-    if event.button:
-        body["button"] = event.button
-    if event.press_id:
-        body["press"] = event.press_id
-    if event.fresh:
-        body["fresh"] = 1
-    return body
+    text = event.text
+    return {"v": 1, "text": text[:LONGEST_TEXT] + "…" if len(text) > LONGEST_TEXT else text, **facts}
+
+
+async def _overhear(
+    unit: Unit, account: Account, event: Inbound, identity: Identity | None, door: Door, reason: str
+) -> Receipt | None:
+    """Keep what was not meant for us as context for the next question in that group; None: it is not kept."""
+    assert event.place is not None and event.sender is not None
+    chat = await unit.places.at(account, replace(event.place, user_id=""))
+    if not door.overheard or chat.settings.get("context") == 0 or not askable(event.text):
+        return None
+    facts: Json = {"from": event.sender.name or event.sender.user_id}
+    path = Path(lane=Lane.NOTE, state="overheard", facts=facts)
+    receipt = await _put(unit, account, event, door, path, chat, identity, error=reason)
+    await unit.inbox.forget_overheard(chat.id, keep=door.overheard)
+    return receipt
 
 
 async def _tell_stranger(
@@ -198,7 +185,13 @@ async def _tell_stranger(
 ) -> None:
     """One line an hour: the unique origin sees to that."""
     origin = f"stranger:{identity.id}:{door.now // HOUR}"
-    chunks = door.render(account.id, wording.stranger(account.channel, identity.user_id))
+    told = say(
+        "message.stranger",
+        identity.lang or door.language,
+        user_id=identity.user_id,
+        channel=account.channel,
+    )
+    chunks = door.render(account.id, told)
     for part, chunk in enumerate(chunks):
         row = await unit.outbox.add(
             origin=origin,
@@ -214,13 +207,6 @@ async def _tell_stranger(
         if row is not None:
             taken.notices.append(row)
             taken.strangers.append(identity)
-
-
-def command_of(text: str) -> tuple[str, str]:
-    """('resume', 'abc') of '/resume abc'."""
-    name, _, args = text.strip().partition(" ")
-    name, _, more = name.partition("\n")
-    return name.removeprefix("/").lower(), (more + " " + args).strip()
 
 
 def cleaned(event: Inbound) -> Inbound:
@@ -250,6 +236,11 @@ def cleaned(event: Inbound) -> Inbound:
         message_id=_clean(event.message_id),
         reply_to=_clean(event.reply_to),
         album=_clean(event.album),
+        hint=_clean(event.hint),
+        quotes=tuple(
+            replace(quote, text=_clean(quote.text), author=_clean(quote.author)[:200])
+            for quote in event.quotes
+        ),
         button=_clean(event.button),
         press_id=_clean(event.press_id),
         raw=_clean(event.raw),

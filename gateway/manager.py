@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from gateway import compaction, history, transcript, units, usage, wording
+from gateway import compaction, history, transcript, units, usage
 from gateway.access import Policy
 from gateway.billing import Booking, Pricing
 from gateway.core import Core, build
@@ -33,6 +33,7 @@ from gateway.reports import (
     usage_summary,
 )
 from gateway.sessions import Continue, New, SessionDecision, title_of
+from gateway.texts import say
 from gateway.tools import default_tools
 from gateway.turn import Options
 from gateway.types import (
@@ -454,7 +455,7 @@ class SessionManager:
             async for event in events:
                 if isinstance(event, Generated):
                     return event
-        raise Refused(wording.INTERNAL)
+        raise Refused(key="message.internal")
 
     async def generate_streaming(self, id: str, prompt: str) -> AsyncGenerator[Seen | Generated]:
         """Seen(kind='text') with the whole text so far, then one Generated. Breaking off does not stop the turn."""
@@ -634,7 +635,7 @@ class SessionManager:
         async def work(unit: Unit) -> tuple[Resumed, int | None, list[OutboxRow]]:
             session = await unit.sessions.get(previous)
             if session is None:
-                raise Refused(wording.STALE_BUTTON)
+                raise Refused(key="button.stale")
             if moved:  # the dispatcher does it, with the end of the turn
                 place = await unit.places.get(session.conversation)
                 return Resumed(session=meta_of(session, place), moved=True), None, []
@@ -661,12 +662,29 @@ class SessionManager:
             )
         running = await dispatcher.cancel(conversation)
         if dropped:
-            seen = Seen(
-                kind="done", conversation=conversation, text=wording.STOPPED, state="cancelled", inbox=dropped
+            told = say("turn.stopped", dispatcher.habits.language)  # who waits in a terminal or on the API
+            self.core.hub.publish(
+                Seen(kind="done", conversation=conversation, text=told, state="cancelled", inbox=dropped)
             )
-            self.core.hub.publish(seen)
         standing = await self.standing(conversation)
         return Stopped(running=running, dropped=len(dropped), waiting=standing.waiting, kept=standing.kept)
+
+    @property
+    def halted(self) -> str | None:
+        """Who has pulled the emergency stop, and why; None when it is not pulled."""
+        return self.core.dispatcher.halted
+
+    async def halt(self, *, by: str, why: str = "") -> int:
+        """The emergency stop: no new request to any provider, running ones are cancelled, messages are kept.
+
+        *by* as channel:id, or cli. Gives how many running answers were put aside. Raises Refused when it is so
+        already. It holds over restarts.
+        """
+        return await self.core.dispatcher.halt(by=by, why=why)
+
+    async def unhalt(self, *, by: str) -> None:
+        """Go on with everything that was kept. Raises Refused when nothing was halted."""
+        await self.core.dispatcher.unhalt(by=by)
 
     async def answer_held(self, conversation: int) -> int:
         """Answer what came while we were away; gives how many messages."""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 QUIET = 0.25  # seconds before anything is shown: an answer that is ready by then needs no show
 TICK = 0.2
+OPENING = 80  # characters with which a message that is sent whole may begin
 LONGEST_CALL = 30.0  # seconds to wait for a call that is under way when the answer is complete
 
 
@@ -119,8 +120,10 @@ class Preview:
         """Enough text for an opening that will not change, and nothing else on its way to this chat."""
         if not self._delivery.idle(self._address.conversation):
             return False
-        first = opening(self._line.channel, chunk)
-        return not last or first != chunk
+        if not last or opening(self._line.channel, chunk) != chunk:
+            return True
+        # Sent whole, it will grow by edits: then the first sight of it should say something.
+        return self._line.channel.limits.placing == "exact" and len(chunk.text) >= OPENING
 
     async def _edit(self, row: OutboxRow, chunk: Chunk) -> None:
         gate = self._line.gate

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -98,6 +98,10 @@ class Channel(Protocol):
         """Show that an answer is being made."""
         ...
 
+    async def direct(self, user_id: str) -> str:
+        """The id of the private chat with a person; whether they let us write there shows when we do."""
+        ...
+
     async def administers(self, address: Address, user_id: str) -> bool:
         """Whether the platform counts that person among the chat's administrators, asked now."""
         ...
@@ -109,6 +113,20 @@ class Channel(Protocol):
     async def close(self) -> None:
         """Give back connections."""
         ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Webhook:
+    """A path of our web server where a platform delivers events by itself.
+
+    *admits* decides by the headers alone (names in small letters), before the body is read. *take* puts on disk
+    what a body says; when it returns, and only then, the platform may be told that it arrived. It raises
+    StoreError when nothing was stored and DeliveryError when the account is not connected yet: it comes again.
+    """
+
+    path: str
+    admits: Callable[[Mapping[str, str]], bool]
+    take: Callable[[bytes], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)

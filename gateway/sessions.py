@@ -7,6 +7,7 @@ import unicodedata
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from gateway.texts import say
 from gateway.types import MINUTE, CloseReason, Conversation, Session
 
 # Crockford's base32 leaves out I, L, O and U: nothing in a code can be misread, and it seldom spells a word.
@@ -82,20 +83,16 @@ def title_of(text: str, limit: int = 60) -> str:
     return cut.rstrip(" " + _JOINERS) + "…"
 
 
-def reset_notice(*, idle_minutes: int, title: str | None) -> str:
+def reset_notice(lang: str = "", *, idle_minutes: int, title: str | None) -> str:
     """One line for the person: why this is a new session, and how to go back. *title* None: it had none.
 
     *idle_minutes* under 1: the gap is 0, for no other gap is over so soon.
     """
     before = title_of(title or "")
-    why = (
-        f"nothing was written here for {_span(idle_minutes)}"
-        if idle_minutes > 0
-        else "every message begins one here"
-    )
-    return (
-        f"This is a new session: {why}. /resume goes back to {f'“{before}”' if before else 'the one before'}."
-    )
+    name = say("quote.title", lang, text=before) if before else say("reset.untitled", lang)
+    if idle_minutes <= 0:
+        return say("reset.always", lang, title=name)
+    return say("reset.paused", lang, title=name, span=span(idle_minutes, lang))
 
 
 def carried_over(title: str | None, last_user: str, last_answer: str) -> str:
@@ -120,13 +117,9 @@ def _shown(char: str) -> bool:
     return char.isspace() or char in _JOINERS or unicodedata.category(char) not in ("Cc", "Cf", "Cs")
 
 
-def _span(minutes: int) -> str:
+def span(minutes: int, lang: str = "") -> str:
     """Minutes in words, in the largest unit that fits twice; an hour or a day is said as one."""
-    for size, unit in ((24 * 60, "day"), (60, "hour")):
+    for size, unit in ((24 * 60, "days"), (60, "hours")):
         if minutes >= 2 * size or minutes == size:
-            return _counted(minutes // size, unit)
-    return _counted(max(minutes, 0), "minute")
-
-
-def _counted(n: int, unit: str) -> str:
-    return f"{n} {unit}" if n == 1 else f"{n} {unit}s"
+            return say(f"span.{unit}", lang, count=minutes // size)
+    return say("span.minutes", lang, count=max(minutes, 0))

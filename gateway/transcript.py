@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
-from gateway.types import Json
+from gateway.types import Json, Quote, Waiting
 
 VERSION = 1
 
@@ -48,8 +48,34 @@ class ToolResult:
     error: bool = False
 
 
-def user(text: str, *, sender: str = "") -> Json:
-    return {"v": VERSION, "text": text, **({"from": sender} if sender else {})}
+def user(text: str, *, sender: str = "", quotes: Sequence[Json] = ()) -> Json:
+    """*sender*: who of several said it. *quotes*: others' words that it answers or passes on, see `quoted`."""
+    return {
+        "v": VERSION,
+        "text": text,
+        **({"from": sender} if sender else {}),
+        **({"quotes": list(quotes)} if quotes else {}),
+    }
+
+
+def said(row: Waiting) -> Json:
+    """A message as its transcript keeps it."""
+    quotes = row.body.get("quotes")
+    return user(
+        row.text,
+        sender=str(row.body.get("from", "")),
+        quotes=quotes if isinstance(quotes, list) else (),
+    )
+
+
+def quoted(quote: Quote) -> Json:
+    """A quote as it is stored in a user body."""
+    return {
+        "origin": quote.origin,
+        "text": quote.text,
+        "author": quote.author,
+        **({"ours": 1} if quote.ours else {}),
+    }
 
 
 def note(text: str) -> Json:

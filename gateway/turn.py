@@ -10,11 +10,12 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from gateway import history, log, transcript, wording
+from gateway import history, log, transcript, verbose
 from gateway.billing import Biller, Booking, Request
 from gateway.errors import OPERATOR_FAULTS, RETRYABLE, LeaseLost, ModelError, Refused
 from gateway.failpoints import Point, passing
 from gateway.protocols import Answer, Clock, Delta, Model, Prompt, Tool, ToolContext, ToolFailed
+from gateway.texts import say
 from gateway.transcript import Text, ToolResult, ToolUse
 from gateway.types import Conversation, Entry, Identity, Json, Session, Turn, Waiting
 
@@ -53,6 +54,8 @@ class Started:
     entries: tuple[Entry, ...]
     last_step: int = -1
     model: str | None = None  # overrides the session's (a job's own model)
+    overheard: tuple[Json, ...] = ()  # said in the group before, not to us; never in the transcript
+    lang: str = ""  # BCP 47 tag of the language whoever asked is spoken to in
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,11 +80,12 @@ class Progress:
 
     entries: list[Entry]
     step: int
+    lang: str = ""  # as of the turn
     requests: int = 0
     tool_calls: int = 0
     request: Request | None = None
-    shown: str = ""  # visible text of earlier steps
-    wait_ms: int = 0
+    shown: str = ""  # visible text of earlier steps, with what /verbose adds
+    taken: list[Waiting] = field(default_factory=list)  # messages that were taken in on the way
     models: list[str] = field(default_factory=list)
 
 
@@ -99,6 +103,7 @@ class TurnRunner:
         clock: Clock,
         on_fault: Callable[[ModelError, Model], None] = lambda error, model: None,
         on_answer: Callable[[Model], None] = lambda model: None,
+        steers: Callable[[int], bool] = lambda conversation: False,
     ) -> None:
         self._store = store
         self._biller = biller
@@ -108,6 +113,7 @@ class TurnRunner:
         self._clock = clock
         self._on_fault = on_fault
         self._on_answer = on_answer
+        self._steers = steers
 
     async def run(self, started: Started, progress: Progress, show: Callable[[str], None]) -> Outcome:
         """To the end of the turn. Raises LeaseLost and StoreError; a cancellation passes through."""
@@ -115,22 +121,26 @@ class TurnRunner:
             async with asyncio.timeout(self.options.turn_timeout):
                 return await self._loop(started, progress, show)
         except TimeoutError:
-            return self._stopped(progress, wording.TIMED_OUT, "timeout")
+            return self._stopped(progress, say("turn.timed_out", progress.lang), "timeout")
         except ModelError as error:
             if error.kind in OPERATOR_FAULTS:
                 return Outcome(
                     state="kept", error_kind=error.kind, error=str(error), request=progress.request
                 )
-            return self._stopped(progress, wording.FAILED[error.kind], error.kind, str(error))
+            return self._stopped(progress, say(f"failed.{error.kind}", progress.lang), error.kind, str(error))
         except Refused as error:
             return self._stopped(progress, str(error), "refused", str(error))
 
-    def cancelled(self, progress: Progress) -> Outcome:
-        """What is left of a turn that was stopped: the text so far is kept and marked."""
+    def cancelled(self, progress: Progress, *, interrupted: bool = False) -> Outcome:
+        """What is left of a turn that was stopped: the text so far is kept and marked.
+
+        *interrupted*: by the person's next message, which says enough where nothing was shown yet.
+        """
         text = progress.shown + (progress.request.text if progress.request else "")
+        why = say("during.interrupted" if interrupted else "turn.stopped", progress.lang)
         return Outcome(
             state="cancelled",
-            text=f"{text.rstrip()} …\n\n*{wording.STOPPED}*" if text.strip() else wording.STOPPED,
+            text=f"{text.rstrip()} …\n\n*{why}*" if text.strip() else "" if interrupted else why,
             parts=(Text(text),) if text.strip() else (),
             request=progress.request,
         )
@@ -150,13 +160,14 @@ class TurnRunner:
         while True:
             calls, _ = history.pending_calls(progress.entries, started.turn.id)
             if calls:
-                await self._run_tools(started, progress, calls)
+                await self._run_tools(started, progress, calls, show)
                 continue
+            await self._steered(started, progress)
             if (
                 progress.requests >= self.options.max_requests
                 or progress.tool_calls > self.options.max_tool_calls
             ):
-                return self._stopped(progress, wording.TOO_MANY, "runaway")
+                return self._stopped(progress, say("turn.too_many", progress.lang), "runaway")
             answer = await self._ask(started, progress, show)
             text = "".join(part.text for part in answer.parts if isinstance(part, Text))
             uses = [part for part in answer.parts if isinstance(part, ToolUse)]
@@ -164,7 +175,7 @@ class TurnRunner:
             if not uses:
                 return Outcome(
                     state="done",
-                    text=(progress.shown + text).strip() or wording.EMPTY,
+                    text=(progress.shown + text).strip() or say("turn.empty", progress.lang),
                     parts=answer.parts,
                     model=answer.model,
                     request=progress.request,
@@ -172,12 +183,37 @@ class TurnRunner:
             await self._journal(started, progress, answer, uses)
             progress.shown += text.rstrip() + "\n\n" if text.strip() else ""
 
-    def prompt(self, session: Session, entries: Sequence[Entry]) -> Prompt:
+    async def _steered(self, started: Started, progress: Progress) -> None:
+        """Take in what people have sent for the running answer; it waits until the next request of the turn."""
+        turn = started.turn
+        if progress.requests == 0 or not self._steers(turn.conversation):
+            return
+        now = self._clock()
+
+        async def work(unit: Unit) -> list[tuple[Waiting, Entry]]:
+            await check(unit, turn)
+            taken = []
+            for row in await unit.inbox.steering(turn.conversation, turn.id):
+                body = transcript.said(row)
+                seq = await unit.transcript.add(turn.session, "user", body, now=now, turn=turn.id)
+                await unit.inbox.take(row.id, turn.id)
+                entry = Entry(seq=seq, turn=turn.id, kind="user", body=body, created=now)
+                taken.append((row, entry))
+            if taken:
+                last = taken[-1][0].received
+                await unit.sessions.count(turn.session, now=now, messages=len(taken), person=last)
+            return taken
+
+        for row, entry in await self._store.commit(Point.STEER, work):
+            progress.entries.append(entry)
+            progress.taken.append(row)
+
+    def prompt(self, session: Session, entries: Sequence[Entry], overheard: Sequence[Json] = ()) -> Prompt:
         """What the model is sent: the same prefix for the whole session, what changes comes last."""
         options = self.options
         return Prompt(
             stable=session.system_prompt or options.system_prompt,
-            messages=history.build(entries),
+            messages=history.with_overheard(history.build(entries), overheard),
             tools=tuple(tool.spec for tool in self._tools.values()),
             max_output_tokens=options.max_output_tokens,
             temperature=options.temperature,
@@ -186,7 +222,7 @@ class TurnRunner:
 
     async def _ask(self, started: Started, progress: Progress, show: Callable[[str], None]) -> Answer:
         """One step: the chosen model, asked again while that makes sense, then each fallback in turn."""
-        prompt = self.prompt(started.session, progress.entries)
+        prompt = self.prompt(started.session, progress.entries, started.overheard)
         progress.step += 1
         attempt = 0
         error: ModelError | None = None
@@ -292,7 +328,9 @@ class TurnRunner:
         progress.entries.append(await self._store.commit(Point.SETTLE, work))
         progress.request = None
 
-    async def _run_tools(self, started: Started, progress: Progress, calls: Sequence[ToolUse]) -> None:
+    async def _run_tools(
+        self, started: Started, progress: Progress, calls: Sequence[ToolUse], show: Callable[[str], None]
+    ) -> None:
         """Each call once. One that had started when the process died is reported as interrupted, never repeated."""
         turn, step = started.turn, progress.step
         now = self._clock()
@@ -339,6 +377,11 @@ class TurnRunner:
             return Entry(seq=seq, turn=turn.id, kind="results", body=body, created=done)
 
         progress.entries.append(await self._store.commit(Point.RESULTS, finish))
+        if lines := verbose.lines(
+            started.conversation.settings.get("verbose"), calls, results, progress.lang
+        ):
+            progress.shown += lines + "\n\n"
+            show(progress.shown)
 
     async def _call(self, started: Started, call: ToolUse) -> ToolResult:
         tool = self._tools.get(call.name)

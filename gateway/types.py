@@ -118,13 +118,17 @@ class Inbound:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
-    """What became of one accepted event. *inbox_id* is None for a duplicate."""
+    """What became of one accepted event. *inbox_id* is None for a duplicate.
+
+    *during*: what happened to it because a turn was running (queue, steer, interrupt, reject); None: none was.
+    """
 
     event_id: str
     inbox_id: int | None
-    state: Literal["waiting", "held", "done", "refused", "dead", "duplicate"]
+    state: Literal["waiting", "held", "done", "refused", "dead", "duplicate", "overheard"]
     lane: Lane
     conversation: int | None
+    during: Literal["queue", "steer", "interrupt", "reject"] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

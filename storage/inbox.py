@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Literal
 
 from gateway.types import Inbound, Json, Kind, Lane, Waiting
 from storage.database import Row, Tx, scalar
@@ -18,14 +19,28 @@ VALUES (:account, :event_id, :kind, :lane, :conversation, :identity, :session, :
         :trigger, :job_run, :raw, :body, :received, :sent, :not_before, :state, :error)
 ON CONFLICT (account, event_id) DO NOTHING RETURNING id"""
 HEAD = f"""
-SELECT {COLUMNS} FROM inbox
- WHERE conversation = :conversation AND state = 'waiting' AND not_before <= :now AND lane = 'turn'
- ORDER BY id LIMIT :count"""
+SELECT {COLUMNS}, not_before FROM inbox
+ WHERE conversation = :conversation AND state = 'waiting' AND lane = 'turn' ORDER BY id LIMIT :count"""
 GET = f"SELECT {COLUMNS} FROM inbox WHERE id = :id"
 OF_TURN = f"SELECT {COLUMNS} FROM inbox WHERE turn = :turn ORDER BY id"
 WAITING_PLACES = """
-SELECT DISTINCT conversation FROM inbox WHERE state = 'waiting' AND lane = 'turn' AND not_before <= :now"""
-NEXT_DUE = "SELECT min(not_before) FROM inbox WHERE state = 'waiting' AND not_before > :now"
+SELECT DISTINCT conversation FROM inbox WHERE state = 'waiting' AND lane = 'turn'"""
+# The rest of an album, of forwarded messages or of a long text may still come: those before it wait with it.
+GATHER = """
+UPDATE inbox SET not_before = min(:until, received + :most) WHERE conversation = :conversation AND state = 'waiting'
+   AND not_before > :now AND lane = 'turn'"""
+GATHERED = """
+UPDATE inbox SET not_before = 0 WHERE conversation = :conversation AND state = 'waiting' AND not_before > :now
+   AND lane = 'turn'"""
+OVERHEARD = """
+SELECT id, body FROM inbox WHERE conversation = :conversation AND state = 'overheard' AND id < :before
+ ORDER BY id DESC LIMIT :count"""
+FORGET_OVERHEARD = """
+UPDATE inbox SET state = 'done', body = '{"v":1}', raw = NULL WHERE conversation = :conversation AND state = 'overheard'
+   AND id NOT IN (SELECT id FROM inbox WHERE conversation = :conversation AND state = 'overheard' ORDER BY id DESC LIMIT :keep)"""
+STEERING = f"""
+SELECT {COLUMNS} FROM inbox WHERE conversation = :conversation AND state = 'waiting' AND lane = 'turn'
+   AND json_extract(body, '$.steer') = :turn ORDER BY id"""
 TAKE = "UPDATE inbox SET state = 'taken', turn = :turn, attempts = attempts + 1 WHERE id = :id AND state = 'waiting'"
 # Raw platform JSON and refused content do not outlive their use; the ids stay, so a repeat stays a repeat.
 SETTLE = "UPDATE inbox SET state = :state, raw = NULL, error = :error WHERE id = :id"
@@ -43,13 +58,21 @@ UPDATE inbox SET state = 'refused', raw = NULL, body = '{"v":1}', error = 'dropp
  WHERE conversation = :conversation AND state = 'held'"""
 HOLD_OLD = """
 UPDATE inbox SET state = 'held' WHERE state = 'waiting' AND lane = 'turn' AND kind = 'message' AND trigger IS NULL
-   AND session IS NULL AND coalesce(sent, received) < :before AND account IN
+   AND coalesce(sent, received) < :before AND account IN
        (SELECT id FROM account WHERE channel NOT IN ('main', 'job', 'http')) RETURNING conversation"""
 REPLACE_TEXT = """
 UPDATE inbox SET body = json_set(body, '$.text', :text) WHERE conversation = :conversation
    AND message_id = :message_id AND state IN ('waiting', 'held') AND kind = 'message' AND message_id <> ''"""
 HELD_PLACES = "SELECT conversation, max(id) FROM inbox WHERE state = 'held' GROUP BY conversation"
 BY_EVENT = "SELECT state, turn FROM inbox WHERE account = :account AND event_id = :event_id"
+# Of who wrote last among those who wait for an answer; what the person chose goes before what the platform says.
+LANGUAGE = """
+SELECT coalesce(nullif(p.lang, ''), i.lang) FROM inbox x JOIN identity i ON i.id = x.identity
+  LEFT JOIN person p ON p.id = i.person
+ WHERE x.conversation = :conversation AND x.state = '{state}' ORDER BY x.id DESC LIMIT 1"""
+LANGUAGES = {
+    state: LANGUAGE.format(state=state) for state in ("waiting", "held")
+}  # literals: partial indexes
 TOTAL_WAITING = "SELECT count(*) FROM inbox WHERE state = 'waiting'"
 OPEN_CONTROL = f"SELECT {COLUMNS} FROM inbox WHERE state = 'waiting' AND lane = 'control' ORDER BY id"
 DROP_WAITING = """
@@ -99,6 +122,7 @@ class Inbox:
         identity: int | None,
         error: str | None = None,
         not_before: int = 0,
+        session: int | None = None,
     ) -> int | None:
         """Its id, or None when this event was here before."""
         row = await self._tx.one(
@@ -109,13 +133,13 @@ class Inbox:
             lane=lane.value,
             conversation=conversation,
             identity=identity,
-            session=event.session,
+            session=session,
             message_id=event.message_id,
             reply_to=event.reply_to,
             album=event.album,
             trigger=event.trigger,
             job_run=event.job_run,
-            raw=(event.raw or None) if state != "refused" else None,
+            raw=(event.raw or None) if state not in ("refused", "overheard") else None,
             body=json.dumps(body, ensure_ascii=False),
             received=received,
             sent=event.sent,
@@ -130,9 +154,39 @@ class Inbox:
         return None if row is None else waiting(row)
 
     async def head(self, conversation: int, *, now: int, count: int) -> list[Waiting]:
-        """The first waiting rows of a conversation, in order of arrival."""
-        rows = await self._tx.all(HEAD, conversation=conversation, now=now, count=count)
-        return [waiting(row) for row in rows]
+        """The first waiting rows of a conversation, in order of arrival, up to one that is not due yet."""
+        found: list[Waiting] = []
+        for row in await self._tx.all(HEAD, conversation=conversation, count=count):
+            if row[-1] > now:
+                break
+            found.append(waiting(row))
+        return found
+
+    async def due(self, conversation: int, *, now: int) -> int | None:
+        """When the first waiting row there may be taken; None when none waits for its time."""
+        rows = await self._tx.all(HEAD, conversation=conversation, count=1)
+        return int(rows[0][-1]) if rows and rows[0][-1] > now else None
+
+    async def gather(self, conversation: int, *, now: int, until: int, most: int) -> None:
+        """Let those that wait for their rest wait on until *until*, for *most* microseconds in all."""
+        await self._tx.run(GATHER, conversation=conversation, now=now, until=until, most=most)
+
+    async def gathered(self, conversation: int, *, now: int) -> None:
+        """What waits for its rest waits no longer."""
+        await self._tx.run(GATHERED, conversation=conversation, now=now)
+
+    async def overheard(self, conversation: int, *, before: int, count: int) -> list[Json]:
+        """Bodies of the last messages there that were not meant for us, oldest first; before row *before*."""
+        rows = await self._tx.all(OVERHEARD, conversation=conversation, before=before, count=count)
+        return [json.loads(row[1]) for row in reversed(rows)]
+
+    async def forget_overheard(self, conversation: int, *, keep: int) -> None:
+        """Of what was not meant for us no more than the last *keep* messages are kept."""
+        await self._tx.run(FORGET_OVERHEARD, conversation=conversation, keep=keep)
+
+    async def steering(self, conversation: int, turn: int) -> list[Waiting]:
+        """What the running turn is to take in."""
+        return [waiting(row) for row in await self._tx.all(STEERING, conversation=conversation, turn=turn)]
 
     async def of_turn(self, turn: int) -> list[Waiting]:
         return [waiting(row) for row in await self._tx.all(OF_TURN, turn=turn)]
@@ -140,14 +194,9 @@ class Inbox:
     async def open_control(self) -> list[Waiting]:
         return [waiting(row) for row in await self._tx.all(OPEN_CONTROL)]
 
-    async def waiting_places(self, *, now: int) -> list[int]:
-        """Conversations that have something to do now."""
-        return [row[0] for row in await self._tx.all(WAITING_PLACES, now=now)]
-
-    async def next_due(self, *, now: int) -> int | None:
-        """When the next put-off row is due; None when there is none."""
-        row = await self._tx.one(NEXT_DUE, now=now)
-        return None if row is None or row[0] is None else int(row[0])
+    async def waiting_places(self) -> list[int]:
+        """Conversations that have something to do, now or soon."""
+        return [row[0] for row in await self._tx.all(WAITING_PLACES)]
 
     async def take(self, id: int, turn: int | None) -> bool:
         return await self._tx.run(TAKE, id=id, turn=turn) == 1
@@ -204,6 +253,11 @@ class Inbox:
         """(state, turn) of an event; None when it was never here."""
         row = await self._tx.one(BY_EVENT, account=account, event_id=event_id)
         return None if row is None else (row[0], row[1])
+
+    async def language(self, conversation: int, state: Literal["waiting", "held"]) -> str:
+        """Of the last person with a row in that state there, as a BCP 47 tag; '' when it is not known."""
+        row = await self._tx.one(LANGUAGES[state], conversation=conversation)
+        return "" if row is None else str(row[0])
 
     async def total_waiting(self) -> int:
         return int(scalar(await self._tx.one(TOTAL_WAITING)))

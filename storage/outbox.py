@@ -44,6 +44,10 @@ INSERT INTO button (token, action, args, conversation, for_person, expires)
 VALUES (:token, :action, :args, :conversation, :for_person, :expires)"""
 BUTTON_GET = "SELECT action, args, conversation, for_person, expires, used FROM button WHERE token = :token"
 BUTTON_USE = "UPDATE button SET used = :row WHERE token = :token AND (used IS NULL OR used = :row)"
+LEFT_OVER = """
+SELECT o.conversation, t.id FROM outbox o JOIN turn t ON t.id = CAST(substr(o.origin, :length + 1) AS INTEGER)
+ WHERE o.account = :account AND o.state IN ('sent', 'ready') AND o.origin > :first AND o.origin < :last
+   AND t.state NOT IN ('running', 'parked')"""
 COUNTS = "SELECT state, count(*) FROM outbox GROUP BY state"
 
 
@@ -228,6 +232,13 @@ class Outbox:
     async def use_button(self, token: str, *, row: int) -> bool:
         """True for exactly one press, the inbox row of that id; for that one also when it is taken up again."""
         return await self._tx.run(BUTTON_USE, token=token, row=row) == 1
+
+    async def left_over(self, account: int, prefix: str) -> list[tuple[int, int]]:
+        """(conversation, turn) of sent notices of that origin whose turn has ended."""
+        rows = await self._tx.all(
+            LEFT_OVER, account=account, first=prefix, last=prefix + "\uffff", length=len(prefix)
+        )
+        return [(row[0], row[1]) for row in rows]
 
     async def counts(self) -> dict[str, int]:
         return {str(row[0]): int(row[1]) for row in await self._tx.all(COUNTS)}

@@ -85,6 +85,17 @@ class Places:
             raise LookupError(f"no conversation {id}")
         return conversation(row)
 
+    async def whole(self, place: Conversation) -> Conversation | None:
+        """The conversation of the whole chat that one member's is a part of; None: nobody spoke there."""
+        row = await self._tx.one(
+            f"{FIELDS} WHERE c.account = :account AND c.chat_id = :chat_id AND c.thread_id = :thread_id "
+            "AND c.user_id = ''",
+            account=place.account,
+            chat_id=place.chat_id,
+            thread_id=place.thread_id,
+        )
+        return None if row is None else conversation(row)
+
     async def of_channel(self, channel: str, chat_id: str) -> list[Conversation]:
         """Every conversation of that chat, over all accounts of the platform."""
         rows = await self._tx.all(

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway import wording
 from gateway.calls import Call, Commands, Reply
 from gateway.commands.table import Table
 from gateway.manager import SessionManager
 from gateway.protocols import UserMessage
 from gateway.roster import Roster
+from gateway.texts import say
 from gateway.types import Inbound, Json, Kind, Place, Sender
 from storage import Store, open_store
 from tests.conftest import Clock
@@ -128,9 +128,9 @@ async def test_any_text_is_answered_or_politely_refused(store: Store, clock: Clo
             if text.startswith("/"):
                 assert "command" in said or "session" in said.lower() or said, text[:50]
             elif not clean.strip():
-                assert said == wording.NO_TEXT, repr(text[:50])
+                assert said == say("message.no_text"), repr(text[:50])
             elif len(clean.encode()) > 256 * 1024:
-                assert said == wording.TOO_LONG, repr(text[:50])
+                assert said == say("message.too_long"), repr(text[:50])
             else:
                 assert said == "fine", (repr(text[:50]), said)
                 assert clean in asked
@@ -203,7 +203,7 @@ async def test_a_command_with_a_fault_says_so_and_the_next_message_works(
 ) -> None:
     async with path(store, clock=clock, model=brief(), commands=Faulty()) as p:
         await p.says(f"/{name}")
-        await p.channel.until(ANN, wording.INTERNAL)
+        await p.channel.until(ANN, say("message.internal"))
         assert [cause for cause, _ in p.troubles] == ["internal"]
         p.troubles.clear()
         await p.says("hello")
@@ -232,7 +232,7 @@ async def test_any_button_is_answered(store: Store, clock: Clock) -> None:
         await at_rest(p)
         # An empty id is no press that could be answered.
         assert len(p.channel.acks) == sum(bool(text.replace("\x00", "")) for text in NAUGHTY)
-        assert {toast for _, toast in p.channel.acks} == {wording.STALE_BUTTON}
+        assert {toast for _, toast in p.channel.acks} == {say("button.stale")}
 
 
 async def test_an_edit_to_any_text_is_taken(store: Store, clock: Clock) -> None:

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from gateway import __version__, amounts, wording
+from gateway import __version__, amounts
 from gateway.calls import Call, Reply
 from gateway.commands import cost, moment, period, quote, window
 from gateway.commands.command import Command
@@ -23,6 +23,7 @@ from gateway.failpoints import Point
 from gateway.manager import Generated, SessionManager, UsageRecord
 from gateway.reports import CostOverview, DayCost, Share, UsageSummary
 from gateway.roster import Roster
+from gateway.texts import say
 from gateway.types import DAY, HOUR, SECOND, Chunk, Conversation, Identity, Kind, Lane, Tokens, Waiting
 from storage import Store
 from tests.conftest import Clock
@@ -162,9 +163,9 @@ async def test_a_command_for_admins_does_not_exist_for_users(demo: Chat) -> None
 
 
 async def test_a_button_of_another_version_says_that_it_no_longer_works(demo: Chat) -> None:
-    with pytest.raises(Refused, match=re.escape(wording.STALE_BUTTON)):
+    with pytest.raises(Refused, match=re.escape(say("button.stale"))):
         await demo.table.press("nothing", {}, call("nothing"))
-    with pytest.raises(Refused, match=re.escape(wording.STALE_BUTTON)):
+    with pytest.raises(Refused, match=re.escape(say("button.stale"))):
         await demo.table.press("continue-previous", {"previous": "1"}, call("continue-previous"))
 
 
@@ -417,7 +418,7 @@ async def test_a_message_that_is_kept_in_an_outage_goes_back_too(store: Store, c
     async with chatting(store, clock, model) as chat:
         await chat.told("about whales", "the first")
         clock.forward(minutes=361)
-        await chat.told("how big?", "/resume", wording.KEPT)
+        await chat.told("how big?", "/resume", say("turn.kept"))
         await chat.path.presses(chat.buttons()["Continue the previous one"])
         await chat.sees("You said: how big?", "goes to “about whales”")
         assert "about whales" in str(model.asked[-1].messages)
@@ -468,7 +469,7 @@ async def test_status_shows_model_session_and_that_nothing_runs(chat: Chat, cloc
     clock.forward(minutes=3)
     text = await chat.told("/status", "now: idle")
     assert text.splitlines() == [
-        f"- Parley {__version__}, up for 3 min",
+        f"- Parley {__version__}, up for 3 minutes",
         "- model: `fake:one`",
         f"- session: “about whales” `{code}` (1 message)",
         "- now: idle",
@@ -492,7 +493,7 @@ async def test_status_does_not_wait_for_the_running_answer(store: Store, clock: 
 async def test_status_tells_of_an_outage(store: Store, clock: Clock) -> None:
     refusal = ModelError("invalid x-api-key", kind="auth", status=401)
     async with chatting(store, clock, ScriptedModel(queue=[Script(error=refusal)])) as chat:
-        await chat.told("hello", wording.KEPT)
+        await chat.told("hello", say("turn.kept"))
         text = await chat.told("/status", "outage")
         assert re.search(r"outage: the model refuses me since today \d\d:\d\d; messages are kept", text)
         assert "now: your message is kept" in text
@@ -515,7 +516,7 @@ async def test_what_came_while_we_were_away_is_answered_on_request(
     await chat.path.presses(answer)
     while len(chat.path.channel.acks) < 2:
         await asyncio.sleep(0.005)
-    assert chat.path.channel.acks[-1][1] == wording.STALE_BUTTON
+    assert chat.path.channel.acks[-1][1] == say("button.stale")
     assert len(chat.path.model.asked) == 1
 
 
@@ -554,7 +555,7 @@ async def test_usage_counts_what_has_no_price_and_shows_estimates_apart(store: S
             await asyncio.sleep(0.005)
         await asyncio.sleep(0.1)
         await chat.path.says("/stop")
-        await chat.sees("I have stopped.", wording.STOPPED)
+        await chat.sees("I have stopped.", say("turn.stopped"))
         while await chat.path.value("SELECT state FROM turn") == "running":
             await asyncio.sleep(0.005)
         code = (await chat.manager.list_sessions())[0].id
@@ -618,7 +619,7 @@ async def test_compact_with_nothing_to_compact_is_refused(demo: Chat) -> None:
 async def test_a_compaction_that_fails_is_told_in_words(chat: Chat) -> None:
     await chat.told("about whales", "about whales")
     chat.path.model.queue.append(Script(error=ModelError("busy", kind="overloaded")))
-    await chat.told("/compact", wording.FAILED["overloaded"])
+    await chat.told("/compact", say("failed.overloaded"))
 
 
 # -- cost -----------------------------------------------------------------------------------------------------

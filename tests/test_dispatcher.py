@@ -6,11 +6,11 @@ import asyncio
 
 import pytest
 
-from gateway import wording
 from gateway.dispatcher import Habits
 from gateway.errors import DeliveryError, ModelError
 from gateway.failpoints import Point
 from gateway.protocols import ResultsMessage, ToolContext, ToolSpec, UserMessage
+from gateway.texts import say
 from gateway.transcript import ToolUse
 from gateway.turn import Options
 from gateway.types import HOUR, Json, Kind
@@ -196,7 +196,7 @@ async def test_stop_ends_the_turn_keeps_the_text_and_charges_an_estimate(store: 
         await asyncio.sleep(0.3)
         assert receipt.conversation is not None
         assert await p.core.dispatcher.cancel(receipt.conversation)
-        await p.channel.until(ANN, wording.STOPPED)
+        await p.channel.until(ANN, say("turn.stopped"))
         assert await p.rows("SELECT state FROM turn") == [("cancelled",)]
         ((state, tokens_in, tokens_out),) = await p.rows("SELECT state, tok_in, tok_out FROM usage")
         assert state == "estimated" and tokens_in == 10 and int(str(tokens_out)) >= 10
@@ -210,11 +210,11 @@ async def test_a_refusing_provider_keeps_messages_and_they_are_answered_later(
     model = ScriptedModel(queue=[Script(error=refusal)])
     async with path(store, clock=clock, model=model) as p:
         await p.says("hello")
-        await p.channel.until(ANN, wording.KEPT)
+        await p.channel.until(ANN, say("turn.kept"))
         assert p.troubles[0][0] == "provider:fake"
         await p.says("are you there?", user=BOB)
         clock.forward(seconds=61)
-        await p.channel.until(ANN, wording.KEPT, "You said: hello")
+        await p.channel.until(ANN, say("turn.kept"), "You said: hello")
         await p.channel.until(BOB, "You said: are you there?")
         assert p.core.dispatcher.outage_since is None
         assert await p.rows("SELECT state, cost FROM usage ORDER BY id LIMIT 1") == [("failed", 0)]
@@ -227,9 +227,9 @@ async def test_what_was_kept_for_six_hours_is_given_up_with_a_word(store: Store,
     model = ScriptedModel(queue=[Script(error=refusal), Script(error=refusal)])
     async with path(store, clock=clock, model=model) as p:
         await p.says("hello")
-        await p.channel.until(ANN, wording.KEPT)
+        await p.channel.until(ANN, say("turn.kept"))
         clock.forward(minutes=6 * 60 + 1)
-        await p.channel.until(ANN, wording.KEPT, wording.GAVE_UP)
+        await p.channel.until(ANN, say("turn.kept"), say("turn.gave_up"))
 
 
 async def test_a_failed_model_falls_back_and_each_attempt_is_on_the_bill(store: Store, clock: Clock) -> None:
@@ -281,7 +281,7 @@ async def test_a_model_that_calls_tools_for_ever_is_stopped(store: Store, clock:
         options=Options(retries=0, max_requests=4),
     ) as p:
         await p.says("count")
-        await p.channel.until(ANN, wording.TOO_MANY)
+        await p.channel.until(ANN, say("turn.too_many"))
         assert len(model.asked) == 4
 
 
@@ -339,7 +339,7 @@ async def test_who_blocked_the_bot_is_not_tried_again(store: Store, clock: Clock
 async def test_a_message_without_text_gets_one_polite_line(store: Store, clock: Clock, text: str) -> None:
     async with path(store, clock=clock) as p:
         await p.says(text)
-        await p.channel.until(ANN, wording.NO_TEXT)
+        await p.channel.until(ANN, say("message.no_text"))
         assert p.model.asked == []
 
 
@@ -416,7 +416,7 @@ async def test_a_turn_that_took_the_process_down_three_times_is_put_aside(store:
     # What a third kill in the middle of a request leaves behind.
     await store.commit(Point.META, _third_crash, "open")
     async with path(store, clock=clock) as p:
-        await p.channel.until(ANN, wording.POISON)
+        await p.channel.until(ANN, say("turn.poison"))
         assert p.model.asked == [] and p.troubles[0][0] == "dead-letter"
         await p.says("and now?", event_id="later")
         await p.channel.until(ANN, "You said: and now?")
@@ -458,7 +458,7 @@ async def test_commands_go_on_while_a_provider_refuses_us(store: Store, clock: C
             manager=SessionManager(p.core), roster=Roster(store=store, clock=clock)
         )
         await p.says("hello")
-        await p.channel.until(ANN, wording.KEPT)
+        await p.channel.until(ANN, say("turn.kept"))
         await p.says("/new")
         async with asyncio.timeout(3):
             while len(p.channel.texts(ANN)) < 2:
@@ -470,7 +470,7 @@ async def test_a_fault_nobody_foresaw_is_tried_again_and_never_silent(store: Sto
     model = ScriptedModel(reply=lambda text: str(1 / 0))
     async with path(store, clock=clock, model=model) as p:
         await p.says("hello")
-        await p.channel.until(ANN, wording.POISON, within=20)
+        await p.channel.until(ANN, say("turn.poison"), within=20)
         assert (p.troubles[0][0], p.troubles[-1][0]) == ("internal", "dead-letter")
         model.reply = lambda text: "well again"
         await p.says("and now?")

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from gateway import wording
 from gateway.app import App, default_model, start
 from gateway.settings import Settings
+from gateway.texts import say
 from gateway.types import Json
 from tests.conftest import Clock
 from tests.fakes.llm import KEY, FakeLLM, Pace
@@ -95,7 +95,7 @@ async def test_commands_answer_at_once_while_a_turn_runs_and_stop_stops_it(tmp_p
         tg.user_says(ANN, "/whoami")
         await tg.until(lambda: any(str(ANN) in text for text in tg.texts(ANN)), timeout=5)
         tg.user_says(ANN, "/stop")
-        await tg.until(lambda: any(wording.STOPPED in text for text in tg.texts(ANN)), timeout=5)
+        await tg.until(lambda: any(say("turn.stopped") in text for text in tg.texts(ANN)), timeout=5)
         await tg.until(lambda: not app.core.dispatcher.turns_running, timeout=5)
         assert await rows(app, "SELECT state FROM usage") == [("estimated",)]
 
@@ -117,7 +117,7 @@ async def test_a_provider_that_refuses_the_key_keeps_messages_and_the_owner_is_t
     async with FakeTelegram() as tg, FakeLLM() as llm, gateway(settings(tmp_path, tg, llm)) as app:
         llm.fail(401)
         tg.user_says(ANN, "hello")
-        await tg.until(lambda: wording.KEPT in tg.texts(ANN), timeout=10)
+        await tg.until(lambda: say("turn.kept") in tg.texts(ANN), timeout=10)
         await tg.until(lambda: any("refuses" in text for text in tg.texts(ANN)), timeout=10)
         assert app.ready is not None
         assert not any(KEY in text for text in tg.texts(ANN))

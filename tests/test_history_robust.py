@@ -7,11 +7,12 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from gateway import transcript, wording
+from gateway import transcript
 from gateway.commands.table import Table
 from gateway.errors import ModelError
 from gateway.failpoints import Point
 from gateway.roster import Roster
+from gateway.texts import say
 from gateway.transcript import Text, ToolResult, ToolUse
 from gateway.types import Json
 from storage import Store
@@ -62,7 +63,7 @@ async def test_a_history_that_is_refused_is_told_of_and_the_next_message_works(
         await works(p, "before")
         llm.reply(reply)
         await p.says("too much")
-        await p.channel.until(ANN, wording.FAILED[kind])  # type: ignore[index]
+        await p.channel.until(ANN, say(f"failed.{kind}"))  # type: ignore[index]
         assert len(llm.requests) == 2  # no other model would do better with it
         assert await p.rows("SELECT state, error_kind FROM turn ORDER BY id") == [
             ("done", None),
@@ -82,7 +83,7 @@ async def test_a_conversation_too_long_for_the_model_can_be_shortened_and_goes_o
             await p.manager.save_message(await p.session(), "user", f"part {number}")
             await p.manager.save_message(await p.session(), "assistant", "word " * 1200)
         llm.context_window = 8000  # tokens; what is there by now has grown past it
-        failure = wording.FAILED["context"]
+        failure = say("failed.context")
         await p.says("more")
         await p.channel.until(ANN, failure)
         await p.says("more")

@@ -12,9 +12,9 @@ from fractions import Fraction
 import pytest
 from genai_prices.data_snapshot import get_snapshot
 
-from gateway import wording
 from gateway.failpoints import Point
 from gateway.reports import Share, UsageSummary
+from gateway.texts import say
 from gateway.types import Kind, Place, Tokens
 from gateway.usage import Rates
 from storage import Store
@@ -156,7 +156,7 @@ async def stopped(p: Wired, text: str = "word " * 60) -> None:
         while not ((live := p.running) and live.progress.request and live.progress.request.text):
             await asyncio.sleep(0.005)
     assert await p.core.dispatcher.cancel(live.started.conversation.id)
-    await p.channel.until(ANN, wording.STOPPED)
+    await p.channel.until(ANN, say("turn.stopped"))
 
 
 async def test_every_request_of_a_long_conversation_is_on_the_bill_at_its_price(

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from gateway import log, wording
+from gateway import log
 from gateway.errors import DeliveryError
+from gateway.texts import say
 from gateway.turn import Options
 from storage import Store
 from tests.conftest import Clock
@@ -245,7 +246,7 @@ async def test_a_whole_conversation_with_its_errors_leaves_no_key_and_no_word_in
                 await trouble(p)
                 llm.api_key = "another"
                 await p.says(f"{SAID} with a key that is refused")
-                await p.channel.until(ANN, wording.KEPT)
+                await p.channel.until(ANN, say("turn.kept"))
                 assert any(record.status == 401 for record in llm.requests)
                 told = "\n".join(p.channel.texts(ANN))
         assert await store.read(lambda unit: unit.tx.one("SELECT count(*) FROM usage WHERE state = 'failed'"))

@@ -698,11 +698,20 @@ async def test_a_chat_or_topic_that_is_not_there_is_gone(tg, bot):
     assert (await failure(send(bot, address=to(GROUP, "77")))).kind == "gone"
 
 
-async def test_a_group_that_became_a_supergroup_is_rejected_with_its_new_id(tg, bot):
+async def test_a_group_that_became_a_supergroup_is_told_with_its_new_id(tg, bot):
     tg.add_chat(-55, "group")
+    number = await send(bot, address=to(-55))
     tg.migrate(-55, GROUP)
-    error = await failure(send(bot, address=to(-55)))
-    assert error.kind == "rejected" and str(GROUP) in str(error)
+    calls = (
+        send(bot, address=to(-55)),
+        bot.channel.edit(to(-55), number, Chunk(text="new")),
+        bot.channel.typing(to(-55)),
+    )
+    for call in calls:
+        error = await failure(call)
+        assert (error.kind, error.moved_to) == ("moved", str(GROUP))
+    await send(bot, "there again", to(int(error.moved_to)))
+    assert tg.texts(GROUP) == ["there again"]
 
 
 async def test_a_message_that_is_too_long_or_empty_is_rejected(tg, bot):
@@ -728,7 +737,21 @@ async def test_an_old_press_is_rejected(tg, bot):
         (400, "<html>", "rejected"),
         (401, '{"description":"Unauthorized"}', "auth"),
         (403, '{"description":"Forbidden: user is deactivated"}', "gone"),
-        (404, "", "auth"),
+        (404, "", "server"),
+        (400, '{"description":"Bad Request: not enough rights to send text messages to the chat"}', "gone"),
+        (400, '{"description":"Bad Request: CHAT_WRITE_FORBIDDEN"}', "gone"),
+        (400, '{"description":"Bad Request: have no rights to send a message"}', "gone"),
+        (400, '{"description":"Bad Request: need administrator rights in the channel chat"}', "gone"),
+        (400, '{"description":"Bad Request: CHAT_RESTRICTED"}', "gone"),
+        (400, '{"description":"Bad Request: TOPIC_CLOSED"}', "gone"),
+        (400, '{"description":"Bad Request: TOPIC_DELETED"}', "gone"),
+        (400, '{"description":"Bad Request: group chat was upgraded to a supergroup chat"}', "gone"),
+        (400, '{"description":"Bad Request: the group has been migrated to a supergroup"}', "gone"),
+        (403, '{"description":"Forbidden: bot is not a member of the supergroup chat"}', "gone"),
+        (403, "", "gone"),
+        (400, '{"description":"Bad Request: SLOWMODE_WAIT_12"}', "flood"),
+        (400, '{"parameters":{"migrate_to_chat_id":-100}}', "moved"),
+        (400, '{"parameters":{"migrate_to_chat_id":"nowhere"}}', "rejected"),
         (413, "<html>Request Entity Too Large</html>", "rejected"),
         (413, '{"description":"Request Entity Too Large"}', "rejected"),
         (429, "<html>", "flood"),
@@ -743,10 +766,39 @@ def test_each_refusal_has_a_kind(status, body, kind):
 
 @pytest.mark.parametrize(
     "parameters, seconds",
-    [('{"retry_after":35}', 35), ('{"retry_after":"soon"}', 5.0), ("null", 5.0), ("[]", 5.0)],
-)
+    [
+        ('{"retry_after":35}', 35), ('{"retry_after":"soon"}', 5.0), ("null", 5.0), ("[]", 5.0),
+        ('{"retry_after":1e300}', 86_400), ('{"retry_after":NaN}', 5.0),
+    ],
+)  # fmt: skip
 def test_a_flood_without_a_time_still_has_one(parameters, seconds):
     assert refusal("sendMessage", 429, f'{{"parameters":{parameters}}}').retry_after == seconds
+
+
+@pytest.mark.parametrize(
+    "status, description",
+    [(429, "Too Many Requests: retry after 12"), (420, "FLOOD_WAIT_12"), (400, "Bad Request: SLOWMODE_WAIT_12")],
+)
+def test_a_time_that_is_said_in_words_only_is_kept_to(status, description):
+    error = refusal("sendMessage", status, json.dumps({"description": description}))
+    assert (error.kind, error.retry_after) == ("flood", 12)
+
+
+@pytest.mark.parametrize(
+    "method, kind",
+    [
+        ("getMe", "auth"), ("getUpdates", "auth"), ("sendMessage", "server"), ("setMessageReaction", "rejected"),
+        ("getChatMember", "rejected"), ("setMyCommands", "rejected"), ("deleteMessage", "rejected"),
+        ("setWebhook", "rejected"), ("answerCallbackQuery", "rejected"),
+    ],
+)  # fmt: skip
+def test_a_method_that_is_not_found_is_no_refused_token_but_where_every_server_has_it(method, kind):
+    assert refusal(method, 404, '{"description":"Not Found: method not found"}').kind == kind
+
+
+@pytest.mark.parametrize("method", ["deleteMessage", "setMessageReaction", "getChatMember"])
+def test_to_have_no_right_to_something_else_is_not_to_be_gone(method):
+    assert refusal(method, 400, '{"description":"Bad Request: CHAT_ADMIN_REQUIRED"}').kind == "rejected"
 
 
 # --- the token and the start ------------------------------------------------------------------------

@@ -21,11 +21,12 @@ from typing import Any
 import httpx
 import pytest
 
-from gateway import __version__, log, wording
+from gateway import __version__, log
 from gateway.app import App, socket_path, start
 from gateway.errors import ModelError, StoreError
 from gateway.models.catalogue import DEMO
 from gateway.settings import Settings, load
+from gateway.texts import say
 from gateway.web.encoding import plain
 from gateway.web.guard import LARGEST_BODY, MOST_WRONG, WRONG_WINDOW, Attempts, Door
 from gateway.web.server import serve
@@ -512,7 +513,7 @@ async def test_trouble_after_the_first_words_ends_the_stream_with_an_error(
     response = await Feed(failing(), stopping=web.app.stopping).response()
     whole = b"".join([bytes(part) async for part in response.body_iterator])  # type: ignore[arg-type]
     assert whole.count(b"event: ") == 2
-    assert json.loads(whole.split(b"event: error\ndata: ")[1]) == {"error": text or wording.INTERNAL}
+    assert json.loads(whole.split(b"event: error\ndata: ")[1]) == {"error": text or say("message.internal")}
 
 
 async def test_a_gateway_that_stops_tells_who_is_waiting_and_the_repeat_is_answered(tmp_path: Path) -> None:
@@ -590,7 +591,7 @@ async def test_a_session_is_compacted_and_a_model_that_fails_is_a_502_in_plain_w
     failed = await web.local.post(f"/v1/sessions/{id}/compact")
     assert (failed.status_code, failed.json()) == (
         502,
-        {"error": wording.FAILED["overloaded"], "kind": "overloaded"},
+        {"error": say("failed.overloaded"), "kind": "overloaded"},
     )
     model.queue.append(Script(text="they counted"))
     done = (await web.local.post(f"/v1/sessions/{id}/compact")).json()
@@ -941,8 +942,8 @@ async def test_the_description_of_the_api_is_off_by_default_and_never_on_tcp(web
     "fault, status, text",
     [
         (StoreError("database hunter22 is locked"), 503, "database *** is locked"),
-        (ModelError("raw", kind="auth"), 502, wording.FAILED["auth"]),
-        (RuntimeError("a secret detail"), 500, wording.INTERNAL),
+        (ModelError("raw", kind="auth"), 502, say("failed.auth")),
+        (RuntimeError("a secret detail"), 500, say("message.internal")),
     ],
 )
 async def test_trouble_is_told_without_a_trace(
@@ -962,7 +963,7 @@ async def test_a_providers_words_come_without_secrets(web: Web) -> None:
     log.hide(["hunter22"])
     web.scripted().queue.append(Script(error=ModelError("bad key hunter22", kind="refused")))
     found = await web.say("hello")
-    assert (found["state"], found["text"]) == ("failed", wording.FAILED["refused"])
+    assert (found["state"], found["text"]) == ("failed", say("failed.refused"))
     assert "hunter22" not in json.dumps(found)
 
 

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from urllib.parse import quote, urlencode
 
 import aiohttp
@@ -14,6 +15,7 @@ from telegram import Bot
 from telegram.error import TelegramError
 from telegram.request import BaseRequest, RequestData
 
+from channels.telegram.fields import a_text, is_number
 from channels.telegram.refusal import ApiError, refusal
 from gateway.types import Json
 
@@ -33,11 +35,16 @@ _answer: ContextVar[bytes] = ContextVar("answer", default=b"")
 
 
 class Request(BaseRequest):
-    """The SDK's way to the server. It alone knows the token, so that nothing else can print it."""
+    """The SDK's way to the server. It alone knows the token, so that nothing else can print it.
 
-    def __init__(self, *, token: str, api_url: str, seconds: float | None) -> None:
+    *hidden*: more that must not be in the text of an error. *seconds* for a whole call; None: its caller sees to it.
+    """
+
+    def __init__(
+        self, *, token: str, api_url: str, seconds: float | None, hidden: Sequence[str] = ()
+    ) -> None:
         self._root = f"{api_url.rstrip('/')}/bot{quote(token, safe=':')}/"
-        self._secrets = (token, quote(token, safe=":"), quote(token, safe=""))
+        self._secrets = (token, quote(token, safe=":"), quote(token, safe=""), *hidden)
         self._timeout = aiohttp.ClientTimeout(total=seconds, sock_connect=CONNECT_SECONDS)
         self._session: aiohttp.ClientSession | None = None
 
@@ -77,6 +84,13 @@ class Request(BaseRequest):
             return content
         raise refusal(method, status, self._safe(content.decode("utf-8", "replace")))
 
+    async def result(self, method: str, parameters: Json) -> Json:
+        """The object that a call gave, as it came: of what we do not use nothing need be right in it."""
+        result = self.parse_json_payload(await self.fetch(method, parameters))["result"]
+        if not isinstance(result, dict):
+            raise ApiError(f"{method}: an answer that cannot be read", kind="lost", status=200)
+        return result
+
     @staticmethod
     def parse_json_payload(payload: bytes) -> Json:
         """The envelope of a good answer. Raises ApiError: done, but what came of it cannot be read."""
@@ -114,12 +128,27 @@ def _plain(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-class Api:
-    """The calls we make. All raise ApiError."""
+@dataclass(frozen=True, slots=True)
+class Hook:
+    """How updates are delivered. Bot API, WebhookInfo.
 
-    def __init__(self, *, token: str, api_url: str) -> None:
+    *error* is the last one met when delivering, *error_at* when that was (seconds UTC; 0: never), *pending* how
+    many updates wait to be delivered.
+    """
+
+    url: str
+    kinds: frozenset[str]
+    pending: int
+    error: str
+    error_at: int
+
+
+class Api:
+    """The calls we make. All raise ApiError. *hidden*: secrets besides the token."""
+
+    def __init__(self, *, token: str, api_url: str, hidden: Sequence[str] = ()) -> None:
         self._polls = Request(token=token, api_url=api_url, seconds=None)
-        calls = Request(token=token, api_url=api_url, seconds=CALL_SECONDS)
+        self._calls = calls = Request(token=token, api_url=api_url, seconds=CALL_SECONDS, hidden=hidden)
         self._requests = (self._polls, calls)
         self._bot = Bot(
             "kept-by-request",
@@ -150,6 +179,35 @@ class Api:
         """Leaves polling as the only way; what waits there stays."""
         with _told("deleteWebhook"):
             await self._bot.delete_webhook()
+
+    async def set_webhook(self, url: str, *, secret: str, kinds: Sequence[str], connections: int) -> None:
+        """Has updates delivered to *url*, with *secret* in a header; what waits there stays."""
+        wanted = {
+            "url": url,
+            "secret_token": secret,
+            "allowed_updates": list(kinds),
+            "max_connections": connections,
+        }
+        await self._calls.fetch("setWebhook", wanted)
+
+    async def webhook(self) -> Hook:
+        found = await self._calls.result("getWebhookInfo", {})
+        kinds, pending, at = (
+            found.get("allowed_updates"), found.get("pending_update_count"), found.get("last_error_date"),
+        )  # fmt: skip
+        return Hook(
+            url=a_text(found, "url"),
+            kinds=frozenset(str(kind) for kind in kinds) if isinstance(kinds, list) else frozenset(),
+            pending=pending if is_number(pending) else 0,
+            error=a_text(found, "last_error_message"),
+            error_at=at if is_number(at) else 0,
+        )
+
+    async def status(self, chat_id: str, user_id: int) -> str:
+        """What a person is in a chat: creator, administrator, member, ... Bot API, ChatMember."""
+        return a_text(
+            await self._calls.result("getChatMember", {"chat_id": chat_id, "user_id": user_id}), "status"
+        )
 
     async def name_commands(self, commands: Sequence[tuple[str, str]]) -> None:
         """What the client offers after '/': (name, description)."""

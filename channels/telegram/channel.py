@@ -9,13 +9,16 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Literal, Protocol
+from urllib.parse import unquote, urlsplit
 
+from channels.telegram.deliveries import Deliveries
+from channels.telegram.health import Health
 from channels.telegram.inbound import to_inbound
 from channels.telegram.keyboard import keyboard
 from channels.text import telegram as text
 from gateway.errors import DeliveryError
 from gateway.failpoints import Point, passing
-from gateway.protocols import Accept, Clock
+from gateway.protocols import Accept, Clock, Webhook
 from gateway.types import Account, Address, Capabilities, Chunk, Json, Limits, Reaction
 
 if TYPE_CHECKING:
@@ -23,6 +26,15 @@ if TYPE_CHECKING:
 
 API_URL = "https://api.telegram.org"
 ACK_TEXT = 200  # characters; Bot API, answerCallbackQuery
+ADMINISTRATORS = frozenset({"creator", "administrator"})  # Bot API, ChatMember
+# Parts of descriptions of refusals: there is no such person in that chat.
+UNKNOWN_MEMBER = (
+    "user not found",
+    "member not found",
+    "participant_id_invalid",
+    "user_not_participant",
+    "user_id_invalid",
+)
 # Of the emoji that bots may use; Bot API, ReactionTypeEmoji.
 REACTIONS: dict[Reaction, str] = {
     "seen": "👀",
@@ -45,9 +57,11 @@ class Telegram:
     """One bot.
 
     *poll_seconds* is how long the server may hold a poll open (Bot API: at most 50); *commands* are (name,
-    description) for the client's menu. *on_health* is told of every change with a kind and a reason: ok,
-    conflict (somebody else polls with this token), auth (token refused), down (no answers, or nothing could
-    be stored), disk (no space left). Raises ValueError for an empty token.
+    description) for the client's menu; *always* are ids of groups in which every message is meant for the bot.
+    With *webhook_url* updates are not polled but delivered there, with *webhook_secret* in a header. *on_health*
+    is told of every change with a kind and a reason: ok, conflict (somebody else takes updates with this token),
+    auth (token refused), down (no answers, or nothing could be stored), disk (no space left). Raises ValueError
+    for an empty token, and for a webhook without a secret.
     """
 
     name = "telegram"
@@ -63,16 +77,23 @@ class Telegram:
         rate: Literal["adaptive", "strict"] = "adaptive",
         poll_seconds: int = 50,
         always: Sequence[str] = (),
+        webhook_url: str = "",
+        webhook_secret: Secret | str = "",
         commands: Sequence[tuple[str, str]] = (),
         clock: Clock,
         on_health: Callable[[str, str | None], None] | None = None,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
         self.limits = Limits(placing=delivery, stream=stream, strict=rate == "strict")
-        self.last_poll: int | None = None  # microseconds UTC of the last completed poll
-        self._token = (token if isinstance(token, str) else token.get_secret_value()).strip()
+        self.last_poll: int | None = None  # microseconds UTC of the last completed poll, or update delivered
+        self._token = _plain(token)
         if not self._token:
             raise ValueError("a Telegram bot needs a token")
+        self._webhook_url, self._webhook_secret = webhook_url, _plain(webhook_secret)
+        if webhook_url and not self._webhook_secret:
+            raise ValueError("a webhook needs a secret")
+        self._deliveries = Deliveries(secret=self._webhook_secret, answered=self._answered)
+        self._always = frozenset(always)
         self._api_url, self._poll_seconds, self._commands = api_url, poll_seconds, tuple(commands)
         self._clock, self._sleep = clock, sleep
         self._on_health = on_health or (lambda kind, text: None)
@@ -94,19 +115,46 @@ class Telegram:
 
     async def run(self, account: Account, accept: Accept) -> None:
         from channels.telegram.poll import Poll
+        from channels.telegram.registration import Registration
 
+        read = partial(
+            to_inbound,
+            bot_id=int(account.platform_id),
+            bot_username=account.name,
+            always=self._always,
+        )
+        health = Health(self._on_health)
+        if self._webhook_url:
+            registration = Registration(
+                api=self._api,
+                url=self._webhook_url,
+                secret=self._webhook_secret,
+                health=health,
+                answered=self._answered,
+                sleep=self._sleep,
+            )
+            with self._deliveries.taken(account, accept, read, health):
+                await registration.run()
+            return
         poll = Poll(
             api=self._api,
-            read=partial(to_inbound, bot_id=int(account.platform_id), bot_username=account.name),
-            report=self._on_health,
+            read=read,
+            health=health,
             answered=self._answered,
             seconds=self._poll_seconds,
             sleep=self._sleep,
         )
         await poll.run(account, accept)
 
+    def webhooks(self) -> list[Webhook]:
+        """Where our web server is to take updates for this bot; none when it polls."""
+        if not self._webhook_url:
+            return []
+        path = urlsplit(self._webhook_url).path or "/"
+        return [Webhook(path=unquote(path), admits=self._deliveries.admits, take=self._deliveries.take)]
+
     def poll_age(self) -> float | None:
-        """Seconds since the last completed poll; None before the first."""
+        """Seconds since the last completed poll, or update delivered; None before the first."""
         return None if self._answered_at is None else time.monotonic() - self._answered_at
 
     def render(self, markdown: str) -> list[Chunk]:
@@ -147,8 +195,22 @@ class Telegram:
         emoji = None if reaction is None else REACTIONS[reaction]
         await self._api.react(address.chat_id, int(message_id), emoji)
 
+    async def direct(self, user_id: str) -> str:
+        return user_id  # Bot API, Chat.id: a private chat has the id of the person
+
     async def typing(self, address: Address) -> None:
         await self._api.typing(address.chat_id, _thread(address))
+
+    async def administers(self, address: Address, user_id: str) -> bool:
+        """Nobody does in a private chat, and nobody whom the chat does not know."""
+        if address.kind == "direct" or not user_id.isdecimal():
+            return False
+        try:
+            return await self._api.status(address.chat_id, int(user_id)) in ADMINISTRATORS
+        except DeliveryError as error:
+            if any(part in str(error).lower() for part in UNKNOWN_MEMBER):
+                return False
+            raise
 
     async def ack(self, press_id: str, text: str = "") -> None:
         await self._api.answer(press_id, text[:ACK_TEXT])
@@ -167,7 +229,8 @@ class Telegram:
             sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
             from channels.telegram.api import Api  # the SDK: only who uses it pays for it
 
-            self._opened = Api(token=self._token, api_url=self._api_url)
+            hidden = [self._webhook_secret] if self._webhook_secret else []
+            self._opened = Api(token=self._token, api_url=self._api_url, hidden=hidden)
         return self._opened
 
     def _answered(self) -> None:
@@ -178,6 +241,10 @@ class Telegram:
             await self._api.name_commands(self._commands)
         except DeliveryError as error:
             log.warning("telegram.commands_not_set", extra={"reason": str(error)})
+
+
+def _plain(secret: Secret | str) -> str:
+    return (secret if isinstance(secret, str) else secret.get_secret_value()).strip()
 
 
 def _chunk(piece: text.Piece) -> Chunk:

@@ -63,6 +63,12 @@ def a_text(record: Json, name: str) -> str:
     return storable(value) if isinstance(value, str) else ""
 
 
+def a_name(record: Json) -> str:
+    """What a user, a bot or a chat is called, '' when it does not say. Bot API, User and Chat."""
+    whole = f"{a_text(record, 'first_name')} {a_text(record, 'last_name')}".strip()
+    return whole or a_text(record, "title") or a_text(record, "username")
+
+
 def is_number(value: object) -> TypeGuard[int]:
     """Whether it can be an id or a time of the platform; true and false are not numbers."""
     return isinstance(value, int) and not isinstance(value, bool) and -MOST < value < MOST

@@ -3,29 +3,54 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
 
-from channels.telegram.fields import Unreadable, a_number, a_text, an_object, encoded, number_of, storable
+from channels.telegram.fields import (
+    Unreadable,
+    a_name,
+    a_number,
+    a_text,
+    an_object,
+    encoded,
+    is_number,
+    number_of,
+    storable,
+)
+from channels.telegram.quotes import quotes
 from channels.telegram.words import Me, answered, spoken
 from gateway.types import SECOND, Inbound, Json, Kind, Place, Sender
 
 # Accounts of Telegram's own that speak for others; Bot API, Message.from and Chat.
 SPOKESMEN = frozenset({1087968824, 136817688, 777000})  # anonymous admins, channels, forwarded channel posts
+# The topic that every forum has. Its messages are no topic messages, and sendMessage knows no thread of that id.
+GENERAL = 1
 LAST_DATE = 2**40  # seconds; a later time does not fit a 64-bit count of microseconds
 
 
-def to_inbound(update: object, *, bot_id: int, bot_username: str) -> Inbound:
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """What reading goes by: who we are, and the ids of the groups in which every message is meant for us."""
+
+    me: Me
+    always: Collection[str]
+
+
+def to_inbound(
+    update: object, *, bot_id: int, bot_username: str, always: Collection[str] = frozenset()
+) -> Inbound:
     """The event that *update*, a decoded JSON value, stands for.
 
     One that cannot be read is of Kind.UNKNOWN and has no place and an error. A message without words has an
-    empty text. A MEMBERSHIP has the text 'member', 'left' or 'blocked'.
+    empty text. A MEMBERSHIP has the text 'member', 'left' or 'blocked'. A MIGRATION has the old place, the new
+    id as its text, and no sender. *always*: ids of groups in which every message is meant for us.
     """
     try:
         raw = encoded(update)
     except (RecursionError, ValueError):
         return unreadable("", update_id=number_of(update), error="nested too deeply or a number too long")
     try:
-        return _event(an_object(update, "update"), Me(bot_id, bot_username), raw)
+        return _event(an_object(update, "update"), Reader(Me(bot_id, bot_username), always), raw)
     except Unreadable as error:
         return unreadable(raw, update_id=number_of(update), error=str(error))
 
@@ -38,19 +63,21 @@ def unreadable(raw: str, *, update_id: int | None, error: str) -> Inbound:
     return Inbound(event_id=f"{number}:{digest}", kind=Kind.UNKNOWN, raw=raw, error=error)
 
 
-def _event(update: Json, me: Me, raw: str) -> Inbound:
+def _event(update: Json, reader: Reader, raw: str) -> Inbound:
     update_id = number_of(update)
     if update_id is None:
         raise Unreadable("update_id is not a number")
     for name, read in _READERS.items():
         if name in update:
-            return read(update_id, an_object(update[name], name), me, raw)
+            return read(update_id, an_object(update[name], name), reader, raw)
     raise Unreadable("no kind of update that is known: " + storable(", ".join(sorted(update)))[:200])
 
 
-def _message(update_id: int, message: Json, me: Me, raw: str, *, edited: bool = False) -> Inbound:
+def _message(update_id: int, message: Json, reader: Reader, raw: str, *, edited: bool = False) -> Inbound:
+    if (moved := _migration(update_id, message, raw)) is not None:
+        return moved
     place = _place(message)
-    words = spoken(message, me, direct=place.kind == "direct")
+    words = spoken(message, reader.me, direct=place.kind == "direct", always=place.chat_id in reader.always)
     date = a_number(message, "edit_date" if edited and "edit_date" in message else "date")
     kind = Kind.EDIT if edited else Kind.COMMAND if words.command else Kind.MESSAGE
     return Inbound(
@@ -62,17 +89,39 @@ def _message(update_id: int, message: Json, me: Me, raw: str, *, edited: bool = 
         sent=_microseconds(date),
         message_id=str(a_number(message, "message_id")),
         reply_to=_reply_to(message),
+        quotes=quotes(message, reader.me),
         album=a_text(message, "media_group_id"),
         addressed=words.addressed,
         raw=raw,
     )
 
 
-def _edited(update_id: int, message: Json, me: Me, raw: str) -> Inbound:
-    return _message(update_id, message, me, raw, edited=True)
+def _migration(update_id: int, message: Json, raw: str) -> Inbound | None:
+    """A group became a supergroup: said in the old chat and once more in the new one. Bot API, Message."""
+    here = a_number(an_object(message.get("chat"), "chat"), "id")
+    new, old = message.get("migrate_to_chat_id"), message.get("migrate_from_chat_id")
+    if is_number(new):
+        old = here
+    elif is_number(old):
+        new = here
+    else:
+        return None
+    date = a_number(message, "date")
+    return Inbound(
+        event_id=f"{update_id}:{date}",
+        kind=Kind.MIGRATION,
+        place=Place(chat_id=str(old), kind="group"),
+        text=str(new),
+        sent=_microseconds(date),
+        raw=raw,
+    )
 
 
-def _press(update_id: int, press: Json, me: Me, raw: str) -> Inbound:
+def _edited(update_id: int, message: Json, reader: Reader, raw: str) -> Inbound:
+    return _message(update_id, message, reader, raw, edited=True)
+
+
+def _press(update_id: int, press: Json, reader: Reader, raw: str) -> Inbound:
     message = an_object(press.get("message"), "message of the button")
     press_id, button = a_text(press, "id"), a_text(press, "data")
     if not press_id or not button:
@@ -89,7 +138,7 @@ def _press(update_id: int, press: Json, me: Me, raw: str) -> Inbound:
     )
 
 
-def _membership(update_id: int, change: Json, me: Me, raw: str) -> Inbound:
+def _membership(update_id: int, change: Json, reader: Reader, raw: str) -> Inbound:
     member = an_object(change.get("new_chat_member"), "new_chat_member")
     status = a_text(member, "status")
     away = status == "left" or (status == "restricted" and member.get("is_member") is False)
@@ -105,7 +154,7 @@ def _membership(update_id: int, change: Json, me: Me, raw: str) -> Inbound:
     )
 
 
-_READERS: dict[str, Callable[[int, Json, Me, str], Inbound]] = {
+_READERS: dict[str, Callable[[int, Json, Reader, str], Inbound]] = {
     "message": _message,
     "edited_message": _edited,
     "callback_query": _press,
@@ -116,10 +165,10 @@ _READERS: dict[str, Callable[[int, Json, Me, str], Inbound]] = {
 def _place(holder: Json) -> Place:
     chat = an_object(holder.get("chat"), "chat")
     # In a group without topics the same field counts threads of replies, which are no places of their own.
-    topic = a_number(holder, "message_thread_id") if holder.get("is_topic_message") is True else None
+    topic = a_number(holder, "message_thread_id") if holder.get("is_topic_message") is True else GENERAL
     return Place(
         chat_id=str(a_number(chat, "id")),
-        thread_id="" if topic is None else str(topic),
+        thread_id="" if topic == GENERAL else str(topic),
         kind="direct" if chat.get("type") == "private" else "group",
     )
 
@@ -131,10 +180,9 @@ def _sender(holder: Json) -> Sender:
         return Sender(user_id=str(a_number(chat, "id")), name=a_text(chat, "title"), impersonal=True)
     user = an_object(holder.get("from"), "from")
     number = a_number(user, "id")
-    name = f"{a_text(user, 'first_name')} {a_text(user, 'last_name')}".strip()
     return Sender(
         user_id=str(number),
-        name=name or a_text(user, "username"),
+        name=a_name(user),
         lang=a_text(user, "language_code"),
         impersonal=number in SPOKESMEN
         or user.get("is_bot", False) is not False

@@ -8,9 +8,10 @@ from collections.abc import Awaitable, Callable
 
 from channels.telegram.api import Api
 from channels.telegram.backoff import Backoff
+from channels.telegram.health import Health
 from channels.telegram.page import Page, read_page
 from channels.telegram.refusal import ApiError
-from gateway.errors import DiskFull, StoreError
+from gateway.errors import StoreError
 from gateway.failpoints import Point, passing
 from gateway.protocols import Accept
 from gateway.types import Account, Inbound
@@ -23,22 +24,22 @@ log = logging.getLogger(__name__)
 
 
 class Poll:
-    """Long polling of one bot; *report* is told of changes: ok, conflict, auth, down or disk, and why."""
+    """Long polling of one bot; *answered* is told of each completed poll."""
 
     def __init__(
         self,
         *,
         api: Api,
         read: Callable[[object], Inbound],
-        report: Callable[[str, str | None], None],
+        health: Health,
         answered: Callable[[], None],
         seconds: int,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
-        self._api, self._read, self._report, self._answered = api, read, report, answered
+        self._api, self._read, self._answered = api, read, answered
+        self._health = health
         self._seconds, self._sleep = seconds, sleep
         self._outage, self._rivalry = Backoff(0.5, 30.0), Backoff(5.0, 60.0)
-        self._state = ""
         self._strikes = 0
         self._webhook_dropped = False
 
@@ -54,7 +55,7 @@ class Poll:
                 await self._refused(error)
             except StoreError as error:
                 # Nothing was stored: with the old offset the same page comes again.
-                self._tell("disk" if isinstance(error, DiskFull) else "down", f"not stored: {error}")
+                self._health.not_stored(error)
                 await self._sleep(self._outage.next())
             else:
                 # An empty answer to an offset has confirmed it. To go on without one is right even when ids
@@ -64,7 +65,7 @@ class Poll:
 
     async def _page(self, offset: int | None) -> Page:
         # The first poll, and one after trouble, does not wait: its answer tells at once that all is well.
-        seconds = 0 if self._state in ("", "down", "disk") else self._seconds
+        seconds = 0 if self._health.state in ("", "down", "disk") else self._seconds
         passing(Point.POLL, "before")
         try:
             async with asyncio.timeout(seconds + GRACE):
@@ -82,13 +83,13 @@ class Poll:
     async def _taken(self, page: Page) -> None:
         if page.events and page.offset is None:
             # Stored, but nothing there to confirm it by: it comes again with the next one that has a number.
-            self._tell("down", "an update without a number")
+            self._health.tell("down", "an update without a number")
             await self._sleep(self._outage.next())
             return
         self._outage.reset()
         self._rivalry.reset()
         self._strikes = 0
-        self._tell("ok", None)
+        self._health.tell("ok", None)
 
     async def _refused(self, error: ApiError) -> None:
         if error.status == 409:
@@ -96,13 +97,13 @@ class Poll:
         elif error.kind == "auth":
             self._strikes += 1
             if self._strikes >= STRIKES:
-                self._tell("auth", str(error))
+                self._health.tell("auth", str(error))
                 raise error
             await self._sleep(self._outage.next())
         elif error.kind == "flood":
             await self._sleep(error.retry_after or self._outage.next())
         else:
-            self._tell("down", str(error))
+            self._health.tell("down", str(error))
             await self._api.reconnect()
             await self._sleep(self._outage.next())
 
@@ -117,14 +118,5 @@ class Poll:
             else:
                 log.warning("telegram.webhook_dropped")
                 return
-        self._tell("conflict", str(error))
+        self._health.tell("conflict", str(error))
         await self._sleep(self._rivalry.next())
-
-    def _tell(self, state: str, text: str | None) -> None:
-        if state == self._state:
-            return
-        self._state = state
-        log.log(
-            logging.INFO if state == "ok" else logging.WARNING, f"telegram.{state}", extra={"reason": text}
-        )
-        self._report(state, text)

@@ -3,26 +3,45 @@
 from __future__ import annotations
 
 import json
+import re
 
 from telegram.error import TelegramError
 
+from channels.telegram.fields import is_number
 from gateway.errors import DeliveryError, DeliveryErrorKind
 from gateway.types import Json
 
 FLOOD_SECONDS = 5.0  # for a 429 that does not say how long
+MOST_FLOOD = 86_400.0
+_WAIT = re.compile(r"(?:retry after |flood_wait_|slowmode_wait_)(\d{1,6})")  # seconds, in descriptions only
+
+# Methods that every server has and that name no chat: not to find them is to find no such bot. Bot API,
+# Making requests: the token is part of the path.
+_OF_THE_TOKEN = frozenset({"getMe", "getUpdates"})
+# What sends anew: after an answer from a machine in between it may have been done.
+_SENDS = frozenset({"sendMessage"})
+# Methods for which to have no right is to have none to write there at all.
+_WRITES = frozenset({"sendMessage", "editMessageText", "sendChatAction"})
 
 # Parts of descriptions of refusals with status 400; the server documents none, these are what it says.
 _REFUSALS: tuple[tuple[DeliveryErrorKind, tuple[str, ...]], ...] = (
     ("unchanged", ("message is not modified",)),
     ("missing", (
         "message to edit not found", "message can't be edited", "message to delete not found",
-        "message can't be deleted", "message_id_invalid",
+        "message can't be deleted", "message_id_invalid", "message to react not found",
     )),
     ("format", ("entit",)),  # can't parse entities, ENTITY_BOUNDS_INVALID, ...
     ("gone", (
         "chat not found", "user is deactivated", "peer_id_invalid", "bot was blocked", "bot was kicked",
-        "message thread not found", "topic_deleted", "group chat was deactivated",
+        "bot is not a member", "user_is_blocked", "input_user_deactivated", "user_deactivated",
+        "message thread not found", "topic_deleted", "topic_closed", "topic_id_invalid",
+        "group chat was deactivated", "group chat was deleted", "upgraded to a supergroup", "been migrated",
     )),
+)  # fmt: skip
+_NO_RIGHT = (
+    "not enough rights", "have no rights", "no write access", "need administrator rights", "chat_write_forbidden",
+    "chat_restricted", "chat_admin_required", "chat_send_plain_forbidden", "user_banned_in_channel",
+    "channel_private",
 )  # fmt: skip
 
 
@@ -36,8 +55,9 @@ class ApiError(DeliveryError, TelegramError):
         kind: DeliveryErrorKind,
         status: int | None = None,
         retry_after: float | None = None,
+        moved_to: str | None = None,
     ) -> None:
-        super().__init__(message, kind=kind, retry_after=retry_after)
+        super().__init__(message, kind=kind, retry_after=retry_after, moved_to=moved_to)
         self.status = status
 
 
@@ -45,27 +65,44 @@ def refusal(method: str, status: int, body: str) -> ApiError:
     """What an answer with an error status means; pure. The body may be anything."""
     description, parameters = _explained(body)
     text = f"{method}: {description or 'no reason given'} ({status})"
-    retry_after = parameters.get("retry_after")
-    if status == 429:
-        seconds = retry_after if isinstance(retry_after, (int, float)) and retry_after > 0 else FLOOD_SECONDS
+    seconds = _seconds(status, description.lower(), parameters)
+    if seconds is not None:
         return ApiError(text, kind="flood", status=status, retry_after=seconds)
-    if "migrate_to_chat_id" in parameters:
-        text = f"{text}, moved to {parameters['migrate_to_chat_id']}"
+    new = parameters.get("migrate_to_chat_id")
+    if is_number(new):
+        return ApiError(f"{text}, moved to {new}", kind="moved", status=status, moved_to=str(new))
     return ApiError(text, kind=_kind(method, status, description.lower()), status=status)
 
 
+def _seconds(status: int, description: str, parameters: Json) -> float | None:
+    """How long to wait, also for slow mode and by a server that says it in words only; None: it is no flood."""
+    said = _WAIT.search(description)
+    if status != 429 and said is None:
+        return None
+    seconds = parameters.get("retry_after")
+    if isinstance(seconds, (int, float)) and seconds > 0:
+        return min(seconds, MOST_FLOOD)
+    return float(said[1]) if said else FLOOD_SECONDS
+
+
 def _kind(method: str, status: int, description: str) -> DeliveryErrorKind:
-    # The server answers 404 where the token has not even the form of one.
-    if status in (401, 404):
+    if status == 401:
         return "auth"
+    if status == 404:
+        # The server answers so where the token has not even the form of one, and to a method that it does not
+        # know; a machine in front of it answers so while it does not find the server.
+        return "auth" if method in _OF_THE_TOKEN else "server" if method in _WRITES else "rejected"
     if status == 403:
         return "gone"
     if status >= 500 or status < 400:
         # It comes from a machine in front of the server, which may have taken the message nevertheless.
-        return "lost" if method.startswith("send") and method != "sendChatAction" else "server"
-    for kind, parts in _REFUSALS:
-        if status == 400 and any(part in description for part in parts):
-            return kind
+        return "lost" if method in _SENDS else "server"
+    if status == 400:
+        for kind, parts in _REFUSALS:
+            if any(part in description for part in parts):
+                return kind
+        if method in _WRITES and any(part in description for part in _NO_RIGHT):
+            return "gone"
     return "rejected"
 
 

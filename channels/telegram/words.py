@@ -50,10 +50,11 @@ class Entity:
         )
 
 
-def spoken(message: Json, me: Me, *, direct: bool) -> Words:
+def spoken(message: Json, me: Me, *, direct: bool, always: bool = False) -> Words:
     """The words of a message; in a group it is said to us if it mentions us, answers us or commands us.
 
-    Raises Unreadable for a text that is none.
+    *always*: a group in which all is said to us, but for notices of the chat and commands for other bots. What
+    was forwarded is never a command: it is somebody else's words. Raises Unreadable for a text that is none.
     """
     field = "text" if "text" in message else "caption"
     value = message.get(field, "")
@@ -62,14 +63,14 @@ def spoken(message: Json, me: Me, *, direct: bool) -> Words:
     entities = _entities(message.get("entities" if field == "text" else "caption_entities"))
     if not value and CONTENT.isdisjoint(message):
         return Words("", addressed=False)
+    mentions = [] if direct else [entity for entity in entities if entity.names(me, value)]
+    text = _after_mention(value, mentions)
+    begin = _length(value) - _length(text)
+    may_command = text.startswith("/") and "forward_origin" not in message
     for entity in entities:
-        if entity.kind == "bot_command" and entity.start == 0 and value.startswith("/"):
-            return _command(value, entity, me, direct=direct)
-    if direct:
-        return Words(storable(value))
-    return _said_in_group(
-        value, [entity for entity in entities if entity.names(me, value)], _answers(message, me)
-    )
+        if may_command and entity.kind == "bot_command" and entity.start == begin:
+            return _command(text, entity, me, direct=direct)
+    return Words(storable(text), addressed=direct or always or bool(mentions) or _answers(message, me))
 
 
 def _command(text: str, entity: Entity, me: Me, *, direct: bool) -> Words:
@@ -79,12 +80,12 @@ def _command(text: str, entity: Entity, me: Me, *, direct: bool) -> Words:
     return Words(storable(name + text[entity.length :]), command=True)
 
 
-def _said_in_group(text: str, mentions: list[Entity], answers: bool) -> Words:
+def _after_mention(text: str, mentions: list[Entity]) -> str:
+    """The text without a mention of us at its begin."""
     for mention in mentions:
         if mention.start == 0:
-            text = _units(text, mention.length, None).lstrip(" \t\n,:")
-            break
-    return Words(storable(text), addressed=answers or bool(mentions))
+            return _units(text, mention.length, None).lstrip(" \t\n,:")
+    return text
 
 
 def _entities(value: object) -> list[Entity]:
@@ -103,6 +104,11 @@ def _units(text: str, start: int, end: int | None) -> str:
     """The text from one UTF-16 unit to another, or to its end."""
     data = text.encode("utf-16-le", "surrogatepass")
     return data[2 * start : None if end is None else 2 * end].decode("utf-16-le", "surrogatepass")
+
+
+def _length(text: str) -> int:
+    """In UTF-16 units."""
+    return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
 def answered(message: Json) -> Json | None:

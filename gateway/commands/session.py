@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from gateway import wording
 from gateway.amounts import messages
 from gateway.calls import Call, Offer, Reply
 from gateway.commands.command import alone
@@ -40,7 +39,7 @@ async def press_previous(manager: SessionManager, args: Json, call: Call) -> Rep
     """The button under the notice of a reset."""
     previous, new = args.get("previous"), args.get("new")
     if not isinstance(previous, int) or not isinstance(new, int):
-        raise Refused(wording.STALE_BUTTON)
+        raise Refused(key="button.stale")
     resumed = await manager.continue_previous(call.conversation.id, previous=previous, new=new)
     if resumed.moved:
         return Reply(text=f"Your message goes to {titled(resumed.session)}; I answer it there.")

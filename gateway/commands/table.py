@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import partial
 from typing import Literal
 
-from gateway import wording
 from gateway.calls import Call, Commands, Reply
 from gateway.commands import about, session, window, work
 from gateway.commands.command import Command, Handler, Press, unknown
@@ -21,6 +20,7 @@ PRESSES: dict[str, Press] = {
     "continue-previous": session.press_previous,
     "away-answer": work.press_answer,
     "away-drop": work.press_drop,
+    "stop": work.press_stop,
 }
 
 
@@ -46,7 +46,7 @@ class Table(Commands):
     async def press(self, action: str, args: Json, call: Call) -> Reply:
         found = PRESSES.get(action)
         if found is None:
-            raise Refused(wording.STALE_BUTTON)
+            raise Refused(key="button.stale")
         return await found(self._manager, args, call)
 
     def menu(self) -> list[tuple[str, str]]:

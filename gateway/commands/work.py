@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from gateway import __version__, wording
-from gateway.amounts import messages
+from gateway import __version__
+from gateway.amounts import duration, messages
 from gateway.calls import Call, Reply
 from gateway.commands.command import NO_SESSION
 from gateway.commands.moment import shown
@@ -39,7 +39,7 @@ async def status(manager: SessionManager, call: Call, *, started: int) -> Reply:
     now = manager.core.clock()
     standing = await manager.standing(call.conversation.id, named=call.row.session)
     lines = [
-        f"Parley {__version__}, up for {wording.duration(now - started)}",
+        f"Parley {__version__}, up for {duration(now - started)}",
         f"model: `{standing.model}`",
         f"session: {_session(standing)}",
         f"now: {_doing(standing, now)}",
@@ -63,7 +63,7 @@ def _session(standing: Standing) -> str:
 
 def _doing(standing: Standing, now: int) -> str:
     if standing.running_since is not None:
-        return f"answering, for {wording.duration(now - standing.running_since)}"
+        return f"answering, for {duration(now - standing.running_since)}"
     return KEPT[0].lower() + KEPT[1:] if standing.kept else "idle"
 
 
@@ -76,3 +76,15 @@ async def press_answer(manager: SessionManager, args: Json, call: Call) -> Reply
 async def press_drop(manager: SessionManager, args: Json, call: Call) -> Reply:
     count = await manager.drop_held(call.conversation.id)
     return Reply(text="Dropped." if count else "There is nothing left to drop.")
+
+
+async def press_stop(manager: SessionManager, args: Json, call: Call) -> Reply:
+    """[Stop] under “Still working”: only the turn that it was shown for, by who asked or an admin."""
+    turn, live = args.get("turn"), manager.core.dispatcher.running(call.conversation.id)
+    if live is None or live.started.turn.id != turn:
+        raise Refused(key="button.stale")
+    mine = call.identity is not None and call.identity.id == live.started.turn.identity
+    if not mine and call.role not in ("owner", "admin"):
+        raise Refused(key="working.not_yours")
+    await manager.stop_turn(call.conversation.id)
+    return Reply()

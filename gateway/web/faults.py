@@ -8,9 +8,10 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from gateway import log, wording
+from gateway import log
 from gateway.errors import ModelError, NotFound, ParleyError, Refused, StoreError
 from gateway.settings import SettingsError
+from gateway.texts import say
 from gateway.web.encoding import Json
 from gateway.web.span import BadField
 
@@ -73,5 +74,5 @@ async def _ours(request: Request, error: Exception) -> Json:
         case StoreError():
             return Json({"error": text}, status_code=503)
         case ModelError():
-            return Json({"error": wording.FAILED[error.kind], "kind": error.kind}, status_code=502)
-    return Json({"error": wording.INTERNAL}, status_code=500)
+            return Json({"error": say(f"failed.{error.kind}"), "kind": error.kind}, status_code=502)
+    return Json({"error": say("message.internal")}, status_code=500)

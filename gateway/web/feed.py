@@ -11,10 +11,11 @@ from typing import Any
 
 from starlette.responses import StreamingResponse
 
-from gateway import log, wording
+from gateway import log
 from gateway.errors import ParleyError
 from gateway.hub import Seen
 from gateway.manager import Generated
+from gateway.texts import say
 from gateway.web.encoding import plain
 from gateway.web.guard import STOPPING
 
@@ -94,7 +95,7 @@ class Feed:
                 return log.clean(str(error))
             case error:
                 log.crash("web.feed", error)
-                return wording.INTERNAL
+                return say("message.internal")
 
 
 def _event(event: Seen | Generated) -> Event:

@@ -15,7 +15,8 @@ from urllib.parse import urlsplit
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gateway import log, wording
+from gateway import log
+from gateway.texts import say
 
 LARGEST_BODY = 1024 * 1024  # bytes
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -170,7 +171,7 @@ class Guard:
         except Exception as error:  # noqa: BLE001 - the edge of a task: one request's fault stays its own
             log.crash("web.failed", error, method=scope["method"], path=scope["path"])
             if not begun:
-                await _refuse(send, Refusal(status=500, text=wording.INTERNAL))
+                await _refuse(send, Refusal(status=500, text=say("message.internal")))
 
 
 PROTECTIVE = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))

@@ -8,7 +8,6 @@ from typing import Annotated
 from fastapi import APIRouter, Response
 from pydantic import Field
 
-from gateway import wording
 from gateway.app import App
 from gateway.errors import Refused
 from gateway.manager import Generated
@@ -42,6 +41,6 @@ def routes(app: App) -> APIRouter:
             async for event in events:
                 if isinstance(event, Generated):
                     return Json(event)
-        raise Refused(wording.INTERNAL)
+        raise Refused(key="message.internal")
 
     return router

@@ -76,6 +76,9 @@ class FakeChannel:
     async def typing(self, address: Address) -> None:
         await self._call("typing", address, Chunk(text=""))
 
+    async def direct(self, user_id: str) -> str:
+        return user_id
+
     async def administers(self, address: Address, user_id: str) -> bool:
         return user_id in self.admins
 
