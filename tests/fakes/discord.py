@@ -171,7 +171,7 @@ class FakeDiscord(People):
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", self.port).start()
         self.port = self._runner.addresses[0][1]
-        self.world.public_url, self.gateway.url = self.url, self.gateway_url
+        self.world.public_url, self.world.gateway_url = self.url, self.gateway_url
 
     async def close(self) -> None:
         """Stops listening and cuts every connection; the state stays, `start` opens the same port again."""
@@ -260,12 +260,12 @@ class FakeDiscord(People):
         """Cloudflare keeps the address out: 429 with HTML, for every request."""
         self.limits.banned_until = self.limits.clock() + seconds
 
-    def _struck(self, method: str, channel_id: int | None, *, read: bool) -> Fault | None:
-        """The fault of this request. A drop comes before the body is read, all others after."""
-        for fault in self.faults:
-            if read != (fault.kind == "drop") and fault.strikes(method, channel_id):
-                return fault
-        return None
+    def _struck(self, method: str, ids: dict[str, str]) -> Fault | None:
+        """The fault of this request; an interaction's requests go to its channel."""
+        made = self.world.tokens.get(ids.get("token", ""))
+        raw = ids.get("channel_id", "")
+        channel_id = made.channel_id if made else int(raw) if raw.isdigit() else None
+        return next((fault for fault in self.faults if fault.strikes(method, channel_id)), None)
 
     # --- the wire ------------------------------------------------------------------------------------
 
@@ -310,9 +310,8 @@ class FakeDiscord(People):
     async def _method(
         self, request: web.BaseRequest, route: Route, ids: dict[str, str]
     ) -> web.StreamResponse:
-        raw = ids.get("channel_id", "")
-        channel_id = int(raw) if raw.isdigit() else None
-        if (fault := self._struck(route.name, channel_id, read=False)) is not None:
+        fault = self._struck(route.name, ids)
+        if fault is not None and fault.kind == "drop":
             self._record(Call(route.name, dict(ids), self.world.clock(), fault=fault.kind))
             return _cut(request)
         call = Call(route.name, dict(ids), self.world.clock())
@@ -328,7 +327,6 @@ class FakeDiscord(People):
         if wanted.files:
             call.params["files"] = [upload.name for upload in wanted.files.values()]
         self._record(call)
-        fault = self._struck(route.name, channel_id, read=True)
         if fault is None:
             return await self._perform(call, route, wanted)
         call.fault = fault.kind
@@ -488,7 +486,7 @@ class FakeDiscord(People):
 def _plain(message: Message) -> Json:
     names = (
         "id", "content", "history", "edits", "deleted", "type", "flags", "nonce", "components", "reactions", "links",
-        "reference", "ephemeral_to", "thread_id", "attachments", "embeds", "at", "date", "edit_times",
+        "reference", "ephemeral_to", "thread_id", "attachments", "embeds", "at", "date", "edit_times", "extra",
     )  # fmt: skip
     shown = {name: getattr(message, name) for name in names}
     made = message.interaction

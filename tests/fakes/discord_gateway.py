@@ -85,7 +85,8 @@ class Connection:
         while True:
             payload = await self._queue.get()
             if isinstance(payload, Closed):
-                await self.ws.close(code=payload.code, message=payload.reason.encode())
+                with suppress(ConnectionError):
+                    await self.ws.close(code=payload.code, message=payload.reason.encode())
                 return
             if self.muted:
                 continue
@@ -161,6 +162,7 @@ class Gateway:
         for connection in cut:
             connection.cut()
             self._leave(connection)
+            self.closes.append((1006, "server"))
         if lose:
             self.forget()
         return len(cut)
@@ -329,6 +331,9 @@ class Gateway:
         if self.limited and self.clock() - self._identified.get(shard[0], -5.0) < 5.0:
             self._refuse(connection)
             return
+        if self.world.starts_left <= 0:
+            raise Closed(4004, "Authentication failed.")
+        self.world.starts_left -= 1
         self._identified[shard[0]] = self.clock()
         self.presence = data.get("presence")
         self._next += 1
@@ -347,7 +352,7 @@ class Gateway:
         ready: Json = {
             "v": 10, "user": world.bot.json | {"verified": True, "flags": 0, "mfa_enabled": False, "email": None},
             "guilds": [{"id": str(each.id), "unavailable": True} for each in mine], "session_id": session.id,
-            "resume_gateway_url": self.url, "shard": list(session.shard), "session_type": "normal",
+            "resume_gateway_url": world.gateway_url, "shard": list(session.shard), "session_type": "normal",
             "private_channels": [], "relationships": [], "presences": [], "geo_ordered_rtc_regions": [],
             "application": {"id": str(world.application_id), "flags": world.application_flags},
         }  # fmt: skip
@@ -355,9 +360,9 @@ class Gateway:
         if session.intents & GUILDS:
             for each in mine:
                 if each.available:
-                    self._push(session, "GUILD_CREATE", world.guild_create_json(each))
-
-    url = ""  # ws://…, set by the server
+                    self._push(
+                        session, "GUILD_CREATE", world.guild_create_json(each) | {"unavailable": False}
+                    )
 
     def _resume(self, connection: Connection, data: Any) -> None:
         self.counts["resumes"] += 1

@@ -2,6 +2,7 @@
 
 import math
 import time
+import zlib
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -84,7 +85,7 @@ class Limits:
         left = window.until - now
         headers = {
             "X-RateLimit-Limit": str(most), "X-RateLimit-Reset": f"{time.time() + left:.3f}",
-            "X-RateLimit-Reset-After": f"{left:.3f}", "X-RateLimit-Bucket": f"{hash(bucket) & 0xFFFFFFFF:08x}",
+            "X-RateLimit-Reset-After": f"{left:.3f}", "X-RateLimit-Bucket": f"{zlib.crc32(bucket.encode()):08x}",
         }  # fmt: skip
         if window.left <= 0:
             self.refused += 1

@@ -106,12 +106,12 @@ class People:
         channel.denied = set(permissions)
         self.world.announce("CHANNEL_UPDATE", channel, lambda _: self.world.channel_json(channel))
 
-    def block(self, user_id: int) -> None:
-        """The person no longer takes the bot's private messages: 403 with 50007."""
-        self._known(user_id).blocks_dm = True
+    def block(self, user_id: int, code: int = 50007) -> None:
+        """The person no longer takes the bot's private messages: 403; 50278 is for no server in common."""
+        self._known(user_id).closed = code
 
     def unblock(self, user_id: int) -> None:
-        self._known(user_id).blocks_dm = False
+        self._known(user_id).closed = 0
 
     def kick(self, guild_id: int) -> None:
         """The bot is thrown out: GUILD_DELETE, and 50001 for its channels."""
@@ -129,14 +129,14 @@ class People:
         guild = self.world.guilds[guild_id]
         guild.available = over
         if over:
-            self._guild_comes(guild)
+            self._guild_comes(guild, known=True)
         else:
             body = {"id": str(guild_id), "unavailable": True}
             self.world.emit(Event("GUILD_DELETE", None, guild_id, lambda _: body))
 
-    def _guild_comes(self, guild: Guild) -> None:
+    def _guild_comes(self, guild: Guild, *, known: bool = False) -> None:
         if guild.installed:
-            body = self.world.guild_create_json(guild)
+            body = self.world.guild_create_json(guild) | ({"unavailable": False} if known else {})
             self.world.emit(Event("GUILD_CREATE", None, guild.id, lambda _: body))
 
     def delete_channel(self, channel_id: int) -> None:
@@ -157,7 +157,10 @@ class People:
         self, channel_id: int, text: str, user_id: int | None = None, *, reply_to: int | None = None,
         attachments: Iterable[Any] = (), ping: bool = True, **facts: Any,
     ) -> int:  # fmt: skip
-        """A person's message; its id. Attachments are names, or [name, text or bytes]; *facts*: embeds, type."""
+        """A person's message; its id. Attachments are names, or [name, text or bytes].
+
+        *facts*: embeds, type, flags, and extra, which is merged into the message's JSON (webhook_id, poll, ...).
+        """
         channel = self.world.channels[channel_id]
         user = self._user(user_id, channel)
         target = channel.messages[reply_to] if reply_to is not None else None
@@ -214,7 +217,7 @@ class People:
     ) -> int:  # fmt: skip
         """A slash command, subcommands after a space ("cron add"); the id of the interaction.
 
-        *installed* is "guild" or "user": where the app is installed. Raises LookupError if there is no such
+        *installed* is where the app is: "guild", "user", or "both". Raises LookupError if there is no such
         command, or it is not offered there, unless *forged* (an old client still knows it).
         """
         channel = self.world.channels[channel_id]
@@ -222,20 +225,20 @@ class People:
         context = self._context(channel)
         first, *path = name.split()
         command = self._command(first, channel)
+        owners = self._owners(channel, user, installed)
         if not forged:
             if command is None:
                 raise LookupError(f"no command {first!r}")
             if context not in (command.get("contexts") or (0, 1, 2)):
                 raise LookupError(f"{first!r} is not offered in context {context}")
-            if {"guild": 0, "user": 1}[installed] not in command.get("integration_types", [0]):
-                raise LookupError(f"{first!r} is not offered where the app is installed for a {installed}")
+            if not {int(kind) for kind in owners} & set(command.get("integration_types", [0])):
+                raise LookupError(f"{first!r} is not offered where the app is installed for {installed}")
         filled = _filled(command or {}, path, dict(options or {}), forged=forged)
         number = command["id"] if command else str(self.world.new_id())
         data: Json = {"id": number, "name": first, "type": 1} | ({"options": filled} if filled else {})
         people = [int(each["value"]) for each in _leaves(filled) if each["type"] == 6]
         if people:
             data["resolved"] = {"users": {str(each): self.world.users[each].json for each in people}}
-        owners = self._owners(channel, user, installed)
         return self.world.interact(2, user, channel, data, context=context, owners=owners).id
 
     def user_presses(
@@ -361,9 +364,13 @@ class People:
         return 1 if channel.type == DM and self.world.bot.id in channel.recipients else 2
 
     def _owners(self, channel: Channel, user: User, installed: str) -> dict[str, str]:
-        if installed == "user":
-            return {"1": str(user.id)}
-        return {"0": str(channel.guild_id or 0)}
+        """The authorizing integration owners. Raises LookupError where the app cannot be so installed."""
+        found = {"1": str(user.id)} if installed in ("user", "both") else {}
+        if installed in ("guild", "both"):
+            found["0"] = str(channel.guild_id or 0)
+            if not self.world.sees(channel):
+                raise LookupError(f"the app is not installed for a guild where channel {channel.id} is")
+        return found
 
     def _command(self, name: str, channel: Channel) -> Json | None:
         every = [*self.world.commands.get(channel.guild_id, []), *self.world.commands.get(None, [])]

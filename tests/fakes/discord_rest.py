@@ -27,9 +27,7 @@ from tests.fakes.discord_world import (
     COMMAND,
     DM,
     PRIVATE_THREAD,
-    PUBLIC_THREAD,
     SYSTEM,
-    THREAD_CREATED,
     THREADS,
     Channel,
     Interaction,
@@ -75,7 +73,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """`name` is the documentation's title of the endpoint; `open`: no bot token, the path's is enough."""
+    """`name` is what calls and faults go by; `open`: no bot token, the path's is enough."""
 
     name: str
     method: str
@@ -91,6 +89,11 @@ def _me(world: World, request: Request) -> Answer:
     return 200, world.bot.json | {
         "verified": True, "email": None, "flags": 0, "mfa_enabled": False, "locale": "en-US"
     }  # fmt: skip
+
+
+def _gateway(world: World, request: Request) -> Answer:
+    start = {"total": 1000, "remaining": world.starts_left, "reset_after": 86_400_000, "max_concurrency": 1}
+    return 200, {"url": world.gateway_url, "shards": 1, "session_start_limit": start}
 
 
 def _application(world: World, request: Request) -> Answer:
@@ -137,7 +140,7 @@ def _channel(world: World, request: Request) -> Answer:
 def _create_dm(world: World, request: Request) -> Answer:
     user = snowflake(request.form.get("recipient_id"), "recipient_id")
     if user not in world.users:
-        raise invalid("recipient_id", "INVALID_RECIPIENT", "Invalid Recipient(s)")
+        raise Refusal(400, 50033, "Invalid Recipient(s)")
     if user == world.bot.id:
         raise Refusal(403, 50007, "Cannot send messages to this user")
     return 200, world.channel_json(world.dm(user))
@@ -201,18 +204,12 @@ def _thread(world: World, request: Request) -> Answer:
         raise Refusal(400, 50024, "Cannot execute action on this channel type")
     facts = _thread_facts(request.form)
     thread = world.start_thread(channel, request.form["name"], by=world.bot, type=kind, **facts)
-    if kind == PUBLIC_THREAD:
-        world.post(
-            channel, world.bot, thread.name, type=THREAD_CREATED, thread_id=thread.id,
-            reference=(thread.id, 0),
-        )  # fmt: skip
     return 201, world.channel_json(thread)
 
 
 def _join_thread(world: World, request: Request) -> Answer:
     thread = world.channel(request.id("channel_id"))
-    if thread.archived:
-        raise Refusal(400, 50083, "Thread is archived")
+    _active(thread)
     thread.members.add(world.bot.id)
     return 204, None
 
@@ -240,25 +237,30 @@ def _active_threads(world: World, request: Request) -> Answer:
 
 def _thread_list(world: World, threads: list[Channel]) -> Json:
     joined = [each for each in threads if world.bot.id in each.members]
-    members = [
-        {"id": str(each.id), "user_id": str(world.bot.id), "join_timestamp": stamp(time.time()), "flags": 0}
-        for each in joined
-    ]
+    members = [world.thread_member(each) for each in joined]
     return {"threads": [world.channel_json(each) for each in threads], "members": members}
 
 
 # --- messages -----------------------------------------------------------------------------------------------
 
 
+def _active(channel: Channel) -> None:
+    if channel.archived:
+        raise Refusal(400, 50083, "Tried to perform an operation on an archived thread")
+
+
 def _may_send(world: World, channel: Channel) -> None:
     if channel.guild_id is None:
         others = [world.users[each] for each in channel.recipients if each != world.bot.id]
-        if any(each.blocks_dm or each.bot for each in others):
-            raise Refusal(403, 50007, "Cannot send messages to this user")
+        code = next((each.closed or 50007 for each in others if each.closed or each.bot), 0)
+        if code == 50278:
+            raise Refusal(403, code, "Cannot send messages to this user due to having no mutual guilds")
+        if code:
+            raise Refusal(403, code, "Cannot send messages to this user")
     elif not world.may("SEND_MESSAGES_IN_THREADS" if channel.is_thread else "SEND_MESSAGES", channel):
         raise Refusal(403, 50013, "Missing Permissions")
-    if channel.archived and channel.locked:
-        raise Refusal(400, 50083, "Thread is archived")
+    if channel.locked:
+        raise Refusal(403, 160005, "Thread is locked")
 
 
 def _files(world: World, channel: Channel, request: Request, kept: list[Json] | None = None) -> list[Json]:
@@ -354,7 +356,7 @@ def _edit(world: World, message: Message, request: Request, default: tuple[str, 
     """What a PATCH does, to a channel's message or an interaction's."""
     channel = world.channels[message.channel_id]
     form, body = Form(), request.form
-    check_message(form, body, settable=SUPPRESS_EMBEDS | EPHEMERAL)
+    check_message(form, body, settable=SUPPRESS_EMBEDS | message.flags)
     form.done()
     content = message.content if "content" not in body else (body["content"] or "").strip()
     facts: Json = {"attachments": _files(world, channel, request, message.attachments)}
@@ -380,8 +382,9 @@ def _edit_message(world: World, request: Request) -> Answer:
         raise Refusal(403, 50005, "Cannot edit a message authored by another user")
     if message.type in SYSTEM:
         raise Refusal(403, 50021, "Cannot execute action on a system message")
-    if channel.archived:
-        raise Refusal(400, 50083, "Thread is archived")
+    _active(channel)
+    if channel.locked:
+        raise Refusal(403, 160005, "Thread is locked")
     return _edit(world, message, request, ("users", "roles", "everyone"))
 
 
@@ -444,6 +447,7 @@ def _reaction(*, remove: bool) -> Callable[[World, Request], Answer]:
     def react(world: World, request: Request) -> Answer:
         channel = world.channel(request.id("channel_id"), "READ_MESSAGE_HISTORY")
         message = world.message(channel, request.id("message_id"))
+        _active(channel)
         emoji = request.path["emoji"]
         if not re.fullmatch(r"\w+:\d+", emoji) and (emoji.isascii() or len(emoji) > 12):
             raise unknown(10014, "Emoji")
@@ -643,6 +647,7 @@ _COMMANDS = "/applications/{application_id}/commands"
 _GUILD_COMMANDS = "/applications/{application_id}/guilds/{guild_id}/commands"
 _HOOK = "/webhooks/{application_id}/{token}"
 ROUTES = (
+    _route("get_gateway_bot", "GET /gateway/bot", _gateway),
     _route("get_current_user", "GET /users/@me", _me),
     _route("get_current_application", "GET /applications/@me", _application),
     _route("get_current_application", "GET /oauth2/applications/@me", _application),
@@ -684,7 +689,7 @@ ROUTES = (
     _route("edit_answer", f"PATCH {_HOOK}/messages/{{message_id}}", _edit_answer, open=True),
     _route("delete_answer", f"DELETE {_HOOK}/messages/{{message_id}}", _delete_answer, open=True),
 )
-NAMES = frozenset(route.name for route in ROUTES) | {"get_gateway_bot"}
+NAMES = frozenset(route.name for route in ROUTES)
 
 
 def found(method: str, path: str) -> tuple[Route, dict[str, str]] | None:

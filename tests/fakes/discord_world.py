@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from tests.fakes.discord_rules import Json, Mentions, Refusal, named, pinged, unfurled, unknown
+from tests.fakes.discord_rules import HAS_THREAD, Json, Mentions, Refusal, named, pinged, unfurled, unknown
 
 EPOCH = 1_420_070_400_000  # milliseconds; Snowflakes: the first second of 2015
 TEXT, DM, GROUP_DM, PUBLIC_THREAD, PRIVATE_THREAD = 0, 1, 3, 11, 12
@@ -27,13 +27,13 @@ _FLAGS = {"presences": 1 << 13, "members": 1 << 15, "message_content": 1 << 19} 
 
 @dataclass(slots=True)
 class User:
-    """A person or a bot; `blocks_dm`: the bot may not send to them (50007)."""
+    """A person or a bot; `closed`: the JSON code that refuses the bot's private messages, 0 for none."""
 
     id: int
     username: str
     global_name: str | None = None
     bot: bool = False
-    blocks_dm: bool = False
+    closed: int = 0
 
     @property
     def json(self) -> Json:
@@ -106,6 +106,7 @@ class Message:
     interaction: "Interaction | None" = None
     ephemeral_to: int | None = None
     thread_id: int | None = None
+    extra: Json = field(default_factory=dict)  # merged into its JSON: webhook_id, sticker_items, poll, ...
     edited: float | None = None
     edit_times: list[float] = field(default_factory=list)  # on the server's clock
     history: list[str] = field(default_factory=list)
@@ -179,6 +180,8 @@ class World:
         self.application_id = application_id
         self.privileged = privileged
         self.public_url = ""  # where attachments are fetched
+        self.gateway_url = ""
+        self.starts_left = 1000  # IDENTIFYs a day; the token is reset after the last
         self.nonce_window = 180.0  # seconds; documented as "the past few minutes"
         self.answer_window = 3.0  # seconds; Interactions
         self.token_life = 900.0  # seconds; Interactions
@@ -225,6 +228,8 @@ class World:
         """Whether the bot is where this channel is."""
         if channel.guild_id is None:
             return self.bot.id in channel.recipients
+        if channel.type == PRIVATE_THREAD and self.bot.id not in channel.members:
+            return False
         return self.guilds[channel.guild_id].installed and self.may("VIEW_CHANNEL", channel)
 
     def channel(self, channel_id: int, need: str | None = None) -> Channel:
@@ -352,9 +357,8 @@ class World:
     def event_message(self, message: Message, *, visible: bool) -> Json:
         channel = self.channels[message.channel_id]
         body = self.message_json(message, visible=visible, nonce=True) | self._place(channel)
-        body["channel_type"] = channel.type
         if channel.guild_id is not None:
-            if message.interaction is None:
+            if message.interaction is None and "webhook_id" not in message.extra:
                 body["member"] = self.member_json(channel.guild_id, message.author, nested=True)
             for each in body["mentions"]:
                 each["member"] = self.member_json(channel.guild_id, self.users[int(each["id"])], nested=True)
@@ -393,11 +397,15 @@ class World:
             parent_id=parent.id, owner_id=by.id, members={by.id}, **facts,
         )  # fmt: skip
         self.channels[thread.id] = thread
-        self.announce("THREAD_CREATE", thread, lambda _: self.channel_json(thread) | {"newly_created": True})
+        born = self.channel_json(thread) | {"newly_created": True}
+        self.announce("THREAD_CREATE", thread, lambda _: born)
         if starter is not None:
             starter.thread_id = thread.id
-            starter.flags |= 1 << 5
+            starter.flags |= HAS_THREAD
             self.tell("MESSAGE_UPDATE", starter)
+            self.post(thread, starter.author, "", type=STARTER, reference=(parent.id, starter.id))
+        if thread.type == PUBLIC_THREAD and (starter is None or starter.id != max(parent.messages)):
+            self.post(parent, by, name, type=THREAD_CREATED, reference=(thread.id, 0))
         return thread
 
     # --- interactions --------------------------------------------------------------------------------
@@ -463,12 +471,12 @@ class World:
         }  # fmt: skip
 
     def guild_create_json(self, guild: Guild) -> Json:
-        """Members: the bot alone, as without the presences intent."""
+        """Members: the bot alone, as without the presences intent. A guild the bot joins has no `unavailable`."""
         inside = [each for each in self.channels.values() if each.guild_id == guild.id]
         channels = [self.channel_json(each) for each in inside if not each.is_thread]
         threads = [self.channel_json(each) for each in inside if each.is_thread and not each.archived]
         return self.guild_json(guild) | {
-            "joined_at": "2020-01-01T00:00:00+00:00", "large": False, "unavailable": False,
+            "joined_at": "2020-01-01T00:00:00+00:00", "large": False,
             "member_count": len(guild.members) + 1, "voice_states": [], "presences": [], "stage_instances": [],
             "guild_scheduled_events": [], "soundboard_sounds": [], "channels": channels, "threads": threads,
             "members": [self.member_json(guild.id, self.bot)],
@@ -512,10 +520,20 @@ class World:
         if channel.type == PRIVATE_THREAD:
             meta["invitable"] = True
         count = len(channel.messages)
+        here = sum(not each.deleted for each in channel.messages.values())
         return shown | {
-            "owner_id": str(channel.owner_id), "thread_metadata": meta, "message_count": count,
+            "owner_id": str(channel.owner_id), "thread_metadata": meta, "message_count": here,
             "total_message_sent": count, "member_count": len(channel.members),
-        }  # fmt: skip
+        } | ({"member": self.thread_member(channel)} if self.bot.id in channel.members else {})  # fmt: skip
+
+    def thread_member(self, thread: Channel) -> Json:
+        """The bot's membership of a thread."""
+        return {
+            "id": str(thread.id),
+            "user_id": str(self.bot.id),
+            "join_timestamp": stamp(time.time()),
+            "flags": 0,
+        }
 
     def message_json(
         self, message: Message, *, visible: bool | None = None, nested: bool = False, nonce: bool = False
@@ -561,7 +579,7 @@ class World:
                 shown["referenced_message"] = (
                     None if gone else self.message_json(target, visible=visible, nested=True)
                 )
-        return shown
+        return shown | message.extra
 
     def _reaction_json(self, emoji: str, who: list[int]) -> Json:
         return {
