@@ -10,8 +10,8 @@ import sys
 import pytest
 from pydantic import SecretStr
 
+from channels.backoff import Backoff
 from channels.telegram import Telegram, api, poll
-from channels.telegram.backoff import Backoff
 from channels.telegram.keyboard import keyboard
 from channels.telegram.refusal import refusal
 from gateway.errors import DeliveryError, DiskFull, StoreError
@@ -777,7 +777,11 @@ def test_a_flood_without_a_time_still_has_one(parameters, seconds):
 
 @pytest.mark.parametrize(
     "status, description",
-    [(429, "Too Many Requests: retry after 12"), (420, "FLOOD_WAIT_12"), (400, "Bad Request: SLOWMODE_WAIT_12")],
+    [
+        (429, "Too Many Requests: retry after 12"),
+        (420, "FLOOD_WAIT_12"),
+        (400, "Bad Request: SLOWMODE_WAIT_12"),
+    ],
 )
 def test_a_time_that_is_said_in_words_only_is_kept_to(status, description):
     error = refusal("sendMessage", status, json.dumps({"description": description}))

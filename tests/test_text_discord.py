@@ -167,7 +167,8 @@ def test_an_opening_is_how_the_text_begins(text: str, first: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["**bold " + "x " * 60 + "end**", "```\n" + "x\n" * 60 + "```", "[la " + "x " * 60 + "](https://a.b)"]
+    "text",
+    ["**bold " + "x " * 60 + "end**", "```\n" + "x\n" * 60 + "```", "[la " + "x " * 60 + "](https://a.b)"],
 )
 def test_an_opening_leaves_no_mark_open(text: str) -> None:
     assert opening(text) == text
@@ -210,7 +211,10 @@ BLOCKS = st.sampled_from([
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.lists(st.tuples(BLOCKS, st.integers(1, 120)), min_size=1, max_size=12), st.sampled_from([200, 400, 2000]))
+@given(
+    st.lists(st.tuples(BLOCKS, st.integers(1, 120)), min_size=1, max_size=12),
+    st.sampled_from([200, 400, 2000]),
+)
 def test_no_word_is_lost_or_doubled(blocks: list[tuple[str, int]], limit: int) -> None:
     source = []
     for number, (block, many) in enumerate(blocks):

@@ -1,7 +1,6 @@
 """Markdown as Discord messages, in Discord's own dialect of it."""
 
 from collections.abc import Iterator, Sequence
-from itertools import islice
 
 from channels.text import split
 from channels.text.dialect import whole
@@ -80,7 +79,9 @@ class _Filler:
         if room < 2:
             return None, line
         kept = [] if line.block else whole(line.text)
-        start, end = next(split.parts(line.text, room, blocks=blocks, whole=kept, points=True), (0, len(line.text)))
+        start, end = next(
+            split.parts(line.text, room, blocks=blocks, whole=kept, points=True), (0, len(line.text))
+        )
         if end <= start or end > room + start:
             return None, None  # nothing that could be seen
         rest = line.text[end:] if line.block else line.text[end:].lstrip()
@@ -106,7 +107,9 @@ class _Filler:
         if part:
             self._done.append(_written(part))
         self._lines = self._lines[at:]
-        self._size = sum(_cost(before, line) for before, line in zip([None, *self._lines], self._lines, strict=False))
+        self._size = sum(
+            _cost(before, line) for before, line in zip([None, *self._lines], self._lines, strict=False)
+        )
 
 
 def _cost(before: Line | None, line: Line) -> int:

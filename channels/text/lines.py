@@ -99,7 +99,9 @@ class _Reader:
                         yield self._line("")
                     self._margins.pop()
                 case "table_open":
-                    end = next(i for i in range(at, len(self._tokens)) if self._tokens[i].type == "table_close")
+                    end = next(
+                        i for i in range(at, len(self._tokens)) if self._tokens[i].type == "table_close"
+                    )
                     yield from self._table(token)
                     at = end
             at += 1
@@ -110,7 +112,9 @@ class _Reader:
 
     def _line(self, text: str, block: Block | None = None) -> Line:
         before = self._marker or "".join(self._margins) if block is None else ""
-        line = Line((before + text).rstrip() if block is None else text, "> " * self._quotes, block, self._gap)
+        line = Line(
+            (before + text).rstrip() if block is None else text, "> " * self._quotes, block, self._gap
+        )
         self._marker, self._gap = "", False
         return line
 
