@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -92,10 +93,7 @@ class Answers:
                 press, chunk, hidden=bool(answer.hidden if whisper is None else whisper)
             )
         if whisper and answer.hidden is False:
-            # It was promised to all: in its place nothing can be hidden any more.
-            await self._api.delete_answer(press)
-            answer.open = False
-            return await self._follow(press, chunk, hidden=True)
+            return await self._instead(press, answer, chunk)
         # Repeated, it changes nothing: this needs no nonce.
         found = await self._api.edit_answer(press, body.edited(chunk))
         answer.open, answer.nonce, answer.text = False, nonce, ""
@@ -108,6 +106,16 @@ class Answers:
 
     async def edit(self, press: Press, message: str, chunk: Chunk) -> None:
         await self._api.edit_answer(press, body.edited(chunk), message)
+
+    async def _instead(self, press: Press, answer: Answer, chunk: Chunk) -> str:
+        """Hidden, although the answer was promised to all: what stands in its place is taken away."""
+        # While nothing is there, the next message would take that place, and be seen by all.
+        await self._api.edit_answer(press, body.edited(Chunk(text="…")))
+        answer.open = False
+        said = await self._follow(press, chunk, hidden=True)
+        with suppress(ApiError):
+            await self._api.delete_answer(press)
+        return said
 
     async def _follow(self, press: Press, chunk: Chunk, *, hidden: bool) -> str:
         return self._given(press, await self._api.follow(press, body.message(chunk, hidden=hidden)))

@@ -63,6 +63,11 @@ class Api:
     async def delete(self, channel: str, message: str) -> None:
         await self._call("DELETE", _MESSAGE, "delete", channel_id=channel, message_id=message)
 
+    async def message(self, channel: str, message: str) -> Json:
+        """Get Channel Message."""
+        found = await self._call("GET", _MESSAGE, "a message", channel_id=channel, message_id=message)
+        return _object(found, "a message")
+
     async def history(
         self, channel: str, *, after: str = "", before: str = "", limit: int = PAGE
     ) -> list[Json]:

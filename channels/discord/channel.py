@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -23,11 +22,11 @@ from gateway.types import Account, Address, Capabilities, Chunk, Limits, Reactio
 if TYPE_CHECKING:
     from channels.discord.api import Api
     from channels.discord.http import Http
+    from channels.discord.marks import Marks
     from channels.discord.outbound import Outbound
 
 API_URL = "https://discord.com/api/v10"
 TOAST = 2000  # characters
-MOST_REACTIONS = 1000  # of ours to remember
 REACTIONS: dict[Reaction, str] = {
     "seen": "👀",
     "steered": "✍️",
@@ -105,10 +104,10 @@ class Discord:
         self._clock, self._sleep, self._silence = clock, sleep, silence
         self._on_health = on_health or (lambda kind, text: None)
         self._places = Places()
-        self._reactions: OrderedDict[str, str] = OrderedDict()  # emoji of ours, by message
         self._http: Http | None = None
         self._opened: Api | None = None
         self._out: Outbound | None = None
+        self._marking: Marks | None = None
         self._menu: asyncio.Task[None] | None = None
         self._registered = False
 
@@ -196,25 +195,9 @@ class Discord:
 
     async def react(self, address: Address, message_id: str, reaction: Reaction | None) -> None:
         # A message on which a thread was begun stands in the channel above it.
-        channel = address.thread_id if message_id != address.thread_id else address.chat_id
-        channel = channel or address.chat_id
-        wanted = None if reaction is None else REACTIONS[reaction]
-        earlier = self._reactions.get(message_id)
-        if earlier == wanted and wanted is not None:
-            return
-        # After a restart we do not know which one is ours.
-        for emoji in [earlier] if earlier else [] if wanted else REACTIONS.values():
-            try:
-                await self._api.unreact(channel, message_id, emoji)
-            except ApiError as error:
-                if error.kind not in ("missing", "rejected"):
-                    raise
-        self._reactions.pop(message_id, None)
-        if wanted is not None:
-            await self._api.react(channel, message_id, wanted)
-            self._reactions[message_id] = wanted
-            while len(self._reactions) > MOST_REACTIONS:
-                self._reactions.popitem(last=False)
+        begun_on = message_id == address.thread_id
+        channel = address.chat_id if begun_on or not address.thread_id else address.thread_id
+        await self._marks.put(channel, message_id, None if reaction is None else REACTIONS[reaction])
 
     async def typing(self, address: Address) -> None:
         if self._outbound.silent(address):
@@ -264,10 +247,17 @@ class Discord:
             raise ApiError("not connected yet", kind="connect")
         return self._out
 
+    @property
+    def _marks(self) -> Marks:
+        if self._marking is None:
+            raise ApiError("not connected yet", kind="connect")
+        return self._marking
+
     async def _log_in(self) -> dict[str, Any]:
         # The SDK (30 MB): only who uses it pays for it.
         from channels.discord.api import Api
         from channels.discord.http import Http
+        from channels.discord.marks import Marks
         from channels.discord.outbound import Outbound
 
         http = Http(api_url=self._api_url)
@@ -279,6 +269,7 @@ class Discord:
             raise
         self._http, self._opened = http, api
         self._out = Outbound(api=api, me=str(about.get("id", "")), clock=self._clock)
+        self._marking = Marks(api, since=self._clock(), known=frozenset(REACTIONS.values()))
         return about
 
     def _register(self) -> None:
