@@ -26,9 +26,10 @@ from gateway.cron import Cron, JobSpec
 from gateway.dispatcher import Habits
 from gateway.errors import DeliveryError, StoreError
 from gateway.failpoints import Point
+from gateway.floods import Limits
 from gateway.manager import SessionManager
 from gateway.models.catalogue import DEMO, Catalogue, ProviderConfig
-from gateway.protocols import Channel, Clock, Tool
+from gateway.protocols import Channel, Clock, Tool, Webhook
 from gateway.roster import Roster
 from gateway.settings import Changes, Settings, SettingsError, TelegramAccount, compare, load
 from gateway.tools import default_tools
@@ -72,6 +73,7 @@ class App:
     clock: Clock
     started: int
     channels: list[ChannelState] = field(default_factory=list)
+    webhooks: list[Webhook] = field(default_factory=list)  # where platforms deliver to our web server
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -247,7 +249,6 @@ async def start(
         fallbacks=settings.agent.fallback_models,
         silence=settings.agent.first_token_timeout_seconds,
     )
-    roster = Roster(store=store, clock=clock)
     # The alerts need the delivery and the delivery's owner needs the alerts: the later one is bound by name.
     core = build(
         store=store,
@@ -270,6 +271,9 @@ async def start(
         return tuple(dict.fromkeys([*configured, *await roster.owners()]))
 
     alerts = Alerts(store=store, delivery=core.delivery, clock=clock, addresses=addresses)
+    roster = Roster(
+        store=store, clock=clock, delivery=core.delivery, policy=lambda: core.dispatcher.habits.policy
+    )
     manager = SessionManager(core, zone=settings.gateway.timezone)
     table = Table(manager=manager, roster=roster)
     core.dispatcher.commands = table
@@ -319,7 +323,7 @@ def _channels(app: App, table: Table) -> None:
         menu = table.menu() if bot.commands else ()
         health = partial(app.health, state)
         if isinstance(bot, TelegramAccount):
-            state.channel = load_channel(name)(
+            state.channel = telegram = load_channel(name)(
                 token=bot.token,
                 api_url=bot.api_url,
                 delivery=bot.delivery,
@@ -327,10 +331,14 @@ def _channels(app: App, table: Table) -> None:
                 rate=bot.rate,
                 poll_seconds=bot.poll_seconds,
                 always=bot.always,
+                webhook_url=bot.webhook_url,
+                webhook_secret=bot.webhook_secret,
                 commands=menu,
+                cursors=app.cursors,
                 clock=app.clock,
                 on_health=health,
             )
+            app.webhooks += telegram.webhooks()
         else:
             state.channel = load_channel(name)(
                 token=bot.token,
@@ -468,6 +476,11 @@ def habits(settings: Settings) -> Habits:
         policy=Policy(
             allow={key: frozenset(bot.allow) for key, bot in bots.items()},
             owners={key: frozenset(bot.owners) for key, bot in bots.items()},
+            access={key: bot.access for key, bot in bots.items()},
+        ),
+        limits=Limits(
+            messages_per_minute=settings.limits.messages_per_minute,
+            most_waiting=settings.limits.most_waiting,
         ),
         gap_minutes=local | {key: bot.gap_minutes for key, bot in bots.items()},
         carry_over=settings.sessions.carry_over,

@@ -121,7 +121,8 @@ async def begin(unit: Unit, id: int, fence: int | None, rules: Rules) -> Begun:
         head = await unit.inbox.head(id, now=rules.now, count=1)
         if head and head[0].kind is Kind.COMMAND:
             who = await unit.people.identity_by_id(head[0].identity) if head[0].identity else None
-            if _refusal(head[0], place, who, rules) is None:
+            if await _refusal(unit, head[0], place, who, rules) is None:
+                who = _acting(place, who, rules)
                 await unit.inbox.take(head[0].id, None)
                 return Command(row=head[0], conversation=place, identity=who, fence=fence)
         await unit.places.release(id, fence)
@@ -134,7 +135,8 @@ async def begin(unit: Unit, id: int, fence: int | None, rules: Rules) -> Begun:
             await unit.places.release(id, fence)
             return Nothing(due=await unit.inbox.due(id, now=rules.now))
         identity = await unit.people.identity_by_id(head[0].identity) if head[0].identity else None
-        reason = _refusal(head[0], place, identity, rules)
+        reason = await _refusal(unit, head[0], place, identity, rules)
+        identity = _acting(place, identity, rules)
         if reason is not None:
             await unit.inbox.forget(head[0].id, error=reason)
         elif head[0].kind is Kind.COMMAND:
@@ -153,12 +155,22 @@ async def _early(unit: Unit, place: Conversation, rules: Rules) -> bool:
     return any(rules.connecting(str(target).partition(":")[0]) for target in targets)
 
 
-def _refusal(row: Waiting, place: Conversation, identity: Identity | None, rules: Rules) -> str | None:
+async def _refusal(
+    unit: Unit, row: Waiting, place: Conversation, identity: Identity | None, rules: Rules
+) -> str | None:
     """The gate once more: who was let in when it was sent may be out by now."""
     verdict = access.may(
         kind=row.kind,
         channel=place.channel,
-        place=Place(chat_id=place.chat_id, thread_id=place.thread_id, user_id=place.user_id, kind=place.kind),
+        key=rules.key(place.account, place.channel),
+        place=Place(
+            chat_id=place.chat_id,
+            thread_id=place.thread_id,
+            user_id=place.user_id,
+            kind=place.kind,
+            server=place.server,
+        ),
+        chat=await unit.people.chat(place.channel, place.chat_id, place.server) if place.shared else "new",
         sender=Sender(user_id=identity.user_id, name=identity.name) if identity else None,
         state=identity.state if identity else "new",
         role=identity.role if identity else None,
@@ -166,6 +178,20 @@ def _refusal(row: Waiting, place: Conversation, identity: Identity | None, rules
         policy=rules.policy,
     )
     return None if verdict.allowed else verdict.reason
+
+
+def _acting(place: Conversation, identity: Identity | None, rules: Rules) -> Identity | None:
+    """With the role that counts now: the configuration names owners."""
+    if identity is None:
+        return None
+    role = access.role_of(
+        channel=place.channel,
+        key=rules.key(place.account, place.channel),
+        user_id=identity.user_id,
+        role=identity.role,
+        policy=rules.policy,
+    )
+    return replace(identity, role=role)
 
 
 def _run(head: Sequence[Waiting]) -> list[Waiting]:
@@ -361,6 +387,7 @@ async def _again(unit: Unit, place: Conversation, turn: Turn, fence: int, rules:
     attempt = await unit.turns.again(turn.id, fence, crashed=crashed)
     turn = replace(turn, attempt=attempt, fence=fence, state="running")
     identity = await unit.people.identity_by_id(turn.identity) if turn.identity else None
+    identity = _acting(place, identity, rules)
     if attempt > MOST_CRASHES:
         return await _poison(unit, place, turn, rules, say("turn.poison", _lang(identity, rules)))
     session = await unit.sessions.get(turn.session)

@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from gateway.config_file import Key
 
 if TYPE_CHECKING:
     from gateway.settings import JobSettings, Settings
 
+OUR_PATHS = ("/v1/", "/healthz", "/readyz")  # of the HTTP API
+
 Contradiction = tuple[Key, str, str]  # the path of a key, what is wrong, the remedy
 
 
 def contradictions(settings: Settings) -> Iterator[Contradiction]:
     yield from _bots(settings)
+    yield from _open(settings)
     yield from _webhooks(settings)
     yield from _web(settings)
     yield from _providers(settings)
@@ -39,7 +43,23 @@ def _bots(settings: Settings) -> Iterator[Contradiction]:
                 )
 
 
+def _open(settings: Settings) -> Iterator[Contradiction]:
+    """An account that is open to everybody while the list it takes over says who may come in."""
+    for channel, platform in (
+        ("telegram", settings.channels.telegram),
+        ("discord", settings.channels.discord),
+    ):
+        for name, account in platform.accounts.items():
+            if account.access == "open" and platform.allow and "allow" not in account.model_fields_set:
+                yield (
+                    ("channels", channel, "accounts", name, "access"),
+                    f"the account would be open although it takes over the list in [channels.{channel}]",
+                    "write allow in the account too ([] for no list), or leave access out",
+                )
+
+
 def _webhooks(settings: Settings) -> Iterator[Contradiction]:
+    paths: set[str] = set()
     for key, account in settings.channels.telegram.each():
         first, *rest = key.split(".")
         path: Key = ("channels", first, *(("accounts", *rest) if rest else ()), "webhook_url")
@@ -49,6 +69,12 @@ def _webhooks(settings: Settings) -> Iterator[Contradiction]:
             yield path, "there is no webhook_secret", "set webhook_secret: anybody could write to it without"
         elif not settings.web.port:
             yield path, "nothing listens for it", "set port in [web]"
+        where = urlsplit(account.webhook_url).path or "/"
+        if where in paths:
+            yield path, f"another bot has the path {where!r}", "give each bot a path of its own"
+        if where.startswith(OUR_PATHS):
+            yield path, f"the path {where!r} is the API's", "use another, as in https://host/telegram"
+        paths.add(where)
 
 
 def _web(settings: Settings) -> Iterator[Contradiction]:

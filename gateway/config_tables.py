@@ -123,6 +123,15 @@ def _bot_token(value: SecretStr) -> SecretStr:
     return value
 
 
+def _webhook_secret(value: SecretStr) -> SecretStr:
+    """Bot API, setWebhook: secret_token."""
+    if value and not re.fullmatch(r"[A-Za-z0-9_-]{1,256}", value.get_secret_value()):
+        raise Mistake(
+            "cannot be a secret of Telegram's", "use up to 256 letters A-Z a-z, digits, '_' and '-'"
+        )
+    return value
+
+
 def _database(url: str) -> str:
     path = url.removeprefix("sqlite:///")
     if url and path == url:
@@ -312,7 +321,7 @@ class TelegramAccount(PlatformSettings):
     delivery: Literal["opening", "placeholder"] = "opening"
     poll_seconds: Annotated[int, Field(ge=0, le=50)] = 50  # getUpdates timeout
     webhook_url: Url = ""  # where Telegram is to deliver; '': the bot polls
-    webhook_secret: Secret = SecretStr("")
+    webhook_secret: Annotated[Secret, AfterValidator(_webhook_secret)] = SecretStr("")
     webhook_secret_file: Path | None = None
 
     @property
@@ -357,6 +366,8 @@ def _each(channel: str, first: Bot, others: Mapping[str, Bot]) -> Iterator[tuple
     if first.active:
         yield channel, first
     shared = {name: getattr(first, name) for name in first.model_fields_set - OWN}
+    if shared.get("access") == "open":
+        del shared["access"]  # a bot is open to everybody only where that is written out
     for name, own in others.items():
         account = own.model_copy(update={key: shared[key] for key in shared.keys() - own.model_fields_set})
         if account.active:
@@ -376,6 +387,13 @@ class ChannelSettings(Table):
         """(key, settings) of every bot on every platform that is on."""
         yield from self.telegram.each()
         yield from self.discord.each()
+
+    def known(self) -> dict[str, bool]:
+        """Every bot there is a table for, and the first of each platform, by key: whether it is on."""
+        keys = ["telegram", *(f"telegram.{name}" for name in self.telegram.accounts)]
+        keys += ["discord", *(f"discord.{name}" for name in self.discord.accounts)]
+        on = {key for key, _ in self.bots()}
+        return {key: key in on for key in keys}
 
 
 # Who may use a command, by its name; those that are not named have the right they come with.

@@ -16,7 +16,7 @@ from gateway.hub import Hub, Seen
 from gateway.lanes import command_of
 from gateway.protocols import Clock
 from gateway.texts import say
-from gateway.types import Button, Chunk, Conversation, Identity, Kind, OutboxRow, Place, Waiting
+from gateway.types import Button, Chunk, Conversation, Identity, Kind, OutboxRow, Place, Role, Waiting
 
 if TYPE_CHECKING:
     from storage import Store, Unit
@@ -33,6 +33,7 @@ class Controls:
         hub: Hub,
         clock: Clock,
         on_trouble: Callable[[str, str], None],
+        role: Callable[[Conversation, Identity | None], Role],
         language: Callable[[], str] = lambda: "",
     ) -> None:
         self._store = store
@@ -40,6 +41,7 @@ class Controls:
         self._hub = hub
         self._clock = clock
         self._on_trouble = on_trouble
+        self._role = role
         self._language = language
         self.commands: Commands | None = None
 
@@ -82,9 +84,11 @@ class Controls:
         call = await self._call(row, "", "")
         reply = Reply(toast=say("button.stale", call.lang))
         if found is not None and self.commands is not None:
-            action, args, conversation, _, expires, _ = found
+            action, args, conversation, person, expires, _ = found
+            presser = call.identity.person if call.identity else None
             # The same answer for a forged, foreign, old or used button: it must not tell them apart.
             valid = conversation == row.conversation and (expires is None or now < expires)
+            valid = valid and (person is None or person == presser)
             if valid and await self._store.commit(Point.CONTROL, _use, token, row.id):
                 try:
                     reply = await self.commands.press(action, args, replace(call, name=action))
@@ -106,13 +110,15 @@ class Controls:
         async def work(unit: Unit) -> Call:
             assert row.conversation is not None
             identity = await unit.people.identity_by_id(row.identity) if row.identity else None
+            place = await unit.places.get(row.conversation)
+            role = self._role(place, identity)
             return Call(
                 name=name,
                 args=args,
                 row=row,
-                conversation=await unit.places.get(row.conversation),
-                identity=identity,
-                role=(identity.role if identity else None) or "user",
+                conversation=place,
+                identity=replace(identity, role=role) if identity else None,
+                role=role,
                 lang=(identity.lang if identity else "") or self._language(),
             )
 

@@ -63,6 +63,12 @@ class Delivery:
         """The first connected account of a platform."""
         return next((line for line in self._lines.values() if line.account.channel == channel), None)
 
+    def line_named(self, key: str) -> Line | None:
+        """The connected account of that name in the configuration, as telegram.second."""
+        return next(
+            (line for line in self._lines.values() if (line.account.key or line.account.channel) == key), None
+        )
+
     def render(self, account: int, text: str) -> list[Chunk]:
         """[] for accounts that need no delivery: whoever listens there reads the transcript."""
         line = self._lines.get(account)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from gateway import away, footer, intake, log, targets, working
-from gateway.access import Policy
+from gateway.access import Policy, role_of
 from gateway.begin import MOST_CRASHES, Ask, Command, Nothing, Poisoned, Rules, begin
 from gateway.billing import Biller
 from gateway.calls import Commands
@@ -19,6 +19,7 @@ from gateway.during import Busy, During
 from gateway.errors import DiskFull, LeaseLost, StoreError
 from gateway.failpoints import Point
 from gateway.finish import Finished, finish, keep, move_back, notice
+from gateway.floods import Limits
 from gateway.halt import Halt
 from gateway.hub import Hub, Seen
 from gateway.lanes import LOCAL
@@ -36,10 +37,12 @@ from gateway.types import (
     Account,
     Chunk,
     Conversation,
+    Identity,
     Inbound,
     Lane,
     Reaction,
     Receipt,
+    Role,
     Turn,
     UsageSettled,
     Waiting,
@@ -49,6 +52,7 @@ if TYPE_CHECKING:
     from storage import Store, Unit
 
 KEEP_FOR = 6 * HOUR  # how long a message is kept for an operator to mend what is wrong
+MOST_TOLD = 1000  # waiting messages of one conversation whose askers are told
 STORE_RETRY = 5.0  # seconds
 
 
@@ -80,7 +84,9 @@ class Habits:
     away_after: int = 2 * HOUR
     zone: str = "UTC"
     most_turns: int = 64
+    limits: Limits = field(default_factory=Limits)
     language: str = ""  # BCP 47 tag, of people whose own is not known
+    patience: float = working.PATIENCE  # seconds without a word until “still working”
 
 
 class Dispatcher:
@@ -106,6 +112,7 @@ class Dispatcher:
         self._runner = runner
         self._biller = biller
         self._halt = halt
+        self._visiting = False  # for one command: what waits is the gateway's
         self._hub = hub
         self.habits = habits
         self._clock = clock
@@ -118,6 +125,7 @@ class Dispatcher:
             hub=hub,
             clock=clock,
             on_trouble=on_trouble,
+            role=self._role,
             language=lambda: self.habits.language,
         )
         self.expected: set[str] = set()  # platforms that are configured, connected or not
@@ -162,10 +170,13 @@ class Dispatcher:
             during=self.habits.during.get(key, "queue"),
             overheard=self.habits.overheard.get(key, 0),
             each_member=self.habits.each_member,
+            limits=self.habits.limits,
             language=self.habits.language,
         )
         taken = await self._store.commit(Point.ACCEPT, intake.accept, account, events, door)
         self._delivery.enqueue(taken.notices)
+        for kept, gone in taken.moved:
+            self._moved(kept, gone)
         for stranger in taken.strangers:
             self._on_stranger(stranger.channel, stranger.user_id)
         self._set_about(taken.receipts)
@@ -204,6 +215,16 @@ class Dispatcher:
     def steers(self, conversation: int) -> bool:
         """Whether the turn that runs there has something to take in; asked before each of its requests."""
         return conversation in self._steering
+
+    def _moved(self, kept: int, gone: int | None) -> None:
+        """A chat has a new id; *gone* is the conversation that *kept* took in, with what was running there."""
+        log.info("conversation.moved", conversation=kept, merged=gone)
+        self._delivery.moved(kept)
+        if gone is not None:
+            live = self._live.get(gone)
+            if live is not None:
+                live.task.cancel()
+            self.wake(kept)
 
     def _set_about(self, receipts: Sequence[Receipt]) -> None:
         for receipt in receipts:
@@ -280,6 +301,8 @@ class Dispatcher:
 
     async def void_leases(self) -> None:
         """What `recover` does for one who only looks in: nothing of an earlier process is taken up."""
+        self._visiting = True
+        await self._halt.load()
         await self._store.commit(Point.RECOVER, lambda unit: unit.places.release_all())
 
     def _take_up_controls(self, account: int) -> None:
@@ -358,7 +381,8 @@ class Dispatcher:
         """Go on with everything that was kept. Raises Refused when nothing was halted."""
         await self._halt.release(by, self._clock())
         log.warning("unhalted", by=by)
-        await self._wake_all()
+        if not self._visiting:
+            await self._wake_all()
 
     async def cancel(self, conversation: int) -> bool:
         """Stop the running turn there; False when none is running."""
@@ -502,6 +526,18 @@ class Dispatcher:
         line = self._delivery.line(account)
         return line.account.key if line is not None and line.account.key else channel
 
+    def _role(self, place: Conversation, who: Identity | None) -> Role:
+        """As what somebody acts there; who stands for nobody known is a user."""
+        if who is None:
+            return "user"
+        return role_of(
+            channel=place.channel,
+            key=self._key(place.account, place.channel),
+            user_id=who.user_id,
+            role=who.role,
+            policy=self.habits.policy,
+        )
+
     def _usual_gap(self, account: int, channel: str) -> int | None:
         gaps = self.habits.gap_minutes
         return gaps.get(self._key(account, channel), gaps.get(channel))
@@ -617,15 +653,16 @@ class Dispatcher:
     async def _keep(self, started: Started, outcome: Outcome) -> None:
         now = self._clock()
         place = started.turn.conversation
-        if outcome.state != "kept":
+        halted = self._halt.now is not None
+        if outcome.state != "kept" and not halted:
             await self._store.commit(Point.FINISH, keep, started, outcome, self.render, now, None, "")
             return
-        if outcome.error_kind != "halted":
+        if not halted:
             self._outage.begin()
+            self._outage.keep(place)
         origin, text = self._kept_line(place, started.lang)
         rows = await self._store.commit(Point.FINISH, keep, started, outcome, self.render, now, origin, text)
         self._delivery.enqueue(rows)
-        self._outage.keep(place)
         self._hub.publish(
             Seen(
                 kind="done",
@@ -650,10 +687,20 @@ class Dispatcher:
         lang = await self._store.read(lambda unit: unit.inbox.language(conversation, "waiting"))
         origin, text = self._kept_line(conversation, lang or self.habits.language)
         account = (await self._delivery.address(conversation)).account
+        now = self._clock()
         rows = await self._store.commit(
-            Point.NOTICE, notice, account, conversation, origin, text, self.render, self._clock()
+            Point.NOTICE, notice, account, conversation, origin, text, self.render, now
         )
         self._delivery.enqueue(rows)
+        if self._hub.watched(conversation):
+            # Who waits for the answer at a terminal or a socket must not wait until the trouble is over.
+            waiting = await self._store.read(
+                lambda unit: unit.inbox.head(conversation, now=now, count=MOST_TOLD)
+            )
+            ids = tuple(row.id for row in waiting)
+            self._hub.publish(
+                Seen(kind="done", conversation=conversation, text=text, state="kept", inbox=ids)
+            )
 
     # -- out --------------------------------------------------------------------------------------------------
 
@@ -689,6 +736,7 @@ class Dispatcher:
             turn=started.turn,
             lang=started.lang,
             spoke=lambda: bool(preview.text),
+            patience=self.habits.patience,
             clock=self._clock,
         )
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
-from gateway import access
+from gateway import access, floods
 from gateway.during import Busy, During
-from gateway.lanes import DONE, LONGEST_TEXT, Path, askable, path_of
+from gateway.lanes import DONE, LOCAL, LONGEST_TEXT, Path, askable, command_of, path_of
+from gateway.notices import enter
+from gateway.pairing import knock
 from gateway.texts import say
 from gateway.types import (
-    HOUR,
     Account,
     Chunk,
     Conversation,
@@ -23,12 +24,14 @@ from gateway.types import (
     OutboxRow,
     Place,
     Receipt,
+    Sender,
 )
 
 if TYPE_CHECKING:
     from storage import Unit
 
 DEAD = Path(lane=Lane.DEAD, state="dead")
+FLOODS: dict[floods.Flood, str] = {"too fast": "limit.fast", "too many waiting": "limit.waiting"}
 REFUSED = Path(lane=Lane.NOTE, state="refused")
 
 
@@ -45,6 +48,7 @@ class Door:
     busy: Callable[[int], Busy | None]  # the turn that is running in a conversation
     during: During = "queue"
     overheard: int = 0  # messages that were not meant for us, kept in each group; 0: none
+    limits: floods.Limits = field(default_factory=floods.Limits)
     each_member: bool = False  # a session of their own for each member of a group
     language: str = ""  # of whoever's is not known
 
@@ -56,11 +60,12 @@ class Taken:
     receipts: list[Receipt]
     notices: list[OutboxRow]
     strangers: list[Identity]
+    moved: list[tuple[int, int | None]]  # (conversation, the one it took in) of chats with a new id
 
 
 async def accept(unit: Unit, account: Account, events: Sequence[Inbound], door: Door) -> Taken:
     """Every event of the page becomes a row, or was one already."""
-    taken = Taken(receipts=[], notices=[], strangers=[])
+    taken = Taken(receipts=[], notices=[], strangers=[], moved=[])
     cursors = dict(event.cursor for event in events if event.cursor is not None)
     for scope, value in cursors.items():
         await unit.people.set_cursor(account.id, scope, value)
@@ -82,7 +87,13 @@ async def _put_aside(unit: Unit, account: Account, event: Inbound, door: Door, e
 
 async def _one(unit: Unit, account: Account, event: Inbound, door: Door, taken: Taken) -> Receipt:
     if event.place is None or event.error:
+        if event.sender is not None and not await _met(unit, account, event.sender):
+            event = replace(event, raw="")
         return await _put(unit, account, event, door, DEAD, error=event.error or "no place")
+    if event.kind is Kind.MIGRATION:
+        taken.moved.extend(await unit.places.migrate(account.id, event.place.chat_id, event.text))
+        await _keep_rights(unit, account, event.place, event.text, door)
+        return await _put(unit, account, event, door, DONE)
     place = await unit.places.at(account, _scoped(event, door))
     if event.hint:
         await unit.places.hint(place.id, event.hint)
@@ -92,12 +103,16 @@ async def _one(unit: Unit, account: Account, event: Inbound, door: Door, taken: 
             account.channel, event.sender.user_id, event.sender.name, event.sender.lang
         )
     if event.kind is Kind.MEMBERSHIP:
-        await unit.places.block(place.id, door.now if event.text == "blocked" else None)
+        away = event.text != "member"
+        await unit.places.block_chat(account.id, event.place.chat_id, door.now if away else None)
         return await _put(unit, account, event, door, DONE, place, identity)
+    await unit.places.heard(place.id)
     verdict = access.may(
         kind=event.kind,
         channel=account.channel,
+        key=account.key,
         place=event.place,
+        chat=await _chat(unit, account, event.place),
         sender=event.sender,
         state=identity.state if identity else "new",
         role=identity.role if identity else None,
@@ -105,17 +120,90 @@ async def _one(unit: Unit, account: Account, event: Inbound, door: Door, taken: 
         policy=door.policy,
     )
     if not verdict.allowed:
-        if verdict.tell and identity is not None:
-            await _tell_stranger(unit, account, place, identity, door, taken)
         if verdict.overheard:
             kept = await _overhear(unit, account, event, identity, door, verdict.reason)
             if kept is not None:
                 return kept
-        return await _put(unit, account, event, door, REFUSED, place, identity, error=verdict.reason)
-    if identity is not None and (identity.state == "new" or identity.role != verdict.role):
-        identity = await unit.people.let_in(identity, role=verdict.role or "user", now=door.now)
+        receipt = await _put(unit, account, event, door, REFUSED, place, identity, error=verdict.reason)
+        if verdict.tell and identity is not None and receipt.inbox_id is not None:
+            told = await knock(unit, account, place, identity, event, receipt.inbox_id, door)
+            taken.notices.extend(told)
+            taken.strangers.extend([identity] if told else [])
+        return receipt
+    if identity is not None:
+        usual = verdict.role if account.channel in LOCAL else "user"
+        identity = await unit.people.met(identity, role=usual or "user", now=door.now)
+        identity = replace(
+            identity, role=verdict.role
+        )  # what the configuration says of somebody is not stored
+        if account.channel not in LOCAL:
+            flood = await _flood(unit, event, place, identity, door)
+            if flood is not None:
+                return await _refuse_flood(unit, account, event, place, identity, door, taken, flood)
     path = await path_of(unit, account, event, place, identity, door)
     return await _put(unit, account, event, door, path, place, identity)
+
+
+async def _met(unit: Unit, account: Account, sender: Sender) -> bool:
+    """Whether that person was ever let in: of strangers nothing is kept, not even what cannot be read."""
+    found = await unit.people.identity(account.channel, sender.user_id)
+    return found is not None and found.person is not None
+
+
+async def _chat(unit: Unit, account: Account, place: Place) -> access.State:
+    """What is stored of a group: it may have been let in by hand."""
+    if place.kind not in ("group", "thread"):
+        return "new"
+    return await unit.people.chat(account.channel, place.chat_id, place.server)
+
+
+async def _keep_rights(unit: Unit, account: Account, old: Place, new: str, door: Door) -> None:
+    """A group with a new id is the same group: what lets it in, or keeps it out, goes on."""
+    state = await unit.people.chat(account.channel, old.chat_id)
+    if state == "new" and access.open_to(old, account.key or account.channel, door.policy):
+        state = "allowed"
+    if state != "new":
+        group = await unit.people.seen(account.channel, new)
+        if group.state == "new":
+            await unit.people.set_state(group, state)
+
+
+async def _flood(
+    unit: Unit, event: Inbound, place: Conversation, identity: Identity, door: Door
+) -> floods.Flood | None:
+    if floods.backlog(event.sent, door.now):
+        return None
+    since, sent = door.now - floods.WINDOW, door.now - floods.BACKLOG
+    most = door.limits.messages_per_minute
+    urgent = event.kind is Kind.COMMAND and door.mode(command_of(event.text)[0]) == "now"
+    found = floods.Sent(
+        all=await unit.inbox.recent(identity.id, since=since, sent=sent, most=most),
+        urgent=await unit.inbox.recent(identity.id, since=since, sent=sent, most=most, urgent=True),
+        waiting=await unit.inbox.crowd(place.id, most=door.limits.most_waiting),
+    )
+    return floods.flood(event.kind, now_command=urgent, sent=found, limits=door.limits)
+
+
+async def _refuse_flood(
+    unit: Unit,
+    account: Account,
+    event: Inbound,
+    place: Conversation,
+    identity: Identity,
+    door: Door,
+    taken: Taken,
+    flood: floods.Flood,
+) -> Receipt:
+    """Nothing of it is kept, and of all that comes too fast only the first is answered with a line."""
+    told = await unit.inbox.flooded(identity.id, since=door.now - floods.WINDOW)
+    receipt = await _put(unit, account, event, door, REFUSED, place, identity, error=f"flood: {flood}")
+    if receipt.inbox_id is not None and not told and event.kind not in (Kind.EDIT, Kind.REACTION):
+        text = say(FLOODS[flood], identity.lang or door.language, count=door.limits.most_waiting)
+        origin = f"flood:{receipt.inbox_id}"
+        taken.notices.extend(
+            await enter(unit, door, account=account.id, conversation=place.id, origin=origin, text=text)
+        )
+    return receipt
 
 
 def _scoped(event: Inbound, door: Door) -> Place:
@@ -178,35 +266,6 @@ async def _overhear(
     receipt = await _put(unit, account, event, door, path, chat, identity, error=reason)
     await unit.inbox.forget_overheard(chat.id, keep=door.overheard)
     return receipt
-
-
-async def _tell_stranger(
-    unit: Unit, account: Account, place: Conversation, identity: Identity, door: Door, taken: Taken
-) -> None:
-    """One line an hour: the unique origin sees to that."""
-    origin = f"stranger:{identity.id}:{door.now // HOUR}"
-    told = say(
-        "message.stranger",
-        identity.lang or door.language,
-        user_id=identity.user_id,
-        channel=account.channel,
-    )
-    chunks = door.render(account.id, told)
-    for part, chunk in enumerate(chunks):
-        row = await unit.outbox.add(
-            origin=origin,
-            part=part,
-            account=account.id,
-            conversation=place.id,
-            session=None,
-            kind="notice",
-            payload_=chunk,
-            nonce=door.nonce(origin, part),
-            now=door.now,
-        )
-        if row is not None:
-            taken.notices.append(row)
-            taken.strangers.append(identity)
 
 
 def cleaned(event: Inbound) -> Inbound:

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from gateway import compaction, history, transcript, units, usage
+from gateway import addressee, compaction, history, posting, transcript, units, usage
 from gateway.access import Policy
 from gateway.billing import Booking, Pricing
 from gateway.core import Core, build
@@ -23,6 +23,7 @@ from gateway.failpoints import Point
 from gateway.finish import notice
 from gateway.hub import Seen
 from gateway.models.catalogue import DEMO, Catalogue
+from gateway.posting import Posted
 from gateway.protocols import Answer, Model
 from gateway.reports import (
     CostOverview,
@@ -73,6 +74,7 @@ __all__ = [
     "ContextUsage",
     "Generated",
     "Message",
+    "Posted",
     "Resumed",
     "SessionManager",
     "SessionMeta",
@@ -572,6 +574,41 @@ class SessionManager:
     async def get_llm_for_session(self, id: str) -> str:
         """ "provider:model" as it would be asked now."""
         return self._model(await self._store.read(units.session_named, id)).ref
+
+    async def send(self, address: str, text: str, *, origin: str | None = None) -> Posted:
+        """Post in the gateway's name: telegram:12345, telegram:-100…/TOPIC, discord:CHANNEL, telegram.second:123
+        or main:KEY; through the outbox, as answers go.
+
+        A repeat with the same *origin* posts nothing, and gives what became of the first. Raises Refused when
+        there is nothing to post, when that bot is not connected, and for an origin of another place.
+        """
+        where, id, now = addressee.parse(address), origin or str(uuid.uuid4()), self.core.clock()
+        if not text.strip():
+            raise Refused("There is nothing to send.")
+        named = f"{posting.ORIGIN}{id}"
+        if where.key == addressee.HOME:
+            place = await self._store.commit(Point.NOTICE, posting.leave, where.chat, named, text, now)
+            if place is not None:
+                self.core.hub.publish(Seen(kind="notice", conversation=place.id, text=text))
+            return await self.posted(id)
+        line = self.core.delivery.line_named(where.key)
+        if line is None:
+            raise Refused(f"{where.key} is not connected, so nothing was sent; `parley doctor` says why")
+        chunks = line.channel.render(text)
+        if not chunks:
+            raise Refused("There is nothing to send.")
+        rows = await self._store.commit(
+            Point.NOTICE, posting.post, line.account, where, named, text, chunks, now
+        )
+        self.core.delivery.enqueue(rows)
+        return await self.posted(id)
+
+    async def posted(self, id: str) -> Posted:
+        """What has become of a message by its origin. Raises NotFound."""
+        fate = await self._store.read(lambda unit: unit.outbox.fate(f"{posting.ORIGIN}{id}"))
+        if not fate:
+            raise NotFound(f"Nothing was sent as {id!r}.")
+        return posting.summed(id, fate)
 
     # -- for commands -----------------------------------------------------------------------------------------
 

@@ -227,6 +227,7 @@ class Conversation:
     settings: Json
     fence: int
     hint: str = ""
+    server: str = ""  # what the chat is part of; '' when of nothing
 
     @property
     def address(self) -> Address:

@@ -15,8 +15,8 @@ SUMMED = """
   coalesce(sum(CASE WHEN u.state = 'estimated' THEN u.cost ELSE 0 END), 0)"""
 
 KEYS: dict[Grouping, str] = {
-    "user": "coalesce(nullif(p.name, ''), nullif(i.name, ''), i.channel || ':' || i.user_id, '(nobody)') "
-    "|| CASE WHEN i.id IS NULL THEN '' ELSE ' (' || i.channel || ':' || i.user_id || ')' END",
+    # A person, whoever of their identities it was; an identity that is nobody's yet for itself.
+    "user": "coalesce(-i.person, i.id)",
     "model": "u.provider || ':' || coalesce(u.model, u.model_asked)",
     "channel": "u.channel",
     "trigger": "coalesce(u.trigger, '(a person)')",
@@ -27,6 +27,10 @@ FROM = """
   FROM usage u LEFT JOIN identity i ON i.id = u.identity LEFT JOIN person p ON p.id = i.person
  WHERE u.state <> 'open' AND (:since IS NULL OR u.at >= :since) AND (:until IS NULL OR u.at < :until)
    AND (:person IS NULL OR i.person = :person)"""
+# What to call those: a name and every address, as in Ann (telegram:101, discord:202).
+PERSONS = """
+SELECT coalesce(-i.person, i.id), coalesce(nullif(p.name, ''), nullif(i.name, ''), ''), i.channel || ':' || i.user_id
+  FROM identity i LEFT JOIN person p ON p.id = i.person ORDER BY i.id"""
 TOOLS = """
 SELECT c.name, count(*), coalesce(sum(c.is_error), 0) FROM tool_call c JOIN turn t ON t.id = c.turn
   LEFT JOIN identity i ON i.id = t.identity
@@ -49,13 +53,27 @@ class Costs:
     async def by(
         self, key: Grouping, *, since: int | None, until: int | None = None, person: int | None = None
     ) -> list[Row]:
-        """(name, sums…) dearest first."""
-        return await self._tx.all(
+        """(name, sums…) dearest first; one row a person, whatever platforms they write from."""
+        rows = await self._tx.all(
             f"SELECT {KEYS[key]}, {SUMMED} {FROM} GROUP BY 1 ORDER BY 7 DESC, 1",
             since=since,
             until=until,
             person=person,
         )
+        if key != "user":
+            return rows
+        names = await self._names()
+        return [(names.get(row[0], "(nobody)"), *row[1:]) for row in rows]
+
+    async def _names(self) -> dict[int, str]:
+        found: dict[int, tuple[str, list[str]]] = {}
+        for who, name, address in await self._tx.all(PERSONS):
+            known, addresses = found.get(who, ("", []))
+            found[who] = (known or name, [*addresses, address])
+        return {
+            who: f"{name or addresses[0]} ({', '.join(addresses)})"
+            for who, (name, addresses) in found.items()
+        }
 
     async def rows(
         self, *, since: int | None, until: int | None = None, person: int | None = None

@@ -75,6 +75,19 @@ LANGUAGES = {
 }  # literals: partial indexes
 TOTAL_WAITING = "SELECT count(*) FROM inbox WHERE state = 'waiting'"
 OPEN_CONTROL = f"SELECT {COLUMNS} FROM inbox WHERE state = 'waiting' AND lane = 'control' ORDER BY id"
+# Bounded: whoever floods must not make the count dear. LIMIT ends it at what matters.
+RECENT = """
+SELECT count(*) FROM (SELECT 1 FROM inbox WHERE identity = :identity AND received > :since
+   AND coalesce(sent, received) > :sent AND (NOT :urgent OR kind IN ('command', 'button')) LIMIT :most)"""
+CROWD = """
+SELECT count(*) FROM (SELECT 1 FROM inbox WHERE conversation = :conversation AND state = 'waiting' LIMIT :most)"""
+FLOODED = """
+SELECT 1 FROM inbox WHERE identity = :identity AND received > :since AND state = 'refused' AND error LIKE 'flood: %'
+ ORDER BY received DESC LIMIT 1"""
+WRITER = """
+SELECT i.channel, i.user_id FROM inbox x JOIN identity i ON i.id = x.identity JOIN conversation c ON c.id = x.conversation
+ WHERE c.account = :account AND c.chat_id = :chat_id AND x.message_id = :message_id AND x.kind IN ('message', 'command')
+ ORDER BY x.id LIMIT 1"""
 DROP_WAITING = """
 UPDATE inbox SET state = 'refused', raw = NULL, error = 'stopped' WHERE conversation = :conversation
    AND state = 'waiting' AND lane = 'turn'"""
@@ -139,7 +152,7 @@ class Inbox:
             album=event.album,
             trigger=event.trigger,
             job_run=event.job_run,
-            raw=(event.raw or None) if state not in ("refused", "overheard") else None,
+            raw=(event.raw or None) if state not in ("refused", "overheard", "done") else None,
             body=json.dumps(body, ensure_ascii=False),
             received=received,
             sent=event.sent,
@@ -258,6 +271,29 @@ class Inbox:
         """Of the last person with a row in that state there, as a BCP 47 tag; '' when it is not known."""
         row = await self._tx.one(LANGUAGES[state], conversation=conversation)
         return "" if row is None else str(row[0])
+
+    async def recent(self, identity: int, *, since: int, sent: int, most: int, urgent: bool = False) -> int:
+        """How much of that person came after *since* and was sent after *sent*; counted up to *most*.
+
+        *urgent*: commands and buttons alone.
+        """
+        row = await self._tx.one(
+            RECENT, identity=identity, since=since, sent=sent, urgent=int(urgent), most=most
+        )
+        return int(scalar(row))
+
+    async def crowd(self, conversation: int, *, most: int) -> int:
+        """How much waits in a chat, counted up to *most*."""
+        return int(scalar(await self._tx.one(CROWD, conversation=conversation, most=most)))
+
+    async def flooded(self, identity: int, *, since: int) -> bool:
+        """Whether that person sent too much after *since*."""
+        return await self._tx.one(FLOODED, identity=identity, since=since) is not None
+
+    async def writer(self, account: int, chat_id: str, message_id: str) -> tuple[str, str] | None:
+        """(channel, user id) of whoever wrote a message in that chat; None when we did, or never saw it."""
+        row = await self._tx.one(WRITER, account=account, chat_id=chat_id, message_id=message_id)
+        return None if row is None else (row[0], row[1])
 
     async def total_waiting(self) -> int:
         return int(scalar(await self._tx.one(TOTAL_WAITING)))

@@ -38,6 +38,7 @@ PUT_OFF = """
 UPDATE outbox SET not_before = :not_before, state = :state, error = :error WHERE id = :id"""
 PAYLOAD = "UPDATE outbox SET payload = :payload WHERE id = :id AND state NOT IN ('sent', 'dead')"
 OF_ORIGIN = f"SELECT {COLUMNS} FROM outbox WHERE origin = :origin ORDER BY part"
+FATE = "SELECT state, error FROM outbox WHERE origin = :origin ORDER BY part"
 DROP_PART = "UPDATE outbox SET state = 'dead', payload = NULL, error = :error WHERE origin = :origin AND state = 'ready'"
 BUTTON_ADD = """
 INSERT INTO button (token, action, args, conversation, for_person, expires)
@@ -180,6 +181,10 @@ class Outbox:
 
     async def of_origin(self, origin: str) -> list[OutboxRow]:
         return [outbox_row(row) for row in await self._tx.all(OF_ORIGIN, origin=origin)]
+
+    async def fate(self, origin: str) -> list[tuple[str, str | None]]:
+        """(state, error) of each part."""
+        return [(row[0], row[1]) for row in await self._tx.all(FATE, origin=origin)]
 
     async def state(self, id: int, state: str, *, now: int, tried: bool = True) -> None:
         await self._tx.run(STATE, id=id, state=state, now=now, tried=int(tried))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import replace
+from typing import Any, Literal
 
 from gateway.types import Account, Identity, Role
 from storage.database import Row, Tx, scalar
@@ -26,6 +27,16 @@ ON CONFLICT (channel, user_id) DO UPDATE
    SET name = CASE WHEN excluded.name <> '' THEN excluded.name ELSE identity.name END,
        lang = CASE WHEN excluded.lang <> '' THEN excluded.lang ELSE identity.lang END"""
 IDENTITY_STATE = "UPDATE identity SET state = :state, person = coalesce(person, :person) WHERE id = :id"
+IDENTITY_PERSON = "UPDATE identity SET person = :person WHERE id = :id"
+JOIN = """
+UPDATE identity SET person_before = CASE WHEN state_before IS NULL THEN person ELSE person_before END,
+       state_before = coalesce(state_before, state), person = :person, state = :state WHERE id = :id"""
+BEFORE = "SELECT person_before, state_before FROM identity WHERE id = :id"
+PART = """
+UPDATE identity SET person = :person, state = :state, person_before = NULL, state_before = NULL WHERE id = :id"""
+SESSIONS = """
+UPDATE session SET owner = :new
+ WHERE owner = :old AND (:everything OR id IN (SELECT session FROM turn WHERE identity = :identity))"""
 PERSON_ADD = "INSERT INTO person (role, name, created) VALUES (:role, :name, :now) RETURNING id"
 PERSON_ROLE = "UPDATE person SET role = :role WHERE id = :id"
 ROLES = """
@@ -91,6 +102,19 @@ class People:
     async def identities(self) -> list[Identity]:
         return [_identity(row) for row in await self._tx.all(f"{IDENTITY} ORDER BY i.channel, i.id")]
 
+    async def chat(self, channel: str, *ids: str) -> Literal["new", "allowed", "blocked"]:
+        """The stored state of a group that was let in by hand, by its own id or its server's; a block wins."""
+        states = [found.state for id in ids if id and (found := await self.identity(channel, id)) is not None]
+        return min(states, key=STRICTEST.index, default="new")
+
+    async def met(self, identity: Identity, *, role: Role, now: int) -> Identity:
+        """A person from now on, of that role if it had none; what lets them in is not stored."""
+        if identity.person is not None:
+            return identity
+        person = scalar(await self._tx.one(PERSON_ADD, role=role, name=identity.name or None, now=now))
+        await self._tx.run(IDENTITY_PERSON, person=person, id=identity.id)
+        return replace(identity, person=person, role=role)
+
     async def let_in(self, identity: Identity, *, role: Role, now: int) -> Identity:
         """State 'allowed', with a person of that role; an existing person keeps a higher role."""
         person = identity.person
@@ -102,6 +126,48 @@ class People:
         again = await self.identity_by_id(identity.id)
         assert again is not None
         return again
+
+    async def join(self, identity: Identity, person: int, *, let_in: bool) -> None:
+        """Make an identity another person's: facts point at identities, so the ledger follows by this alone.
+
+        What it was is remembered, the first time, for `part`. *let_in*: it may come in from now on.
+        """
+        state = "allowed" if let_in else identity.state
+        await self._tx.run(JOIN, person=person, state=state, id=identity.id)
+        if identity.person is not None:
+            await self._inherit(identity, identity.person, person)
+
+    async def part(self, identity: Identity, *, now: int) -> bool:
+        """Undo `join`; False when the identity was not joined. Whoever was blocked since stays it."""
+        row = await self._tx.one(BEFORE, id=identity.id)
+        if row is None or row[1] is None or identity.person is None:
+            return False
+        person, state = row
+        if person is None:
+            person = scalar(await self._tx.one(PERSON_ADD, role="user", name=identity.name or None, now=now))
+        state = identity.state if identity.state == "blocked" else state
+        await self._tx.run(PART, person=person, state=state, id=identity.id)
+        await self._inherit(identity, identity.person, person)
+        return True
+
+    async def _inherit(self, identity: Identity, old: int, new: int) -> None:
+        """What the identity had as *old* is the new person's; all of it when nobody else is *old* any more."""
+        left = await self._tx.one("SELECT 1 FROM identity WHERE person = :person", person=old)
+        await self._tx.run(SESSIONS, old=old, new=new, identity=identity.id, everything=int(left is None))
+        if left is None:
+            await self._tx.run("UPDATE job SET owner = :new WHERE owner = :old", old=old, new=new)
+            await self._tx.run(
+                "UPDATE button SET for_person = :new WHERE for_person = :old", old=old, new=new
+            )
+
+    async def of_person(self, person: int) -> list[Identity]:
+        """Every identity of somebody."""
+        rows = await self._tx.all(f"{IDENTITY} WHERE i.person = :person ORDER BY i.id", person=person)
+        return [_identity(row) for row in rows]
+
+    async def set_lang(self, person: int, lang: str) -> None:
+        """The language somebody chose, as a BCP 47 tag; '' goes back to what the platform says."""
+        await self._tx.run("UPDATE person SET lang = :lang WHERE id = :id", lang=lang or None, id=person)
 
     async def set_state(self, identity: Identity, state: str) -> None:
         await self._tx.run(IDENTITY_STATE, state=state, person=identity.person, id=identity.id)
@@ -123,3 +189,4 @@ class People:
 
 
 RANK: dict[Any, int] = {"user": 0, "admin": 1, "owner": 2}
+STRICTEST = ("blocked", "allowed", "new")

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 from gateway.types import Account, Conversation, Json, Place
 from storage.database import Row, Tx
+from storage.moving import move
 
 FIELDS = """
 SELECT c.id, c.account, a.channel, c.chat_id, c.thread_id, c.user_id, c.kind, c.current_session, c.settings, c.fence,
-       c.address
+       c.address, c.server
   FROM conversation c JOIN account a ON a.id = c.account"""
+PRIVATE = f"""{FIELDS}
+  JOIN inbox x ON x.conversation = c.id JOIN identity i ON i.id = x.identity
+ WHERE i.channel = :channel AND i.user_id = :user_id AND c.kind = 'direct' ORDER BY x.received DESC, x.id DESC LIMIT 1"""
 ADD = """
-INSERT INTO conversation (account, chat_id, thread_id, user_id, kind)
-VALUES (:account, :chat_id, :thread_id, :user_id, :kind)
+INSERT INTO conversation (account, chat_id, thread_id, user_id, kind, server)
+VALUES (:account, :chat_id, :thread_id, :user_id, :kind, :server)
 ON CONFLICT (account, chat_id, thread_id, user_id) DO NOTHING"""
 # Taking it again is allowed to who has it: after a failed step the old fence must not be trusted.
 LEASE = """
@@ -26,7 +31,10 @@ POINT = "UPDATE conversation SET current_session = :session WHERE id = :id"
 UNPOINT = "UPDATE conversation SET current_session = NULL WHERE current_session = :session RETURNING id"
 SETTINGS = "UPDATE conversation SET settings = :settings WHERE id = :id"
 HINT = "UPDATE conversation SET address = :hint WHERE id = :id AND address <> :hint"
+SERVER = "UPDATE conversation SET server = :server WHERE id = :id"
 BLOCKED = "UPDATE conversation SET blocked = :at WHERE id = :id"
+CHAT_BLOCKED = "UPDATE conversation SET blocked = :at WHERE account = :account AND chat_id = :chat_id"
+HEARD = "UPDATE conversation SET blocked = NULL WHERE id = :id AND blocked IS NOT NULL"
 
 
 def conversation(row: Row) -> Conversation:
@@ -42,6 +50,7 @@ def conversation(row: Row) -> Conversation:
         settings=json.loads(row[8]),
         fence=row[9],
         hint=row[10],
+        server=row[11],
     )
 
 
@@ -62,8 +71,12 @@ class Places:
                 thread_id=place.thread_id,
                 user_id=place.user_id,
                 kind=place.kind,
+                server=place.server,
             )
             found = await self.find(account.id, place)
+        elif place.server and found.server != place.server:
+            await self._tx.run(SERVER, server=place.server, id=found.id)
+            found = replace(found, server=place.server)
         assert found is not None
         return found
 
@@ -105,6 +118,11 @@ class Places:
         )
         return [conversation(row) for row in rows]
 
+    async def private(self, channel: str, user_id: str) -> Conversation | None:
+        """The direct chat in which somebody wrote last, by whichever account; None when there is none."""
+        row = await self._tx.one(PRIVATE, channel=channel, user_id=user_id)
+        return None if row is None else conversation(row)
+
     async def lease(self, id: int, owner: str) -> int | None:
         """The fence of a lease just taken; None when somebody else has it."""
         row = await self._tx.one(LEASE, id=id, owner=owner)
@@ -139,3 +157,15 @@ class Places:
     async def block(self, id: int, at: int | None) -> None:
         """Remember that the person blocked us (None: no longer)."""
         await self._tx.run(BLOCKED, at=at, id=id)
+
+    async def block_chat(self, account: int, chat_id: str, at: int | None) -> None:
+        """The same for a whole chat: we were thrown out of it, or let in again (None)."""
+        await self._tx.run(CHAT_BLOCKED, at=at, account=account, chat_id=chat_id)
+
+    async def heard(self, id: int) -> None:
+        """Somebody speaks to us there: we are blocked no longer."""
+        await self._tx.run(HEARD, id=id)
+
+    async def migrate(self, account: int, old_chat_id: str, new_chat_id: str) -> list[tuple[int, int | None]]:
+        """A chat has another id now; see storage.moving.move."""
+        return await move(self._tx, account, old_chat_id, new_chat_id)

@@ -7,12 +7,14 @@ from functools import cached_property
 from typing import Concatenate, ParamSpec, TypeVar
 
 from gateway.failpoints import Point
+from storage.audit import Audit
 from storage.costs import Costs
 from storage.database import Database, Tx
 from storage.inbox import Inbox
 from storage.jobs import Jobs
 from storage.meta import Meta
 from storage.outbox import Outbox
+from storage.pairings import Pairings
 from storage.people import People
 from storage.places import Places
 from storage.sessions import Sessions
@@ -69,6 +71,14 @@ class Unit:
     @cached_property
     def outbox(self) -> Outbox:
         return Outbox(self.tx)
+
+    @cached_property
+    def pairings(self) -> Pairings:
+        return Pairings(self.tx)
+
+    @cached_property
+    def audit(self) -> Audit:
+        return Audit(self.tx)
 
     @cached_property
     def jobs(self) -> Jobs:

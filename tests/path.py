@@ -14,6 +14,7 @@ from gateway.calls import Commands
 from gateway.core import Core, build
 from gateway.dispatcher import Habits
 from gateway.failpoints import Point
+from gateway.floods import Limits
 from gateway.protocols import Tool
 from gateway.turn import Options
 from gateway.types import Account, Inbound, Kind, Place, Receipt, Sender
@@ -95,6 +96,8 @@ async def path(
     allow: frozenset[str] = frozenset({ANN, BOB}),
     commands: Commands | None = None,
     connect: bool = True,
+    policy: Policy | None = None,
+    limits: Limits | None = None,
 ) -> AsyncIterator[Path]:
     model = model or ScriptedModel()
     troubles: list[tuple[str, str]] = []
@@ -106,7 +109,9 @@ async def path(
         tools=tools or {},
         options=options or Options(retries=0),
         habits=Habits(
-            policy=Policy(allow={"telegram": allow}, owners={}), gap_minutes={"telegram": 360, "main": None}
+            policy=policy or Policy(allow={"telegram": allow}, owners={}),
+            gap_minutes={"telegram": 360, "main": None},
+            limits=limits or Limits(),
         ),
         clock=clock,
         on_trouble=lambda cause, text: troubles.append((cause, text)),

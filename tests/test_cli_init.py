@@ -40,7 +40,7 @@ async def test_a_newcomer_gets_from_keys_to_an_owner_without_editing_a_file(home
     async with FakeLLM() as llm, FakeTelegram() as telegram:
         telegram.user_says(42, "hello bot", first_name="Ann", username="ann")
         result = await init(
-            "--anthropic-url", llm.url, "--telegram-url", telegram.url, typed=f"test-key\n{TOKEN}\ny\n"
+            "--anthropic-url", llm.url, "--telegram-url", telegram.url, typed=f"test-key\n{TOKEN}\n\ny\n"
         )  # fmt: skip
         assert telegram.pending == 1  # the gateway will answer it
         assert telegram.confirmed is None
@@ -58,7 +58,7 @@ async def test_a_wrong_key_and_a_wrong_token_are_asked_for_again(home: Path) -> 
         telegram.user_says(42, "hello")
         result = await init(
             "--openai-key", "wrong", "--openai-url", f"{llm.url}/v1", "--telegram-url", telegram.url,
-            typed=f"also wrong\ntest-key\nnonsense\n123:not-this-one\n{TOKEN}\ny\n",
+            typed=f"also wrong\ntest-key\nnonsense\n123:not-this-one\n{TOKEN}\n\ny\n",
         )  # fmt: skip
     assert result.stdout.count("the key was refused") == 2
     assert "it looks like 123456:ABC-DEF" in result.stdout and "the token was refused" in result.stdout
@@ -70,7 +70,7 @@ async def test_a_stranger_who_wrote_first_is_not_made_owner(home: Path) -> None:
     async with FakeTelegram() as telegram:
         telegram.user_says(666, "me first", first_name="Mallory")
         telegram.user_says(42, "hello", first_name="Ann")
-        await init("--telegram-url", telegram.url, "--telegram-token", TOKEN, typed="4\nn\ny\n")
+        await init("--telegram-url", telegram.url, "--telegram-token", TOKEN, typed="4\n\nn\ny\n")
     assert written(home)["channels"]["telegram"]["owners"] == [42]
 
 
@@ -78,13 +78,13 @@ async def test_a_group_or_another_bot_is_never_offered_as_owner(home: Path) -> N
     async with FakeTelegram() as telegram:
         telegram.user_says(-5, "in a group", user_id=7, chat_type="group")
         telegram.user_says(42, "hello", first_name="Ann")
-        result = await init("--telegram-url", telegram.url, "--telegram-token", TOKEN, typed="4\ny\n")
+        result = await init("--telegram-url", telegram.url, "--telegram-token", TOKEN, typed="4\n\ny\n")
     assert "id 7" not in result.stdout
     assert written(home)["channels"]["telegram"]["owners"] == [42]
 
 
 async def test_without_any_key_the_demo_is_set_up(home: Path) -> None:
-    result = await init(typed="4\n\n")
+    result = await init(typed="4\n\n\n")
     settings = load(home / "parley.toml", environ={})
     assert not settings.providers and not settings.channels.telegram.active
     assert "parley run" in result.stdout
@@ -92,7 +92,7 @@ async def test_without_any_key_the_demo_is_set_up(home: Path) -> None:
 
 async def test_a_server_of_ones_own_is_asked_for_its_models(home: Path) -> None:
     async with FakeLLM(api_key=None) as llm:
-        await init(typed=f"3\n{llm.url}/v1\nmine\ngpt-4.1\n\n")
+        await init(typed=f"3\n{llm.url}/v1\nmine\ngpt-4.1\n\n\n")
     found = written(home)
     assert found["agent"]["model"] == "local:gpt-4.1"
     assert found["providers"]["local"] == {
@@ -107,7 +107,7 @@ async def test_a_key_in_the_environment_is_used_and_not_written(
 ) -> None:
     monkeypatch.setenv("ANTHROPIC_API_KEY", "test-key")
     async with FakeLLM() as llm:
-        await init("--anthropic-url", llm.url, typed="\n")
+        await init("--anthropic-url", llm.url, typed="\n\n")
     assert "test-key" not in (home / "parley.toml").read_text()
     assert written(home)["agent"]["model"] == "anthropic:claude-sonnet-5"
     load(home / "parley.toml", environ={"ANTHROPIC_API_KEY": "test-key"})
@@ -133,7 +133,7 @@ async def test_a_wrong_key_in_a_script_writes_nothing(home: Path) -> None:
 
 
 async def test_a_server_that_is_away_can_be_taken_all_the_same(home: Path) -> None:
-    result = await init("--openai-url", "http://127.0.0.1:1/v1", "--model", "m", typed="y\n\n")
+    result = await init("--openai-url", "http://127.0.0.1:1/v1", "--model", "m", typed="y\n\n\n")
     assert "cannot be reached" in result.stdout
     assert written(home)["agent"]["model"] == "local:m"
 
@@ -143,7 +143,7 @@ async def test_a_configuration_is_never_written_over_unasked(home: Path) -> None
     await init("--yes", code=1)
     await init(typed="n\n", code=1)
     assert (home / "parley.toml").read_text() == "# mine\n"
-    await init(typed="y\n4\n\n")
+    await init(typed="y\n4\n\n\n")
     (kept,) = home.glob("parley.toml.*")
     assert kept.read_text() == "# mine\n"
     assert written(home).keys() == {"agent", "channels"}
@@ -154,6 +154,6 @@ async def test_another_program_with_the_same_token_is_named(home: Path) -> None:
         from tests.fakes.telegram import Fault
 
         telegram.faults.append(Fault("getUpdates", "error", status=409, description="Conflict"))
-        result = await init("--telegram-url", telegram.url, "--telegram-token", TOKEN, typed="4\n")
+        result = await init("--telegram-url", telegram.url, "--telegram-token", TOKEN, typed="4\n\n")
     assert "Another program polls" in result.stdout
     assert written(home)["channels"]["telegram"]["owners"] == []

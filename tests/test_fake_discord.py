@@ -381,10 +381,12 @@ async def test_links_are_previewed_unless_suppressed(server, bot):
 
 
 async def test_only_some_flags_can_be_set(server):
-    assert await refused(server, {"content": "x", "flags": 64}) == (
-        50035,
-        {"flags": ["MESSAGE_FLAGS_INVALID"]},
-    )
+    for flags, code in (
+        (64, "MESSAGE_FLAGS_INVALID"),
+        ("4", "MESSAGE_FLAGS_INVALID"),
+        (1 << 15, "NOT_MODELLED"),
+    ):
+        assert await refused(server, {"content": "x", "flags": flags}) == (50035, {"flags": [code]})
 
 
 def row(*parts):

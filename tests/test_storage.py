@@ -20,6 +20,7 @@ import pytest
 import storage.migrate
 from gateway.errors import DiskFull, LeaseLost, Locked, SchemaTooNew, StoreError
 from gateway.failpoints import Point
+from gateway.floods import Limits
 from storage import Store, Unit, open_store
 from storage.sqlite import Sqlite
 from tests.conftest import Clock
@@ -579,7 +580,8 @@ async def test_on_a_full_disk_nothing_is_accepted_that_is_not_stored(
     room: tuple[Store, Room], clock: Clock
 ) -> None:
     store, space = room
-    async with path(store, clock=clock, connect=False) as p:
+    many = Limits(messages_per_minute=100_000, most_waiting=100_000)
+    async with path(store, clock=clock, connect=False, limits=many) as p:
         accepted: set[str] = set()
         refused: list[Any] = []
 

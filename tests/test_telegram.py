@@ -12,6 +12,7 @@ from pydantic import SecretStr
 
 from channels.backoff import Backoff
 from channels.telegram import Telegram, api, poll
+from channels.telegram.channel import REACTIONS
 from channels.telegram.keyboard import keyboard
 from channels.telegram.refusal import refusal
 from gateway.errors import DeliveryError, DiskFull, StoreError
@@ -594,6 +595,83 @@ def test_the_limits_are_what_was_configured(options, expected):
     assert (limits.placing, limits.stream, limits.strict) == expected
 
 
+# --- reactions, deletion, administrators ------------------------------------------------------------
+
+
+async def test_every_reaction_of_ours_is_one_that_bots_may_use_and_none_takes_it_away(tg, bot):
+    theirs = tg.message_id_of(tg.user_says(ANN, "hello"))
+    message = tg.world.chats[ANN].messages[theirs]
+    for reaction, emoji in REACTIONS.items():
+        await bot.channel.react(to(), str(theirs), reaction)
+        assert message.reactions == [{"type": "emoji", "emoji": emoji}]
+    await bot.channel.react(to(), str(theirs), None)
+    assert message.reactions == []
+
+
+async def test_a_refused_reaction_is_no_more_than_that(tg, bot):
+    theirs = str(tg.message_id_of(tg.user_says(ANN, "hello")))
+    tg.fault("setMessageReaction", "error", status=400, description="Bad Request: REACTION_INVALID")
+    assert (await failure(bot.channel.react(to(), theirs, "seen"))).kind == "rejected"
+    tg.world.unknown.add("setMessageReaction")  # an older server of one's own
+    assert (await failure(bot.channel.react(to(), theirs, "seen"))).kind == "rejected"
+    assert (await failure(bot.channel.react(to(), "999", "seen"))).kind in ("rejected", "missing")
+    assert bot.health == []
+
+
+async def test_a_message_of_ours_is_taken_back_and_one_that_is_gone_is_no_error(tg, bot):
+    number = await send(bot)
+    await bot.channel.delete(to(), number)
+    assert tg.texts(ANN) == []
+    await bot.channel.delete(to(), number)
+
+
+async def test_who_administers_a_group_is_asked_of_the_server_each_time(tg, bot):
+    members = {1: "creator", 2: "administrator", 3: "member", 4: "restricted", 5: "left", 6: "kicked"}
+    tg.add_chat(GROUP, "supergroup", members=members)
+    found = [number for number in range(1, 9) if await bot.channel.administers(to(GROUP), str(number))]
+    assert found == [1, 2]
+    tg.world.chats[GROUP].members[2] = "member"
+    assert not await bot.channel.administers(to(GROUP), "2")
+
+
+async def test_nobody_administers_a_private_chat_nor_by_a_name(tg, bot):
+    tg.add_chat(GROUP, "supergroup", members={1: "creator"})
+    assert not await bot.channel.administers(to(), str(ANN))
+    for odd in ("", "ann", "@ann", "-1", "1.0"):
+        assert not await bot.channel.administers(to(GROUP), odd)
+    assert tg.calls_of("getChatMember") == []
+
+
+async def test_an_unanswered_question_for_administrators_is_an_error_not_a_no(tg, bot):
+    tg.add_chat(GROUP, "supergroup", members={1: "creator"})
+    tg.fault("getChatMember", "garbage")
+    assert (await failure(bot.channel.administers(to(GROUP), "1"))).kind == "lost"
+    tg.fault("getChatMember", "error", status=400, description="Bad Request: CHAT_ADMIN_REQUIRED")
+    assert (await failure(bot.channel.administers(to(GROUP), "1"))).kind == "rejected"
+
+
+# --- two bots ---------------------------------------------------------------------------------------
+
+
+async def test_two_bots_of_two_servers_have_nothing_in_common(tg, make):
+    async with FakeTelegram("77:other-token", username="second_bot") as other:
+        other.add_chat(ANN, first_name="Ann")
+        first, second = make(), make(token=other.token, api_url=other.url)
+        second.inbox = Inbox(other)
+        await first.runs()
+        await second.runs()
+        one, two = tg.user_says(ANN, "to the first"), other.user_says(ANN, "to the second")
+        await tg.until(lambda: (tg.confirmed, other.confirmed) == (one, two))
+        assert (first.inbox.texts, second.inbox.texts) == (["to the first"], ["to the second"])
+        await asyncio.gather(*(send(each, f"{name} {n}") for n in range(5)
+                               for name, each in (("first", first), ("second", second))))  # fmt: skip
+        assert sorted(tg.texts(ANN)) == [f"first {n}" for n in range(5)]
+        assert sorted(other.texts(ANN)) == [f"second {n}" for n in range(5)]
+        await first.stop()
+        assert await send(second, "still here")
+        await second.stop()
+
+
 # --- what can go wrong with a call ------------------------------------------------------------------
 
 
@@ -694,8 +772,43 @@ async def test_who_blocked_us_is_gone(tg, bot):
 
 async def test_a_chat_or_topic_that_is_not_there_is_gone(tg, bot):
     assert (await failure(send(bot, address=to(999)))).kind == "gone"
-    tg.add_chat(GROUP, "supergroup", is_forum=True)
+    tg.add_chat(GROUP, "supergroup", is_forum=True, threads=[9])
     assert (await failure(send(bot, address=to(GROUP, "77")))).kind == "gone"
+    tg.world.chats[GROUP].closed.add(9)
+    assert (await failure(send(bot, address=to(GROUP, "9")))).kind == "gone"
+    await send(bot, "in the general topic", to(GROUP))
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        "not enough rights to send text messages to the chat",
+        "have no rights to send a message",
+        "CHAT_WRITE_FORBIDDEN",
+    ],
+)
+async def test_a_group_in_which_we_may_not_write_is_not_tried_again(tg, bot, reason):
+    tg.add_chat(GROUP, "supergroup", mute=reason)
+    assert (await failure(send(bot, address=to(GROUP)))).kind == "gone"
+    assert (await failure(bot.channel.typing(to(GROUP)))).kind == "gone"
+
+
+async def test_slow_mode_is_waited_out(tg, bot):
+    tg.add_chat(GROUP, "supergroup", mute="SLOWMODE_WAIT_9")
+    error = await failure(send(bot, address=to(GROUP)))
+    assert (error.kind, error.retry_after) == ("flood", 9)
+
+
+async def test_a_method_that_an_older_server_does_not_know_is_no_refused_token(tg, bot):
+    tg.world.unknown |= {"answerCallbackQuery", "deleteMessage", "getChatMember", "setMyCommands"}
+    await bot.runs()
+    calls = (
+        bot.channel.ack("1"), bot.channel.delete(to(), "1"), bot.channel.administers(to(GROUP), "1"),
+    )  # fmt: skip
+    tg.add_chat(GROUP, "supergroup")
+    for call in calls:
+        assert (await failure(call)).kind == "rejected"
+    await tg.until(lambda: bot.states == ["ok"])
 
 
 async def test_a_group_that_became_a_supergroup_is_told_with_its_new_id(tg, bot):

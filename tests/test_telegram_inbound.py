@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from channels.telegram.inbound import to_inbound
 from channels.telegram.page import read_page
-from gateway.types import Inbound, Kind, Place, Sender
+from gateway.types import Inbound, Kind, Place, Quote, Sender
 
 BOT = 123456
 NAME = "parley_bot"
@@ -20,8 +20,8 @@ GROUP = {"id": -1001234567890, "type": "supergroup", "title": "A group"}
 DATE = 1_760_000_000
 
 
-def read(update):
-    return to_inbound(update, bot_id=BOT, bot_username=NAME)
+def read(update, **options):
+    return to_inbound(update, bot_id=BOT, bot_username=NAME, **options)
 
 
 def message(text=None, *, chat=DIRECT, sender=ANN, kind="message", **fields):
@@ -40,7 +40,7 @@ def marked(text, *parts, chat=GROUP, **fields):
 
 
 def test_a_direct_message_says_who_where_when_and_what():
-    update = message("hello", reply_to_message={"message_id": 3, "chat": DIRECT, "date": 1})
+    update = message("hello", reply_to_message={"message_id": 3, "chat": DIRECT, "date": 1, "text": "well?"})
     event = read(update)
     assert event == Inbound(
         event_id=f"900:{DATE}",
@@ -51,6 +51,7 @@ def test_a_direct_message_says_who_where_when_and_what():
         sent=DATE * 1_000_000,
         message_id="5",
         reply_to="3",
+        quotes=(Quote(origin="reply", text="well?"),),
         raw=event.raw,
     )
     assert json.loads(event.raw) == update
@@ -113,6 +114,26 @@ def test_a_mark_of_a_command_that_has_no_slash_makes_none():
     )
 
 
+def test_a_command_behind_a_mention_of_us_is_one():
+    event = read(marked("@parley_bot, /new a plan", "@parley_bot", "/new"))
+    assert (event.kind, event.text, event.addressed) == (Kind.COMMAND, "/new a plan", True)
+    wide = read(marked("@parley_bot 👍 /new", "@parley_bot", "/new"))
+    assert (wide.kind, wide.text) == (Kind.MESSAGE, "👍 /new")
+    other = read(marked("@other_bot /new", "@other_bot", "/new"))
+    assert (other.kind, other.addressed) == (Kind.MESSAGE, False)
+
+
+@pytest.mark.parametrize("chat", [DIRECT, GROUP], ids=["direct", "group"])
+def test_what_somebody_else_once_wrote_is_no_command_of_who_passes_it_on(chat):
+    event = read(marked("/allow 5", "/allow", chat=chat, forward_origin={"type": "hidden_user"}))
+    assert (event.kind, event.text) == (Kind.MESSAGE, "/allow 5")
+
+
+def test_a_mark_of_a_command_within_the_text_makes_none_of_its_begin():
+    update = message("/etc is full, /new", entities=[{"type": "bot_command", "offset": 14, "length": 4}])
+    assert read(update).kind is Kind.MESSAGE
+
+
 # --- groups -----------------------------------------------------------------------------------------
 
 
@@ -148,6 +169,41 @@ def test_a_mention_is_for_us_and_leaves_the_begin_of_the_text(text, mention, exp
             ),
             id="somebody else's name",
         ),
+        *(
+            pytest.param(
+                message(
+                    "@parley_bot", chat=GROUP, entities=[{"type": kind, "offset": 0, "length": 11} | more]
+                ),
+                id=f"not a mention but {kind}",
+            )
+            for kind, more in [
+                ("pre", {}),
+                ("url", {}),
+                ("hashtag", {}),
+                ("email", {}),
+                ("cashtag", {}),
+                ("spoiler", {}),
+                ("text_link", {"url": f"tg://user?id={BOT}"}),
+                ("text_link", {"url": "https://t.me/parley_bot"}),
+                ("text_mention", {"user": ANN}),
+                ("text_mention", {}),
+                ("Mention", {}),
+            ]
+        ),
+        pytest.param(
+            message("see @parley_bot", chat=GROUP, entities=[{"type": "mention", "offset": 3, "length": 11}]),
+            id="a mark that does not fit",
+        ),
+        pytest.param(
+            message(
+                "@other_bot hi",
+                chat=GROUP,
+                entities=[{"type": "mention", "offset": 0, "length": 10}],
+                caption="@parley_bot",
+                caption_entities=[{"type": "mention", "offset": 0, "length": 11}],
+            ),
+            id="the other field's marks",
+        ),
         pytest.param(
             message("yes", chat=GROUP, reply_to_message={"message_id": 1, "from": ANN}),
             id="an answer to somebody else",
@@ -179,6 +235,34 @@ def test_an_answer_to_our_message_is_for_us():
     assert (event.addressed, event.reply_to) == (True, "4")
 
 
+def test_a_mention_in_a_caption_is_for_us():
+    entity = {"type": "mention", "offset": 0, "length": 11}
+    event = read(
+        message(photo=[{}], chat=GROUP, caption="@parley_bot what is this", caption_entities=[entity])
+    )
+    assert (event.text, event.addressed) == ("what is this", True)
+
+
+@pytest.mark.parametrize(
+    "update, addressed",
+    [
+        (message("hello all", chat=GROUP), True),
+        (message(photo=[{}], chat=GROUP), True),
+        (marked("/new@other_bot", "/new@other_bot"), False),
+        (message(chat=GROUP, new_chat_title="x"), False),
+        (message(chat=GROUP, new_chat_members=[ANN]), False),
+        (message("hello", chat=GROUP | {"id": -5}), False),
+    ],
+)
+def test_where_it_was_so_configured_all_but_notices_and_other_bots_commands_is_for_us(update, addressed):
+    assert read(update, always={str(GROUP["id"])}).addressed is addressed
+
+
+def test_the_general_topic_of_a_forum_is_the_chat_itself():
+    update = message("a", chat=GROUP | {"is_forum": True}, message_thread_id=1, is_topic_message=True)
+    assert read(update).place.thread_id == ""
+
+
 def test_only_a_topic_is_a_place_of_its_own():
     assert read(message("a", chat=GROUP, message_thread_id=9)).place.thread_id == ""
     assert read(message("a", chat=GROUP, message_thread_id=9, is_topic_message=True)).place.thread_id == "9"
@@ -187,6 +271,106 @@ def test_only_a_topic_is_a_place_of_its_own():
 def test_the_notice_that_opened_a_topic_is_not_what_a_message_answers():
     root = {"message_id": 9, "from": ANN, "forum_topic_created": {"name": "x"}}
     assert read(message("a", chat=GROUP, reply_to_message=root)).reply_to == ""
+
+
+# --- whose words ------------------------------------------------------------------------------------
+
+BOB = {"id": 7002, "is_bot": False, "first_name": "Bob"}
+OURSELVES = {"id": BOT, "is_bot": True, "first_name": "Parley"}
+
+
+def answer(target=None, **fields):
+    whole = (
+        {} if target is None else {"reply_to_message": {"message_id": 3, "chat": GROUP, "date": 1} | target}
+    )
+    return read(message("yes", chat=GROUP, **whole, **fields)).quotes
+
+
+def test_an_answer_carries_what_it_answers():
+    assert answer({"from": BOB, "text": "shall we?"}) == (
+        Quote(origin="reply", text="shall we?", author="Bob"),
+    )
+    assert answer({"from": OURSELVES, "text": "done"}) == (
+        Quote(origin="reply", text="done", author="Parley", ours=True),
+    )
+    assert answer({"from": BOB, "caption": "my cat", "photo": [{}]}) == (
+        Quote(origin="reply", text="my cat", author="Bob"),
+    )
+
+
+def test_of_what_has_no_words_it_is_told_what_it_is_and_of_a_notice_nothing():
+    assert answer({"from": BOB, "video_note": {}}) == (
+        Quote(origin="reply", text="[video note]", author="Bob"),
+    )
+    assert answer({"from": BOB, "new_chat_title": "x"}) == ()
+    assert answer({"from": BOB, "text": "", "forum_topic_created": {"name": "x"}}) == ()
+
+
+def test_the_part_that_was_marked_goes_before_the_whole():
+    target = {"from": OURSELVES, "text": "one two three"}
+    assert answer(target, quote={"text": "two", "position": 4, "is_manual": True}) == (
+        Quote(origin="quote", text="two", author="Parley", ours=True),
+    )
+
+
+def test_an_answer_to_a_message_of_another_chat_carries_its_marked_part():
+    origin = {
+        "type": "channel",
+        "chat": {"id": -100, "type": "channel", "title": "News"},
+        "message_id": 9,
+        "date": 1,
+    }
+    assert answer(external_reply={"origin": origin}, quote={"text": "it rains", "position": 0}) == (
+        Quote(origin="quote", text="it rains", author="News"),
+    )
+    assert answer(external_reply={"origin": origin, "photo": [{}]}) == (
+        Quote(origin="reply", text="[photo]", author="News"),
+    )
+    assert answer(external_reply={"origin": origin}) == ()
+
+
+def test_who_speaks_in_the_name_of_a_chat_is_called_as_the_chat():
+    target = {
+        "from": {"id": 1087968824, "is_bot": True, "first_name": "Group"},
+        "sender_chat": GROUP,
+        "text": "hi",
+    }
+    assert answer(target)[0].author == "A group"
+
+
+@pytest.mark.parametrize(
+    "origin, author, ours",
+    [
+        ({"type": "user", "sender_user": BOB}, "Bob", False),
+        ({"type": "user", "sender_user": OURSELVES}, "Parley", True),
+        ({"type": "hidden_user", "sender_user_name": "Somebody"}, "Somebody", False),
+        ({"type": "chat", "sender_chat": GROUP, "author_signature": "Eve"}, "A group", False),
+        ({"type": "channel", "chat": {"id": -1, "title": "News"}, "message_id": 4}, "News", False),
+        ({"type": "unheard of"}, "", False),
+        (None, "", False),
+    ],
+)
+def test_what_was_passed_on_says_whose_it_was(origin, author, ours):
+    quotes = read(message("look", forward_origin=origin)).quotes
+    assert quotes == (Quote(origin="forward", author=author, ours=ours),)
+
+
+def test_an_answer_with_something_passed_on_has_both():
+    event = read(
+        message(
+            "look", forward_origin={"type": "user", "sender_user": BOB},
+            reply_to_message={"message_id": 3, "from": OURSELVES, "text": "show me"},
+        )
+    )  # fmt: skip
+    assert [quote.origin for quote in event.quotes] == ["reply", "forward"]
+
+
+def test_quotes_are_bounded_and_can_be_stored():
+    event = read(message("x", reply_to_message={"message_id": 3, "from": BOB | {"first_name": "B" * 999},
+                                                "text": "\ud83d" + "long " * 2000}))  # fmt: skip
+    (quote,) = event.quotes
+    assert (len(quote.text), quote.text[-1], len(quote.author)) == (4000, "…", 200)
+    storable(event)
 
 
 # --- senders ----------------------------------------------------------------------------------------
@@ -279,6 +463,28 @@ def test_a_change_of_our_membership_says_what_we_are_now(member, expected):
     assert (event.kind, event.text, event.event_id) == (Kind.MEMBERSHIP, expected, f"902:{DATE}")
 
 
+# --- a group that becomes a supergroup --------------------------------------------------------------
+
+OLD = {"id": -55, "type": "group", "title": "A group"}
+
+
+def test_both_notices_of_a_move_say_from_where_to_where():
+    there = read(message(chat=OLD, migrate_to_chat_id=GROUP["id"]))
+    here = read(message(chat=GROUP, migrate_from_chat_id=-55, sender_chat=GROUP) | {"update_id": 901})
+    for event in (there, here):
+        assert (event.kind, event.place, event.text) == (
+            Kind.MIGRATION, Place(chat_id="-55", kind="group"), str(GROUP["id"]),
+        )  # fmt: skip
+        assert event.sender is None
+    assert there.event_id != here.event_id
+
+
+@pytest.mark.parametrize("value", ["x", None, True, 10**30, {}])
+def test_a_move_to_nowhere_is_none(value):
+    event = read(message(chat=OLD, migrate_to_chat_id=value))
+    assert (event.kind, event.addressed) == (Kind.MESSAGE, False)
+
+
 # --- nonsense ---------------------------------------------------------------------------------------
 
 
@@ -337,6 +543,7 @@ def storable(event):
         event.album,
     ]
     values += [event.button, event.press_id]
+    values += [text for quote in event.quotes for text in (quote.text, quote.author)]
     if event.sender:
         values += [event.sender.user_id, event.sender.name, event.sender.lang]
     if event.place:
@@ -358,6 +565,10 @@ anything = st.recursive(
 whole = [
     marked("@parley_bot hi", "@parley_bot"), marked("/new@parley_bot x", "/new@parley_bot", chat=DIRECT), press(),
     message("b", kind="edited_message", edit_date=DATE), message(photo=[], caption="c", sender_chat=GROUP),
+    message("yes", chat=GROUP, reply_to_message={"message_id": 3, "from": ANN, "text": "b"}, quote={"text": "b"}),
+    message("c", external_reply={"origin": {"type": "user", "sender_user": ANN}}, quote={"text": "d", "position": 1}),
+    message("e", forward_origin={"type": "chat", "sender_chat": GROUP}),
+    message(chat=GROUP, migrate_from_chat_id=-55),
     {"update_id": 9, "my_chat_member": {"chat": DIRECT, "from": ANN, "date": 1, "new_chat_member": {"status": "x"}}},
 ]  # fmt: skip
 
@@ -394,9 +605,8 @@ def damaged(draw):
 def test_no_json_is_too_strange_to_be_read_or_kept(update):
     event = read(update)
     storable(event)
-    assert (
-        (event.kind is Kind.UNKNOWN) == (event.place is None) == (event.sender is None) == bool(event.error)
-    )
+    assert (event.kind is Kind.UNKNOWN) == (event.place is None) == bool(event.error)
+    assert (event.kind in (Kind.UNKNOWN, Kind.MIGRATION)) == (event.sender is None)
     assert event == read(update)
 
 

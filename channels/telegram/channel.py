@@ -6,11 +6,11 @@ import asyncio
 import logging
 import sys
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from functools import partial
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, Protocol
 from urllib.parse import unquote, urlsplit
 
+from channels.telegram.always import Always
 from channels.telegram.deliveries import Deliveries
 from channels.telegram.health import Health
 from channels.telegram.inbound import to_inbound
@@ -19,7 +19,7 @@ from channels.text import telegram as text
 from gateway.errors import DeliveryError
 from gateway.failpoints import Point, passing
 from gateway.protocols import Accept, Clock, Webhook
-from gateway.types import Account, Address, Capabilities, Chunk, Json, Limits, Reaction
+from gateway.types import Account, Address, Capabilities, Chunk, Inbound, Json, Limits, Reaction
 
 if TYPE_CHECKING:
     from channels.telegram.api import Api
@@ -57,11 +57,12 @@ class Telegram:
     """One bot.
 
     *poll_seconds* is how long the server may hold a poll open (Bot API: at most 50); *commands* are (name,
-    description) for the client's menu; *always* are ids of groups in which every message is meant for the bot.
-    With *webhook_url* updates are not polled but delivered there, with *webhook_secret* in a header. *on_health*
-    is told of every change with a kind and a reason: ok, conflict (somebody else takes updates with this token),
-    auth (token refused), down (no answers, or nothing could be stored), disk (no space left). Raises ValueError
-    for an empty token, and for a webhook without a secret.
+    description) for the client's menu; *always* are ids of groups in which every message is meant for the bot;
+    *cursors* gives an account's cursors as they are on disk (here: where groups have moved). With *webhook_url*
+    updates are not polled but delivered there, with *webhook_secret* in a header. *on_health* is told of every
+    change with a kind and a reason: ok, conflict (somebody else takes updates with this token), auth (token
+    refused), down (no answers, or nothing could be stored), disk (no space left). Raises ValueError for an empty
+    token, and for a webhook without a secret.
     """
 
     name = "telegram"
@@ -80,6 +81,7 @@ class Telegram:
         webhook_url: str = "",
         webhook_secret: Secret | str = "",
         commands: Sequence[tuple[str, str]] = (),
+        cursors: Callable[[int], Awaitable[Mapping[str, str]]] | None = None,
         clock: Clock,
         on_health: Callable[[str, str | None], None] | None = None,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
@@ -93,7 +95,8 @@ class Telegram:
         if webhook_url and not self._webhook_secret:
             raise ValueError("a webhook needs a secret")
         self._deliveries = Deliveries(secret=self._webhook_secret, answered=self._answered)
-        self._always = frozenset(always)
+        self._always = Always(always)
+        self._cursors = cursors
         self._api_url, self._poll_seconds, self._commands = api_url, poll_seconds, tuple(commands)
         self._clock, self._sleep = clock, sleep
         self._on_health = on_health or (lambda kind, text: None)
@@ -117,12 +120,18 @@ class Telegram:
         from channels.telegram.poll import Poll
         from channels.telegram.registration import Registration
 
-        read = partial(
-            to_inbound,
-            bot_id=int(account.platform_id),
-            bot_username=account.name,
-            always=self._always,
-        )
+        if self._cursors is not None:
+            self._always.recall(await self._cursors(account.id))
+
+        def read(update: object) -> Inbound:
+            event = to_inbound(
+                update,
+                bot_id=int(account.platform_id),
+                bot_username=account.name,
+                always=self._always,
+            )
+            return self._always.seen(event)
+
         health = Health(self._on_health)
         if self._webhook_url:
             registration = Registration(

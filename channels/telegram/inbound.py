@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
+from channels.telegram.always import MOVED
 from channels.telegram.fields import (
     Unreadable,
     a_name,
@@ -113,6 +114,7 @@ def _migration(update_id: int, message: Json, raw: str) -> Inbound | None:
         place=Place(chat_id=str(old), kind="group"),
         text=str(new),
         sent=_microseconds(date),
+        cursor=(f"{MOVED}{old}", str(new)),
         raw=raw,
     )
 

@@ -9,7 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from gateway import __version__
-from gateway.cli import chat, config, costs, doctor, init, jobs, people, run, sessions, upkeep
+from gateway.cli import chat, config, costs, doctor, halt, init, jobs, people, run, send, sessions, upkeep
 from gateway.cli.options import Config
 from gateway.errors import Locked, ParleyError, StoreError
 
@@ -17,12 +17,15 @@ ORDER = (
     "init",
     "run",
     "chat",
+    "send",
     "doctor",
     "people",
     "sessions",
     "costs",
     "jobs",
     "config",
+    "halt",
+    "unhalt",
     "reload",
     "backup",
     "restore",
@@ -97,12 +100,15 @@ def parley(
 app.command()(init.init)
 app.command()(run.run)
 app.command()(chat.chat)
+app.command()(send.send)
 app.command()(doctor.doctor)
 app.add_typer(people.app, name="people")
 app.add_typer(sessions.app, name="sessions")
 app.command()(costs.costs)
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(config.app, name="config")
+app.command()(halt.halt)
+app.command()(halt.unhalt)
 app.command()(upkeep.reload)
 app.command()(upkeep.backup)
 app.command()(upkeep.restore)

@@ -178,11 +178,6 @@ async def _own(settings: Settings) -> AsyncIterator[Gateway]:
 
 
 def quiet(settings: Settings) -> Settings:
-    """The same without channels: a command must not answer people in the gateway's place.
-
-    Nor does it wait for turns it has found waiting; they are put aside, and the gateway finishes them.
-    """
-    telegram = settings.channels.telegram.model_copy(update={"enabled": False})
-    channels = settings.channels.model_copy(update={"telegram": telegram})
+    """The same for a command, which does not wait for turns it has found waiting: the gateway finishes them."""
     gateway = settings.gateway.model_copy(update={"drain_seconds": 0.0})
-    return settings.model_copy(update={"channels": channels, "gateway": gateway})
+    return settings.model_copy(update={"gateway": gateway})

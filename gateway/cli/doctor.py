@@ -6,14 +6,15 @@ import asyncio
 import shutil
 import sqlite3
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import typer
 
 from gateway.cli import show
+from gateway.cli.finding import Row, bad, ok, server, warning
 from gateway.cli.options import AsJson, Config
 
 if TYPE_CHECKING:
@@ -25,16 +26,6 @@ MOST_SKEW = 60.0  # seconds
 LITTLE, NO_SPACE = 1_000_000_000, 200_000_000  # bytes free
 WAL_RESET = (3, 51, 3)  # sqlite.org/wal.html, "WAL-reset bug": fixed in this release
 PACKAGES = ("gateway", "channels", "storage")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """One finding; *remedy* is '' when there is nothing to do."""
-
-    name: str
-    state: Literal["ok", "warning", "bad"]
-    text: str
-    remedy: str = ""
 
 
 def doctor(config: Config = None, json: AsJson = False) -> None:
@@ -68,39 +59,25 @@ async def examine(config: Path | None) -> list[Row]:
     try:
         settings = settings_of(config)
     except SettingsError as error:
-        wrong = [_bad("configuration", f"{each.where}: {each.what}", each.remedy) for each in error.problems]
+        wrong = [bad("configuration", f"{each.where}: {each.what}", each.remedy) for each in error.problems]
         return [*wrong, packages(), engine()]
+    from gateway.cli import bots
+
     asked = await _servers(settings)
+    seen = await bots.examine(settings)
     rows = [*configuration(settings), packages(), *(row for row, _ in asked)]
+    rows += [row for each in seen for row in each.rows]
     rows += [engine(), *database(settings.database), await lock(settings)]
-    return [
-        *rows,
-        clock([found.skew for _, found in asked if found.skew is not None]),
-        disk(settings.gateway.data_dir),
-    ]
-
-
-def _ok(name: str, text: str) -> Row:
-    return Row(name=name, state="ok", text=text)
-
-
-def _warning(name: str, text: str, remedy: str) -> Row:
-    return Row(name=name, state="warning", text=text, remedy=remedy)
-
-
-def _bad(name: str, text: str, remedy: str) -> Row:
-    return Row(name=name, state="bad", text=text, remedy=remedy)
+    skews = [*(found.skew for _, found in asked), *(each.skew for each in seen)]
+    return [*rows, clock([skew for skew in skews if skew is not None]), disk(settings.gateway.data_dir)]
 
 
 def configuration(settings: Settings) -> Iterator[Row]:
-    yield _ok("configuration", str(settings.source) if settings.source else "none here: the defaults hold")
+    yield ok("configuration", str(settings.source) if settings.source else "none here: the defaults hold")
     for each in settings.warnings:
-        yield _warning("configuration", f"{each.where}: {each.what}", each.remedy)
+        yield warning("configuration", f"{each.where}: {each.what}", each.remedy)
     if not settings.providers:
-        yield _warning("model", "the offline demo answers", "run `parley init`, or set ANTHROPIC_API_KEY")
-    telegram = settings.channels.telegram
-    if telegram.active and not telegram.owners:
-        yield _warning("telegram", "nobody is owner", "parley people allow telegram:YOUR-ID --role owner")
+        yield warning("model", "the offline demo answers", "run `parley init`, or set ANTHROPIC_API_KEY")
 
 
 def packages() -> Row:
@@ -110,9 +87,9 @@ def packages() -> Row:
         spec = find_spec(name)
         homes[name] = Path(spec.origin).resolve().parent.parent if spec and spec.origin else None
     if len(set(homes.values())) == 1:
-        return _ok("packages", f"{', '.join(PACKAGES)} are together in {homes['gateway']}")
+        return ok("packages", f"{', '.join(PACKAGES)} are together in {homes['gateway']}")
     places = ", ".join(f"{name} in {home or 'no place'}" for name, home in homes.items())
-    return _bad("packages", places, "install Parley into a virtual environment of its own")
+    return bad("packages", places, "install Parley into a virtual environment of its own")
 
 
 async def _servers(settings: Settings) -> list[tuple[Row, Probe]]:
@@ -122,48 +99,32 @@ async def _servers(settings: Settings) -> list[tuple[Row, Probe]]:
     for name, each in settings.providers.items():
         names.append((name, f"[providers.{name}] api_key", f"[providers.{name}] base_url"))
         probes.append(probe.provider(each.kind, each.api_key.get_secret_value(), each.base_url))
-    telegram = settings.channels.telegram
-    if telegram.active:
-        names.append(("telegram", "[channels.telegram] token", "[channels.telegram] api_url"))
-        probes.append(probe.telegram(telegram.token.get_secret_value(), telegram.api_url))
     found = await asyncio.gather(*probes)
-    return [(_server(*name, each), each) for name, each in zip(names, found, strict=True)]
-
-
-def _server(name: str, key: str, url: str, found: Probe) -> Row:
-    match found.state:
-        case "ok":
-            return _ok(name, found.text)
-        case "refused":
-            return _bad(name, found.text, f"put a valid one into {key}")
-        case "unreachable":
-            return _bad(name, found.text, f"check the network, and {url}")
-        case "strange":
-            return _warning(name, found.text, f"check {url}, or try again later")
+    return [(server(*name, each), each) for name, each in zip(names, found, strict=True)]
 
 
 def engine() -> Row:
     version = sqlite3.sqlite_version
     if sqlite3.sqlite_version_info < (3, 37, 0):
-        return _bad("sqlite", f"{version} is too old", "use a Python build that brings SQLite 3.37 or newer")
+        return bad("sqlite", f"{version} is too old", "use a Python build that brings SQLite 3.37 or newer")
     if sqlite3.sqlite_version_info < WAL_RESET:
-        return _ok(
+        return ok(
             "sqlite", f"{version}; its WAL-reset bug (before 3.51.3) needs two writers, and Parley has one"
         )
-    return _ok("sqlite", version)
+    return ok("sqlite", version)
 
 
 def database(path: Path) -> list[Row]:
     if not path.exists():
-        return [_ok("database", f"{path} does not exist yet; `parley run` makes it")]
+        return [ok("database", f"{path} does not exist yet; `parley run` makes it")]
     try:
         with_uri = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=5.0)
     except sqlite3.Error as error:
-        return [_bad("database", f"{path}: {error}", "run this as the user who runs the gateway")]
+        return [bad("database", f"{path}: {error}", "run this as the user who runs the gateway")]
     try:
-        return [_intact(with_uri, path), _schema(with_uri), _mode(with_uri)]
+        return [_intact(with_uri, path), _schema(with_uri), _mode(with_uri), *_halted(with_uri)]
     except sqlite3.Error as error:
-        return [_bad("database", f"{path}: {error}", RESTORE)]
+        return [bad("database", f"{path}: {error}", RESTORE)]
     finally:
         with_uri.close()
 
@@ -175,8 +136,8 @@ def _intact(connection: sqlite3.Connection, path: Path) -> Row:
     (said,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     size = path.stat().st_size / 1_000_000
     if said != "ok":
-        return _bad("database", f"{path}: {said}", RESTORE)
-    return _ok("database", f"{path} ({size:.1f} MB) is intact")
+        return bad("database", f"{path}: {said}", RESTORE)
+    return ok("database", f"{path} ({size:.1f} MB) is intact")
 
 
 def _schema(connection: sqlite3.Connection) -> Row:
@@ -184,21 +145,31 @@ def _schema(connection: sqlite3.Connection) -> Row:
 
     at, known = version(connection), latest()
     if at > known:
-        return _bad("schema", f"{at}, newer than this Parley ({known})", "install the newer Parley again")
+        return bad("schema", f"{at}, newer than this Parley ({known})", "install the newer Parley again")
     if at < known:
-        return _warning(
+        return warning(
             "schema", f"{at}; this Parley has {known}", "the next start brings it up, or: parley migrate"
         )
-    return _ok("schema", str(at))
+    return ok("schema", str(at))
 
 
 def _mode(connection: sqlite3.Connection) -> Row:
     (mode,) = connection.execute("PRAGMA journal_mode").fetchone()
     if mode == "wal":
-        return _ok("journal", "WAL")
-    return _warning(
+        return ok("journal", "WAL")
+    return warning(
         "journal", f"{mode}, not WAL", "the next start sets it; a network file system cannot have it"
     )
+
+
+def _halted(connection: sqlite3.Connection) -> Iterator[Row]:
+    """The emergency stop holds over restarts, so it must not be forgotten."""
+    from gateway.halt import KEY, read
+
+    row = connection.execute("SELECT value FROM meta WHERE key = ?", (KEY,)).fetchone()
+    if (halted := read(row[0] if row else None)) is not None:
+        since = f"since {show.when(halted.at)}, by {halted.by}"
+        yield warning("halted", since + (f": {halted.why}" if halted.why else ""), "parley unhalt")
 
 
 async def lock(settings: Settings) -> Row:
@@ -210,24 +181,24 @@ async def lock(settings: Settings) -> Row:
     try:
         holder = lock_holder(settings.database)
     except StoreError as error:
-        return _bad("gateway", str(error), "see the remedy above")
+        return bad("gateway", str(error), "see the remedy above")
     if holder is None:
-        return _ok("gateway", "is not running")
+        return ok("gateway", "is not running")
     if await answers(socket):
-        return _ok("gateway", f"runs as process {holder} and answers")
-    return _bad(
+        return ok("gateway", f"runs as process {holder} and answers")
+    return bad(
         "gateway", f"process {holder} has the database, but nobody answers at {socket}", f"kill {holder}"
     )
 
 
 def clock(skews: list[float]) -> Row:
     if not skews:
-        return _ok("clock", "not compared: no server to ask is configured")
+        return ok("clock", "not compared: no server to ask is configured")
     worst = max(skews, key=abs)
     if abs(worst) <= MOST_SKEW:
-        return _ok("clock", f"right to {max(1, round(abs(worst)))} s")
+        return ok("clock", f"right to {max(1, round(abs(worst)))} s")
     way = "ahead of" if worst > 0 else "behind"
-    return _warning("clock", f"{abs(worst):.0f} s {way} the servers'", "switch on time synchronisation (NTP)")
+    return warning("clock", f"{abs(worst):.0f} s {way} the servers'", "switch on time synchronisation (NTP)")
 
 
 def disk(folder: Path) -> Row:
@@ -236,5 +207,5 @@ def disk(folder: Path) -> Row:
     free = shutil.disk_usage(folder).free
     text = f"{free / 1_000_000_000:.1f} GB free in {folder}"
     if free < NO_SPACE:
-        return _bad("disk", text, "make space: nothing can be accepted without")
-    return _warning("disk", text, "make space soon") if free < LITTLE else _ok("disk", text)
+        return bad("disk", text, "make space: nothing can be accepted without")
+    return warning("disk", text, "make space soon") if free < LITTLE else ok("disk", text)

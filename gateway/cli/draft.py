@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from json import dumps
 from pathlib import Path
 
+from gateway.cli.portal import PORTAL, Application
+
 
 @dataclass(slots=True, kw_only=True)
 class Draft:
@@ -22,12 +24,21 @@ class Draft:
     bot: str = ""  # the bot's name, as @name; '' when it could not be asked
     telegram_url: str = ""
     owners: tuple[int, ...] = ()
+    discord_token: str = ""
+    discord_url: str = ""
+    discord_owners: tuple[str, ...] = ()
+    application: Application | None = None  # None: no Discord bot, or it could not be asked
     data_dir: str = ""
 
 
 def text(draft: Draft) -> str:
     """Every line has its reason beside it; what was not chosen is there as a comment."""
-    return "\n\n".join([HEAD, *_gateway(draft), _agent(draft), *_provider(draft), _telegram(draft)]) + "\n"
+    return (
+        "\n\n".join(
+            [HEAD, *_gateway(draft), _agent(draft), *_provider(draft), _telegram(draft), _discord(draft)]
+        )
+        + "\n"
+    )
 
 
 HEAD = """\
@@ -78,6 +89,23 @@ def _telegram(draft: Draft) -> str:
         lines.append(f"api_url = {dumps(draft.telegram_url)}")
     lines.append("# Numeric ids. Owners may do everything; others: parley people allow telegram:12345")
     lines.append(f"owners = {list(draft.owners)}")
+    return "\n".join(lines)
+
+
+def _discord(draft: Draft) -> str:
+    if not draft.discord_token:
+        return (
+            f"[channels.discord]\n# Make a bot at {PORTAL} and put its token here,\n"
+            '# or run `parley init` again.\n# token = ""'
+        )
+    lines = ["[channels.discord]", f"token = {dumps(draft.discord_token)}"]
+    if draft.discord_url:
+        lines.append(f"api_url = {dumps(draft.discord_url)}")
+    lines.append("# Numeric ids. Owners may do everything; others: parley people allow discord:12345")
+    lines.append(
+        "# In a server both the person and the channel or the server are let in: allow = [server id]"
+    )
+    lines.append(f"owners = {dumps([int(id) for id in draft.discord_owners])}")
     return "\n".join(lines)
 
 

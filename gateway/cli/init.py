@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +12,12 @@ from typing import Annotated
 import typer
 
 from gateway.cli import draft as drafts
+from gateway.cli import init_discord, init_telegram
+from gateway.cli.asking import accepted
 from gateway.cli.draft import Draft
 from gateway.cli.options import Config, Yes
 from gateway.errors import Refused
 
-TOKEN = re.compile(r"[0-9]+:\S+")
 USUAL = {"anthropic": "claude-sonnet-5", "openai": "gpt-5-mini"}
 TITLES = {"anthropic": "Anthropic", "openai": "OpenAI"}
 PLACES = {"anthropic": "https://console.anthropic.com", "openai": "https://platform.openai.com"}
@@ -45,9 +45,13 @@ def init(
     ] = "",
     openai_key: Annotated[str, typer.Option(help="The same for OpenAI.", show_default=False)] = "",
     telegram_token: Annotated[str, typer.Option(help="Your bot's token.", show_default=False)] = "",
+    discord_token: Annotated[str, typer.Option(help="The same for Discord.", show_default=False)] = "",
     owner: Annotated[
         list[int] | None,
         typer.Option(help="Telegram id of who may do everything; repeatable.", show_default=False),
+    ] = None,
+    discord_owner: Annotated[
+        list[int] | None, typer.Option(help="The same for Discord.", show_default=False)
     ] = None,
     model: Annotated[str, typer.Option(help="The model's name at the provider.", show_default=False)] = "",
     anthropic_url: Annotated[
@@ -59,6 +63,9 @@ def init(
     ] = "",
     telegram_url: Annotated[
         str, typer.Option(help="Your own Bot API server.", metavar="URL", show_default=False)
+    ] = "",
+    discord_url: Annotated[
+        str, typer.Option(help="Another server with Discord's API.", metavar="URL", show_default=False)
     ] = "",
     data_dir: Annotated[
         str,
@@ -72,12 +79,13 @@ def init(
     """Ask for your keys, check them, write parley.toml.
 
     Nothing is needed beforehand: without a key an offline demo answers. For Telegram you need a bot, which
-    @BotFather in Telegram makes for you in a minute.
+    @BotFather in Telegram makes for you in a minute; for Discord one from its developer portal.
 
     \b
     Examples:
       parley init
       parley init --anthropic-key sk-ant-... --telegram-token 123456:ABC-DEF
+      parley init --discord-token MTA0... --discord-owner 104...
       parley init --openai-url http://127.0.0.1:11434/v1 --model qwen3:8b
       parley init --yes --data-dir /var/lib/parley -c /etc/parley.toml
     """
@@ -89,15 +97,22 @@ def init(
         yes=yes,
     )
     aside = _make_room(target, yes)
-    draft = Draft(owners=tuple(owner or ()), data_dir=data_dir, telegram_url=telegram_url.rstrip("/"))
+    draft = Draft(
+        owners=tuple(owner or ()),
+        data_dir=data_dir,
+        telegram_url=telegram_url.rstrip("/"),
+        discord_url=init_discord.address(discord_url),
+        discord_owners=tuple(map(str, discord_owner or ())),
+    )
     _choose_model(draft, given)
-    _choose_telegram(draft, telegram_token, yes)
+    init_telegram.choose(draft, telegram_token, yes)
+    init_discord.choose(draft, discord_token, yes)
     if aside is not None:
         target.rename(aside)
         print(f"The old {target.name} is now {aside}.")
     drafts.write(target, drafts.text(draft))
     if draft.token and not draft.owners and not yes:
-        _find_owner(draft)
+        init_telegram.find_owner(draft)
         drafts.write(target, drafts.text(draft))
     _finish(draft, target)
 
@@ -164,7 +179,7 @@ def _provider(draft: Draft, given: Given, kind: str, name: str) -> None:
         if key == environment and key:
             print(f"   Using the key in ${kind.upper()}_API_KEY.")
         found = asyncio.run(probe.provider("anthropic" if kind == "anthropic" else "openai", key, base_url))
-        if _accepted(found.state, found.text, given.yes):
+        if accepted(found.state, found.text, given.yes):
             break
         key = ""
     draft.provider, draft.kind, draft.base_url = name, kind, base_url
@@ -180,20 +195,6 @@ def _ask_key(kind: str, name: str) -> str:
     return str(typer.prompt(question, default="", hide_input=True, show_default=False)).strip()
 
 
-def _accepted(state: str, text: str, yes: bool) -> bool:
-    """Tell what the check gave. Raises Refused for a wrong key that nobody is there to correct."""
-    if state == "ok":
-        print(f"   ✓ {text}")
-        return True
-    print(f"   ✗ {text}")
-    if state == "refused":
-        if yes:
-            raise Refused("the key given is wrong; nothing was written")
-        print("   Copy it again, whole.")
-        return False
-    return yes or typer.confirm("   Use it all the same?", default=False)
-
-
 def _model(given: Given, kind: str, name: str, models: tuple[str, ...]) -> str:
     usual = USUAL[kind]
     if given.model:
@@ -207,103 +208,6 @@ def _model(given: Given, kind: str, name: str, models: tuple[str, ...]) -> str:
     return str(typer.prompt("   Model", default=first)).strip()
 
 
-# -- Telegram -------------------------------------------------------------------------------------------------
-
-
-def _choose_telegram(draft: Draft, token: str, yes: bool) -> None:
-    from gateway.cli import probe
-
-    if not token and yes:
-        return
-    if not token:
-        print("\n2. Telegram. @BotFather there makes a bot with /newbot and gives you its token.")
-    while True:
-        if not token:
-            token = str(
-                typer.prompt("   The bot's token (hidden; Enter: no Telegram)", default="", hide_input=True,
-                             show_default=False)
-            ).strip()  # fmt: skip
-        if not token:
-            return
-        if not TOKEN.fullmatch(token):
-            accepted = _accepted("refused", "that is not a token; it looks like 123456:ABC-DEF", yes)
-        else:
-            found = asyncio.run(probe.telegram(token, draft.telegram_url))
-            accepted = _accepted(found.state, found.text, yes)
-            draft.bot = found.name
-        if accepted:
-            draft.token = token
-            return
-        token = ""
-
-
-def _find_owner(draft: Draft) -> None:
-    """Whoever writes first and is confirmed. The message stays at Telegram, so that the gateway answers it."""
-    name = f"{draft.bot} (https://t.me/{draft.bot[1:]})" if draft.bot else "your bot"
-    print(f"\n3. Write anything to {name} in Telegram now, so that I see who you are. (Ctrl-C: later)")
-    declined: set[int] = set()
-    try:
-        while not draft.owners:
-            person = asyncio.run(_first(draft.token, draft.telegram_url, declined))
-            if person is None:
-                print("   Another program polls with this token, or it has a webhook; end that first.")
-                return
-            if typer.confirm(
-                f"   {person.name} (id {person.id}) has written. Is that you, the owner?", default=True
-            ):
-                draft.owners = (person.id,)
-            else:
-                declined.add(person.id)
-                print("   Then I wait for another message.")
-    except KeyboardInterrupt:
-        print("\n   Later: `parley people list` shows who has written.")
-    except typer.Abort:
-        print()
-
-
-@dataclass(frozen=True, slots=True)
-class Person:
-    id: int
-    name: str
-
-
-async def _first(token: str, api_url: str, declined: set[int]) -> Person | None:
-    """Who wrote to the bot in private and was not declined; None when another program is in the way.
-
-    Bot API, getUpdates: without an offset nothing is confirmed, and everything comes again.
-    """
-    import aiohttp
-
-    from gateway.cli.probe import TELEGRAM
-
-    url = f"{api_url or TELEGRAM}/bot{token}/getUpdates"
-    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=40)) as session:
-        while True:
-            try:
-                async with session.get(url, params={"timeout": "20"}) as answer:
-                    if answer.status == 409:
-                        return None
-                    updates = (await answer.json(content_type=None)).get("result", [])
-            except (aiohttp.ClientError, OSError, ValueError, AttributeError):
-                updates = []
-            for update in updates if isinstance(updates, list) else []:
-                person = _writer(update.get("message") or {})
-                if person is not None and person.id not in declined:
-                    return person
-            await asyncio.sleep(1.0)
-
-
-def _writer(message: dict[str, dict[str, str]]) -> Person | None:
-    sender, chat = message.get("from"), message.get("chat", {})
-    if not sender or sender.get("is_bot") or chat.get("type") != "private":
-        return None
-    full = " ".join(filter(None, (sender.get("first_name"), sender.get("last_name"))))
-    user = f" @{sender['username']}" if sender.get("username") else ""
-    from gateway.cli.show import safe
-
-    return Person(int(sender["id"]), safe(f"{full}{user}"))
-
-
 def _finish(draft: Draft, target: Path) -> None:
     from gateway.cli.client import settings_of
 
@@ -315,3 +219,5 @@ def _finish(draft: Draft, target: Path) -> None:
         print("       What you wrote to your bot is answered then.")
     elif draft.token:
         print("       Then write to your bot: it tells you your number, and how to be let in.")
+    if draft.application is not None:
+        print("\n" + init_discord.links(draft.application))

@@ -15,7 +15,8 @@ app = typer.Typer(
     help="""Who may talk to the gateway, and as what.
 
     A person is named by channel and number, as telegram:12345; names change hands. Somebody who is not let in
-    is told their own number by the bot. Changes hold from the next message on, without a restart.
+    is told their own number by the bot, or a code where access = "pairing". Changes hold from the next message
+    on, without a restart.
     """,
 )
 
@@ -53,11 +54,12 @@ def allow(
     config: Config = None,
     json: AsJson = False,
 ) -> None:
-    """Let somebody in, also before they have ever written.
+    """Let somebody in, also before they have ever written; or a group, in which those let in may then write.
 
     \b
     Examples:
       parley people allow telegram:12345
+      parley people allow telegram:-100123
       parley people allow telegram:12345 --role owner
     """
     _told(asked(config, "POST", "/v1/people/allow", address=address, role=role), json)
@@ -89,6 +91,91 @@ def role(
       parley people role telegram:12345 admin
     """
     _told(asked(config, "POST", "/v1/people/role", address=address, role=role), json)
+
+
+@app.command()
+def requests(config: Config = None, json: AsJson = False) -> None:
+    """Who asks to be let in, where access = "pairing".
+
+    \b
+    Examples:
+      parley people requests
+    """
+    found: list[dict[str, Any]] = asked(config, "GET", "/v1/people/requests")
+    if json:
+        show.as_json(found)
+    elif not found:
+        print("Nobody asks to be let in.")
+    else:
+        rows = [(str(each["id"]), each["address"], each["name"] or "-") for each in found]
+        show.table(("number", "address", "name"), rows)
+
+
+@app.command()
+def approve(
+    code: Annotated[str, typer.Argument(metavar="CODE", help="What who asks was told by the bot.")],
+    config: Config = None,
+    json: AsJson = False,
+) -> None:
+    """Let in whoever was given that code.
+
+    \b
+    Examples:
+      parley people approve ABCD2345
+    """
+    done = asked(config, "POST", "/v1/people/approve", code=code)
+    _request(done, "is let in", json)
+
+
+@app.command()
+def refuse(
+    number: Annotated[int, typer.Argument(metavar="NUMBER", help="As parley people requests shows it.")],
+    config: Config = None,
+    json: AsJson = False,
+) -> None:
+    """Do not let in who asks; they may ask again after a day.
+
+    \b
+    Examples:
+      parley people refuse 3
+    """
+    done = asked(config, "POST", "/v1/people/refuse", request=number)
+    _request(done, "is not let in", json)
+
+
+@app.command()
+def link(
+    address: Who,
+    to: Annotated[str, typer.Argument(metavar="PERSON", help="channel:number of who that is already.")],
+    config: Config = None,
+    json: AsJson = False,
+) -> None:
+    """Say that two accounts are one person: one role, one bill.
+
+    \b
+    Examples:
+      parley people link discord:67890 telegram:12345
+    """
+    _told(asked(config, "POST", "/v1/people/link", address=address, to=to), json)
+
+
+@app.command()
+def unlink(address: Who, config: Config = None, json: AsJson = False) -> None:
+    """Make an account what it was before it was linked.
+
+    \b
+    Examples:
+      parley people unlink discord:67890
+    """
+    _told(asked(config, "POST", "/v1/people/unlink", address=address), json)
+
+
+def _request(done: dict[str, Any], what: str, json: bool) -> None:
+    if json:
+        show.as_json(done)
+    else:
+        named = f" ({done['name']})" if done["name"] else ""
+        print(f"{done['address']}{named} {what}")
 
 
 def _told(member: dict[str, Any], json: bool) -> None:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
 from typing import Any, Literal
+
+from gateway import __version__
+from gateway.cli.portal import Application, application
 
 ANTHROPIC = "https://api.anthropic.com"
 OPENAI = "https://api.openai.com/v1"
 TELEGRAM = "https://api.telegram.org"
+DISCORD = "https://discord.com/api/v10"
 VERSION = "2023-06-01"  # Messages API, anthropic-version header
 SECONDS = 15.0  # for a whole request
 
@@ -18,17 +22,24 @@ Kind = Literal["anthropic", "openai"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Probe:
-    """What came of it. *skew* is how far our clock is ahead of the server's, in seconds; None: not known."""
+    """What came of it. *skew* is how far our clock is ahead of the server's, in seconds; None: not known.
+
+    *hears_all*: a Telegram bot without privacy mode, None: not told. *application*: what a Discord bot belongs to.
+    """
 
     state: Literal["ok", "refused", "unreachable", "strange"]
     text: str
     models: tuple[str, ...] = ()
     name: str = ""
     skew: float | None = None
+    hears_all: bool | None = None
+    application: Application | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Answer:
+class Answer:
+    """A server's; *body* is None when it was no JSON."""
+
     status: int
     body: Any
     skew: float | None
@@ -42,7 +53,7 @@ async def provider(kind: Kind, key: str, base_url: str = "") -> Probe:
     else:
         url = f"{base_url or OPENAI}/models"
         headers = {"authorization": f"Bearer {key}"} if key else {}
-    answer = await _get(url, headers)
+    answer = await get(url, headers)
     if isinstance(answer, Probe):
         return answer
     if answer.status in (401, 403):
@@ -60,7 +71,7 @@ async def provider(kind: Kind, key: str, base_url: str = "") -> Probe:
 
 async def telegram(token: str, api_url: str = TELEGRAM) -> Probe:
     """Bot API, getMe."""
-    answer = await _get(f"{api_url or TELEGRAM}/bot{token}/getMe", {})
+    answer = await get(f"{api_url or TELEGRAM}/bot{token}/getMe", {})
     if isinstance(answer, Probe):
         return answer
     if answer.status in (401, 404):
@@ -69,10 +80,38 @@ async def telegram(token: str, api_url: str = TELEGRAM) -> Probe:
     if answer.status != 200 or not isinstance(result, dict):
         return Probe(state="strange", text=f"the server answered {answer.status}", skew=answer.skew)
     name = f"@{result.get('username', '?')}"
-    return Probe(state="ok", text=f"the token works ({name})", name=name, skew=answer.skew)
+    hears_all = result.get("can_read_all_group_messages")
+    return Probe(
+        state="ok",
+        text=f"the token works ({name})",
+        name=name,
+        skew=answer.skew,
+        hears_all=hears_all if isinstance(hears_all, bool) else None,
+    )
 
 
-async def _get(url: str, headers: dict[str, str]) -> _Answer | Probe:
+async def discord(token: str, api_url: str = DISCORD) -> Probe:
+    """Discord API, GET /users/@me and GET /applications/@me."""
+    me = await get(f"{api_url or DISCORD}/users/@me", bot(token))
+    if isinstance(me, Probe):
+        return me
+    if me.status == 401:
+        return Probe(state="refused", text="the token was refused", skew=me.skew)
+    if me.status != 200 or not isinstance(me.body, dict) or "id" not in me.body:
+        return Probe(state="strange", text=f"the server answered {me.status}", skew=me.skew)
+    name = str(me.body.get("username", "?"))
+    found = Probe(state="ok", text=f"the token works ({name})", name=name, skew=me.skew)
+    answer = await get(f"{api_url or DISCORD}/applications/@me", bot(token))
+    return replace(found, application=application(answer.body)) if isinstance(answer, Answer) else found
+
+
+def bot(token: str) -> dict[str, str]:
+    """The headers of a Discord bot's requests (Discord API, "Authentication" and "User Agent")."""
+    return {"authorization": f"Bot {token}", "user-agent": f"DiscordBot (parley, {__version__})"}
+
+
+async def get(url: str, headers: dict[str, str]) -> Answer | Probe:
+    """A server's answer, whatever its status; a Probe when there is none."""
     import aiohttp
 
     timeout = aiohttp.ClientTimeout(total=SECONDS)
@@ -85,7 +124,7 @@ async def _get(url: str, headers: dict[str, str]) -> _Answer | Probe:
                 body = await answer.json(content_type=None)
             except ValueError:
                 body = None
-            return _Answer(status=answer.status, body=body, skew=_skew(answer.headers.get("date")))
+            return Answer(status=answer.status, body=body, skew=_skew(answer.headers.get("date")))
     # Only the kind of the error: its text may hold the URL, and that the token.
     except (aiohttp.ClientError, OSError) as error:
         reason = "no answer in time" if isinstance(error, TimeoutError) else type(error).__name__

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gateway import __version__, heap, log
+from gateway.cli.finding import table
 from gateway.cli.options import Config
 from gateway.cli.show import safe
 from gateway.errors import Locked
@@ -78,6 +80,8 @@ async def _terminal(app: App) -> None:
     from gateway.cli.prompt import aside, converse
     from gateway.cli.talk import Inside
 
+    if app.manager.halted:
+        aside(f"Halted by {safe(app.manager.halted)}: no model is asked. To go on: /unhalt, or parley unhalt")
     watching = asyncio.create_task(_watch(app), name="watch")
     try:
         await converse(Inside(manager=app.manager), commands=_commands(app), ends="the gateway")
@@ -138,7 +142,7 @@ def report(settings: Settings, *, log_file: str) -> str:
 
     source = settings.source or "no parley.toml here: the defaults"
     model = default_model(settings)
-    telegram, web = settings.channels.telegram, settings.web
+    web = settings.web
     on = sum(job.enabled for job in settings.jobs)
     rows = [
         ("settings", str(source), ""),
@@ -147,13 +151,7 @@ def report(settings: Settings, *, log_file: str) -> str:
         ("model", "offline demo", "for a real one: parley init, or set ANTHROPIC_API_KEY")
         if model == DEMO
         else ("model", model, ""),
-        (
-            "telegram",
-            "on",
-            "" if telegram.owners or telegram.allow else "nobody is let in yet: parley people --help",
-        )
-        if telegram.active
-        else ("telegram", "off", "to switch it on: parley init, or [channels.telegram] token"),
+        *_bots(settings),
         ("jobs", str(on), "") if on else ("jobs", "none", "to add one: a [[jobs]] table"),
         ("local API", str(socket_path(settings.gateway.data_dir)), ""),
         ("HTTP", f"{web.host}:{web.port}", "")
@@ -161,13 +159,29 @@ def report(settings: Settings, *, log_file: str) -> str:
         else ("HTTP", "off", "to switch it on: [web] port"),
     ]
     widest = max(len(value) for _, value, hint in rows if hint) if any(hint for *_, hint in rows) else 0
-    lines = [f"  {name:9}  {value:{widest}}  {hint}".rstrip() for name, value, hint in rows]
+    names = max(len(name) for name, *_ in rows)
+    lines = [f"  {name:{names}}  {value:{widest}}  {hint}".rstrip() for name, value, hint in rows]
     lines += [f"  ! {warning}" for warning in settings.warnings]
     return "\n".join([f"Parley {__version__}", *lines, "", _next(settings, log_file)])
+
+
+def _bots(settings: Settings) -> Iterator[tuple[str, str, str]]:
+    bots = dict(settings.channels.bots())
+    for key, on in settings.channels.known().items():
+        if not on:
+            yield key, "off", f"to switch it on: parley init, or {table(key)} token"
+            continue
+        bot = bots[key]
+        if bot.access == "open":
+            yield key, "on", 'open to everybody: access = "open"'
+        elif bot.access == "closed" and not (bot.owners or bot.allow):
+            yield key, "on", "nobody is let in yet: parley people --help"
+        else:
+            yield key, "on", ""
 
 
 def _next(settings: Settings, log_file: str) -> str:
     if log_file == "stderr":
         return "Talk to it from another terminal: parley chat"
-    first = "Write here or to your bot." if settings.channels.telegram.active else "Write something."
+    first = "Write here or to your bot." if any(settings.channels.known().values()) else "Write something."
     return f"{first} /help lists the commands, Ctrl-C stops an answer, Ctrl-D ends Parley.\n"

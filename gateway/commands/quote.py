@@ -2,17 +2,8 @@
 
 from __future__ import annotations
 
-import re
-
 from gateway.manager import SessionMeta
-from gateway.sessions import title_of
-
-_MARKS = re.compile(r"([\\`*_\[\]<>|~&])")
-
-
-def plain(text: str, limit: int = 60) -> str:
-    """*text* for the inside of a Markdown line or table cell."""
-    return _MARKS.sub(r"\\\1", title_of(text, limit))
+from gateway.plain import plain as plain
 
 
 def titled(session: SessionMeta) -> str:

@@ -9,6 +9,7 @@ from gateway.calls import Call, Commands, Reply
 from gateway.commands import about, session, window, work
 from gateway.commands.command import Command, Handler, Press, unknown
 from gateway.commands.cost import cost
+from gateway.commands.people import People
 from gateway.errors import Refused
 from gateway.manager import SessionManager
 from gateway.roster import Roster
@@ -30,7 +31,12 @@ class Table(Commands):
     def __init__(self, *, manager: SessionManager, roster: Roster) -> None:
         self._manager = manager
         self.roster = roster
-        listed = _commands(self._help, partial(work.status, started=manager.core.clock()))
+        people = People(roster)
+        self._presses = PRESSES | dict(people.presses())
+        listed = [
+            *_commands(self._help, partial(work.status, started=manager.core.clock())),
+            *people.commands(),
+        ]
         self.commands: dict[str, Command] = {each.name: each for each in listed}
 
     def mode(self, name: str) -> Literal["now", "between"] | None:
@@ -44,7 +50,7 @@ class Table(Commands):
         return await command.handler(self._manager, call)
 
     async def press(self, action: str, args: Json, call: Call) -> Reply:
-        found = PRESSES.get(action)
+        found = self._presses.get(action)
         if found is None:
             raise Refused(key="button.stale")
         return await found(self._manager, args, call)

@@ -75,6 +75,8 @@ def _changes(router: APIRouter, app: App) -> None:
 def _ready(app: App) -> str | None:
     if app.stopping.is_set():
         return "stopping"
+    if app.manager.halted:
+        return log.clean(f"halted by {app.manager.halted}")
     return log.clean(app.ready) if app.ready else None
 
 
@@ -97,6 +99,7 @@ def _status(app: App) -> dict[str, Any]:
         "channels": channels,
         "turns_running": app.core.dispatcher.turns_running,
         "outage_since": app.core.dispatcher.outage_since,
+        "halted": log.clean(app.manager.halted) if app.manager.halted else None,
         "started_at": app.started,
         "uptime_seconds": (app.clock() - app.started) // SECOND,
         "data_dir": app.settings.gateway.data_dir,
@@ -113,7 +116,7 @@ def _on(app: App) -> dict[str, bool]:
         "fallbacks": bool(settings.agent.fallback_models),
         "prompt_cache": settings.agent.cache,
         "carry_over": settings.sessions.carry_over,
-        "telegram": settings.channels.telegram.active,
+        **settings.channels.known(),
         "jobs": any(job.enabled for job in settings.jobs),
         "tcp": settings.web.port > 0,
         "token": bool(settings.web.token),

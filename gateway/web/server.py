@@ -82,7 +82,8 @@ async def _after_start_up(app: App) -> None:
 def _prepare(app: App) -> tuple[Http, Http | None]:
     build = importlib.import_module("gateway.web.api").build
     http = importlib.import_module("gateway.web.http").Http
-    remote = http(build(app, local=False)) if app.settings.web.port > 0 else None
+    webhooks = importlib.import_module("gateway.web.webhooks").Webhooks
+    remote = http(webhooks(build(app, local=False), app.webhooks)) if app.settings.web.port > 0 else None
     return http(build(app, local=True)), remote
 
 

@@ -1,8 +1,13 @@
 -- v2 (readable by v2+): pairing and linking, the audit trail, limits by person, overheard group messages.
 
+ALTER TABLE conversation ADD COLUMN server TEXT NOT NULL DEFAULT '';
+-- What /link made of an identity, so that it can be undone.
+ALTER TABLE identity ADD COLUMN person_before {int} REFERENCES person(id); -- NULL: it had none, or was not linked
+ALTER TABLE identity ADD COLUMN state_before TEXT;                         -- NULL: was not linked
+
 CREATE TABLE pairing (
   id        {id},
-  kind      TEXT NOT NULL,                -- pair (asks to be let in), link (joins another identity)
+  kind      TEXT NOT NULL,                -- pair (asks to be let in), link (joins another identity), guess (tried codes)
   identity  {int} NOT NULL REFERENCES identity(id),
   account   {int} NOT NULL REFERENCES account(id),
   code_hash TEXT NOT NULL,                -- the code itself is kept nowhere

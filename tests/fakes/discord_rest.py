@@ -9,7 +9,6 @@ from typing import Any
 from urllib.parse import unquote
 
 from tests.fakes.discord_rules import (
-    COMPONENTS_V2,
     EPHEMERAL,
     LOADING,
     SETTABLE,
@@ -25,7 +24,6 @@ from tests.fakes.discord_rules import (
 )
 from tests.fakes.discord_world import (
     COMMAND,
-    DM,
     PRIVATE_THREAD,
     SYSTEM,
     THREADS,
@@ -298,8 +296,6 @@ def _composed(world: World, channel: Channel, request: Request, *, settable: int
     form, body = Form(), request.form
     check_message(form, body, settable=settable)
     form.done()
-    if (body.get("flags") or 0) & COMPONENTS_V2:
-        raise invalid("flags", "NOT_MODELLED", "Components V2 are not modelled by this server.")
     files = _files(world, channel, request)
     content = (body.get("content") or "").strip()
     if not content and not files and not body.get("embeds"):
@@ -703,6 +699,3 @@ def found(method: str, path: str) -> tuple[Route, dict[str, str]] | None:
     if known:
         raise Refusal(405, 0, "405: Method Not Allowed")
     return None
-
-
-__all__ = ["DM", "NAMES", "ROUTES", "Request", "Route", "Upload", "attach", "found"]

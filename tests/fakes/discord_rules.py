@@ -175,7 +175,9 @@ def check_message(form: Form, body: Json, *, settable: int = SETTABLE) -> None:
         form.wrong("nonce", "NONCE_TYPE_TOO_LONG", f"Nonce must be {NONCE} or fewer in length.")
     check_allowed(form, body.get("allowed_mentions"))
     flags = body.get("flags") or 0
-    if not isinstance(flags, int) or flags & ~settable:
+    if isinstance(flags, int) and flags & COMPONENTS_V2:
+        form.wrong("flags", "NOT_MODELLED", "Components V2 are not modelled by this server.")
+    elif not isinstance(flags, int) or flags & ~settable:
         form.wrong("flags", "MESSAGE_FLAGS_INVALID", "Only some message flags can be set.")
     embeds = body.get("embeds") or []
     if len(embeds) > 10:

@@ -16,13 +16,16 @@ Modelled, after the public documentation of Bot API 10.x:
 * Messages: replies, topics, inline keyboards, edits ("message is not modified", "message to edit not found"),
   deletion, reactions, chat actions, drafts, documents, commands; ids per supergroup; blocked, kicked and
   migrated chats.
+* setWebhook, getWebhookInfo, deleteWebhook, and delivery: POSTs with the secret in a header, each chat's updates
+  in order, again and again until they are answered with 2xx. `tg.courier.reach` says where a public address is.
+* Groups: members and their rights, joining and leaving, moving to a supergroup, topics that are closed.
 * Floods: limits="documented" (1 a second in a chat with a burst of 3, 20 a minute in a group, 30 a second
   overall; edits count, which the documentation leaves open: `tg.world.limited`); calls under a penalty are
   counted and lengthen it.
 Stricter than the live server: partly overlapping or wrongly nested entities, empty ones and unknown types are
-refused, where the live one repairs them. Not modelled: webhook delivery, inline mode, rich messages, links
-the server finds in bots' texts, updates dropped after 24 hours (`tg.forget_updates()` does that on demand),
-file and keyboard size limits.
+refused, where the live one repairs them. Not modelled: methods called in the answer to a webhook, inline mode,
+rich messages, links the server finds in bots' texts, updates dropped after 24 hours (`tg.forget_updates()` does
+that on demand), file and keyboard size limits.
 """
 
 import argparse
@@ -58,6 +61,7 @@ from tests.fakes.telegram_chat import (
     too_many,
     world_file,
 )
+from tests.fakes.telegram_hook import Courier
 from tests.fakes.telegram_text import Entity, Refusal, units
 
 TOKEN = "123456:TEST-fake-token-of-the-tests"
@@ -149,6 +153,7 @@ class FakeTelegram:
         reply_delay: float = 0.0,
         clock: Callable[[], float] = time.monotonic,
         log: IO[str] | None = None,
+        local: bool = False,
     ) -> None:
         self.token = token
         self.port = port
@@ -165,6 +170,8 @@ class FakeTelegram:
             limits=limits,
             clock=clock,
         )
+        self.world.local = local
+        self.courier = Courier(self.world)
         self._log = log
         self._announced: dict[int, float] = {}
         self._callback_ids = itertools.count(1)
@@ -194,11 +201,13 @@ class FakeTelegram:
         self._site = web.TCPSite(self._runner, "127.0.0.1", self.port)
         await self._site.start()
         self.port = self._runner.addresses[0][1]
+        self.courier.start()
 
     async def close(self) -> None:
         """Stops listening and cuts every connection; the state stays, `start` opens the same port again."""
         self._closing.set()
         self._pushed.set()
+        await self.courier.close()
         if self._runner is None or self._server is None:
             return
         for connection in self._server.connections:
@@ -298,6 +307,37 @@ class FakeTelegram:
         old = self.world.chats[chat_id]
         self.world.add_chat(new_id, "supergroup", title=old.title)
         old.migrated_to = new_id
+
+    def announce_migration(self, chat_id: int, user_id: int) -> list[int | None]:
+        """The two notices of a move that `migrate` has made, in the old chat and in the new one; their update ids."""
+        old = self.world.chats[chat_id]
+        assert old.migrated_to is not None
+        new, person = self.world.chats[old.migrated_to], _person(user_id, "Ann", None)
+        told: list[int | None] = []
+        for chat, facts in (
+            (old, {"migrate_to_chat_id": new.id}),
+            (new, {"migrate_from_chat_id": old.id, "sender_chat": new.as_json()}),
+        ):
+            message = self.world.new_message(chat, by_bot=False, text=None, sender=person, extra=facts)
+            told.append(self.push_raw({"message": self.world.shown(message)}))
+        return told
+
+    def membership(self, chat_id: int, status: str, user_id: int | None = None) -> int | None:
+        """The bot is made something in a chat (member, administrator, left, kicked); the update's id."""
+        chat = self.world.chats[chat_id]
+        if status in ("left", "kicked"):
+            self.block(chat_id)
+        else:
+            self.unblock(chat_id)
+        by = _person(user_id if user_id is not None else abs(chat_id), "Ann", None)
+        change = {
+            "chat": chat.as_json(),
+            "from": by,
+            "date": int(time.time()),
+            "old_chat_member": {"user": self.world.bot, "status": "member"},
+            "new_chat_member": {"user": self.world.bot, "status": status},
+        }
+        return self.push_raw({"my_chat_member": change})
 
     def user_says(
         self,
@@ -400,6 +440,7 @@ class FakeTelegram:
         """Any JSON as an update, broken and unknown ones too; its id, the next if it has none."""
         update_id = self.world.push(update)
         self._pushed.set()
+        self.courier.wake()
         return update_id
 
     def forget_updates(self) -> int:
@@ -494,6 +535,7 @@ class FakeTelegram:
             else:
                 self._count_early(call)
                 call.result = self.world.call(call.method, params)
+                self.courier.wake()
         except Refusal as refusal:
             call.status = refusal.code
             response = _failed(refusal)
@@ -621,6 +663,9 @@ class FakeTelegram:
             "chat": lambda **facts: self.add_chat(**facts) and True,
             "block": self.block,
             "unblock": self.unblock,
+            "migrate": self.migrate,
+            "announce_migration": self.announce_migration,
+            "membership": self.membership,
             "options": self._options,
         }
         if what not in actions:
@@ -788,6 +833,7 @@ async def _serve(options: argparse.Namespace) -> None:
             limits=options.limits,
             reply_delay=options.reply_delay,
             log=log if options.log else None,
+            local=options.local,
         )
         async with server:
             print(json.dumps({"url": server.url, "port": server.port}), flush=True)
@@ -804,6 +850,7 @@ def main(arguments: Iterable[str]) -> None:
     parser.add_argument("--log", help="file for one JSON line per call")
     parser.add_argument("--limits", choices=("off", "documented"), default="off")
     parser.add_argument("--reply-delay", type=float, default=0.0, help="seconds")
+    parser.add_argument("--local", action="store_true", help="take webhooks with http addresses")
     parser.add_argument("--first-update-id", type=int, default=FIRST_UPDATE)
     asyncio.run(_serve(parser.parse_args(list(arguments))))
 

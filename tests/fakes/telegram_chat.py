@@ -28,6 +28,7 @@ ACTIONS = frozenset({
     "upload_document", "choose_sticker", "find_location", "record_video_note", "upload_video_note",
 })  # fmt: skip
 SENDS = frozenset({"sendMessage", "sendDocument", "sendPhoto"})
+MOST_CONNECTIONS = 100  # to a webhook; Bot API, setWebhook
 LIMITED = SENDS | {"editMessageText", "editMessageReplyMarkup"}
 
 
@@ -58,7 +59,11 @@ class Message:
 
 @dataclass(slots=True)
 class Chat:
-    """A chat the bot knows; `threads` are its topics, None-less; `blocked` is why sends are refused (403)."""
+    """A chat the bot knows; `threads` are its topics, None-less; `blocked` is why sends are refused (403).
+
+    `mute` is why they are refused with 400 (no right to write); `closed` are topics in which nobody may write;
+    `members` say what people are there: creator, administrator, member, left ...
+    """
 
     id: int
     type: str
@@ -67,6 +72,9 @@ class Chat:
     first_name: str | None = None
     is_forum: bool = False
     threads: set[int] = field(default_factory=set)
+    closed: set[int] = field(default_factory=set)
+    members: dict[int, str] = field(default_factory=dict)
+    mute: str | None = None
     blocked: str | None = None
     migrated_to: int | None = None
     messages: dict[int, Message] = field(default_factory=dict)
@@ -209,6 +217,9 @@ class World:
         self.commands: dict[str, list[dict[str, str]]] = {}
         self.callbacks: dict[str, dict[str, Any] | None] = {}
         self.webhook: dict[str, Any] | None = None
+        self.local = False  # a server of one's own, started with --local: takes http addresses as well
+        self.delivery_error: tuple[int, str] | None = None  # (when, what) of the last failed delivery
+        self.unknown: set[str] = set()  # methods that this server, an older one, does not know
         self.next_update_id = first_update_id
         self.updates: dict[int, Any] = {}
         self.pending: deque[tuple[int, Any]] = deque()
@@ -251,6 +262,14 @@ class World:
             self.pending, self._out_of_order = deque(ordered), False
         while self.pending and self.pending[0][0] < offset:
             self.confirmed = max(self.confirmed or 0, self.pending.popleft()[0])
+
+    def delivered(self, update_id: int) -> None:
+        """A webhook has answered for it."""
+        self.pending = deque(entry for entry in self.pending if entry[0] != update_id)
+        self.confirmed = max(self.confirmed or 0, update_id)
+
+    def failed_delivery(self, error: str) -> None:
+        self.delivery_error = int(time.time()), error
 
     def batch(self, limit: int) -> list[Any]:
         """The first unconfirmed updates, at most *limit*."""
@@ -352,6 +371,8 @@ class World:
             )
         if writing and chat.blocked:
             raise Refusal(403, f"Forbidden: {chat.blocked}")
+        if writing and chat.mute:
+            raise bad_request(chat.mute)
         return chat
 
     def check_floods(self, method: str, params: Params) -> None:
@@ -369,6 +390,8 @@ class World:
 
     def call(self, method: str, params: Params) -> Any:
         """The result of a method other than getUpdates. Raises Refusal."""
+        if method in self.unknown:
+            raise Refusal(404, "Not Found: method not found")
         self.check_floods(method, params)
         return METHODS[method](self, params)
 
@@ -420,6 +443,8 @@ def _thread(chat: Chat, params: Params) -> int | None:
     thread = params.integer("message_thread_id") or None
     if thread is not None and thread not in chat.threads:
         raise bad_request("message thread not found")
+    if thread in chat.closed:
+        raise bad_request("TOPIC_CLOSED")
     return thread
 
 
@@ -611,15 +636,19 @@ def chat_is_group(params: Params) -> bool:
 
 def _set_webhook(world: World, params: Params) -> bool:
     url = params.text("url") or ""
-    if url and not url.startswith("https://"):
+    if url and not url.startswith(("https://", "http://") if world.local else "https://"):
         raise bad_request("bad webhook: An HTTPS URL must be provided for webhook")
+    connections = params.integer("max_connections") or 40
+    if not 1 <= connections <= MOST_CONNECTIONS:
+        connections = 40
     secret = params.text("secret_token")
     if secret and not re.fullmatch(r"[A-Za-z0-9_-]{1,256}", secret):
         raise bad_request("secret token contains unallowed characters")
     if params.flag("drop_pending_updates"):
         world.confirm(world.next_update_id)
     world.allow(params)
-    world.webhook = {"url": url, "secret_token": secret} if url else None
+    world.webhook = {"url": url, "secret_token": secret, "max_connections": connections} if url else None
+    world.delivery_error = None
     return True
 
 
@@ -631,8 +660,27 @@ def _delete_webhook(world: World, params: Params) -> bool:
 
 
 def _get_webhook_info(world: World, params: Params) -> dict[str, Any]:
-    url = world.webhook["url"] if world.webhook else ""
-    return {"url": url, "has_custom_certificate": False, "pending_update_count": len(world.pending)}
+    info = {"url": "", "has_custom_certificate": False, "pending_update_count": len(world.pending)}
+    if world.webhook:
+        info |= {
+            "url": world.webhook["url"],
+            "max_connections": world.webhook["max_connections"],
+            "ip_address": "127.0.0.1",
+        }
+        if world.allowed != KINDS - ON_REQUEST:
+            info["allowed_updates"] = sorted(world.allowed)
+    if world.delivery_error:
+        info["last_error_date"], info["last_error_message"] = world.delivery_error
+    return info
+
+
+def _get_chat_member(world: World, params: Params) -> dict[str, Any]:
+    chat = world.chat_of(params, writing=chat_is_group(params))
+    number = params.integer("user_id")
+    if number is None or number not in chat.members:
+        raise bad_request("user not found" if number not in chat.members else "invalid user_id specified")
+    user = {"id": number, "is_bot": False, "first_name": "Ann"}
+    return {"status": chat.members[number], "user": user}
 
 
 def _scope(params: Params) -> str:
@@ -757,6 +805,7 @@ METHODS: dict[str, Callable[[World, Params], Any]] = {
     "setMessageReaction": _set_message_reaction,
     "answerCallbackQuery": _answer_callback_query,
     "getChat": _get_chat,
+    "getChatMember": _get_chat_member,
     "sendDocument": _send_file("document"),
     "sendPhoto": _send_file("photo"),
     "getFile": _get_file,

@@ -1,0 +1,53 @@
+"""How much one person, and one chat, may send; pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from gateway.types import MINUTE, Kind
+
+WINDOW = MINUTE
+# What was sent earlier waited for us, not we for it: a day's worth at once after an absence is no flood.
+BACKLOG = 5 * MINUTE
+
+Flood = Literal["too fast", "too many waiting"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """*messages_per_minute* of one person; *most_waiting* messages in one chat."""
+
+    messages_per_minute: int = 120
+    most_waiting: int = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sent:
+    """What a person sent within the last WINDOW before this event, and what waits in the chat.
+
+    *urgent* counts commands and buttons alone.
+    """
+
+    all: int
+    urgent: int
+    waiting: int
+
+
+def flood(kind: Kind, *, now_command: bool, sent: Sent, limits: Limits) -> Flood | None:
+    """Why this event is one too many; None when it is not.
+
+    Commands that never wait have a measure of their own: whoever flooded must still be able to /stop.
+    """
+    if now_command or kind is Kind.BUTTON:
+        return "too fast" if sent.urgent >= limits.messages_per_minute else None
+    if sent.all >= limits.messages_per_minute:
+        return "too fast"
+    # Nothing else waits for a turn.
+    waits = kind in (Kind.MESSAGE, Kind.COMMAND, Kind.API)
+    return "too many waiting" if waits and sent.waiting >= limits.most_waiting else None
+
+
+def backlog(sent: int | None, now: int) -> bool:
+    """Whether an event waited for us; *sent* by the platform's clock, None when it does not say."""
+    return sent is not None and sent < now - BACKLOG

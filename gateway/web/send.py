@@ -1,0 +1,62 @@
+"""/v1/send: post in the gateway's name, and what has become of it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Response
+from pydantic import Field
+
+from gateway.addressee import HOME, parse
+from gateway.app import App
+from gateway.errors import Refused
+from gateway.web.body import Body, Name
+from gateway.web.encoding import Json
+from gateway.web.span import BadField
+
+
+class Posting(Body):
+    """*to* as telegram:12345. A repeat with the same *id* (or header Idempotency-Key) posts nothing."""
+
+    to: Name
+    text: Annotated[str, Field(min_length=1)]
+    id: Name | None = None
+
+
+Key = Annotated[str | None, Header(alias="Idempotency-Key", min_length=1, max_length=200)]
+
+
+def routes(app: App) -> APIRouter:
+    router = APIRouter(prefix="/v1/send")
+
+    @router.post("")
+    async def send(posting: Posting, key: Key = None) -> Response:
+        """It is on disk when this answers; sending goes on meanwhile. 409 when that bot is not connected."""
+        if key is not None and posting.id not in (None, key):
+            raise BadField("id", "is not the same as the header Idempotency-Key; send one of them")
+        _connected(app, posting.to)
+        return Json(await app.manager.send(posting.to, posting.text, origin=posting.id or key))
+
+    @router.get("/{id}")
+    async def sent(id: str) -> Response:
+        return Json(await app.manager.posted(id))
+
+    return router
+
+
+def _connected(app: App, to: str) -> None:
+    """Raises Refused with the reason, which the manager does not know."""
+    key = parse(to).key
+    if key == HOME:
+        return
+    known = app.settings.channels.known()
+    if key not in known:
+        raise Refused(f"there is no bot {key!r}; there are: {', '.join(known)}")
+    if not known[key]:
+        raise Refused(f"{key} is switched off; give it a token: parley init")
+    state = next((each for each in app.channels if each.name == key), None)
+    if state is None:
+        raise Refused("no gateway is running, so nothing was sent; start it with `parley run` and send again")
+    if state.account is None:
+        why = f"{state.state}: {state.text}" if state.text else state.state
+        raise Refused(f"{key} has not connected yet ({why}), so nothing was sent; try again when it has")
