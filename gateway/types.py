@@ -5,6 +5,7 @@ Times are integer microseconds UTC since 1970; money is integer nano-dollars (1e
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal
@@ -172,6 +173,21 @@ class Chunk:
     text: str
     extra: Json = field(default_factory=dict)
     buttons: tuple[Button, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MenuEntry:
+    """A chat command as a platform's menu shows it.
+
+    *private*: its answer is for who gave it alone; *admin*: not everybody may use it. *translated*: the
+    description in other languages, by primary subtag (BCP 47).
+    """
+
+    name: str
+    description: str
+    private: bool = False
+    admin: bool = False
+    translated: Mapping[str, str] = field(default_factory=dict)
 
 
 Reaction = Literal["seen", "steered", "interrupted", "done", "failed"]

@@ -7,7 +7,7 @@ import pytest
 
 from channels.discord import Discord
 from channels.telegram import Telegram
-from gateway.types import Address
+from gateway.types import Address, MenuEntry
 from tests.fakes.discord import FakeDiscord
 from tests.fakes.telegram import FakeTelegram
 
@@ -15,6 +15,9 @@ pytest.register_assert_rewrite("tests.channel_suite")
 from tests.channel_suite import ChannelSuite, Driver, Shown  # noqa: E402
 
 ANN, GROUP = 7001, -1001234567890
+
+
+MENU = (MenuEntry(name="status", description="How it goes"),)
 
 
 class OnTelegram(Driver):
@@ -115,7 +118,7 @@ class OnDiscord(Driver):
     def made(self):
         return Discord(
             token=self.server.token, api_url=self.server.api_url, cursors=self._cursors, clock=self.now,
-            commands=[("status", "How it goes")], on_health=lambda *told: self.health.append(told), sleep=self._sleep,
+            commands=MENU, on_health=lambda *told: self.health.append(told), sleep=self._sleep,
         )  # fmt: skip
 
     async def _cursors(self, account):

@@ -4,18 +4,20 @@ import asyncio
 import logging
 import subprocess
 import sys
-from types import SimpleNamespace
 
 import pytest
 from pydantic import SecretStr
 
 from channels.discord import Discord
 from gateway.errors import DeliveryError, DiskFull, StoreError
-from gateway.types import MINUTE, SECOND, Button, Chunk, Kind, Quote
+from gateway.types import MINUTE, SECOND, Button, Chunk, Kind, MenuEntry, Quote
 from tests.discord_bench import Bot, to
 from tests.fakes.discord import TOKEN, FakeDiscord
 
-MENU = [("new", "Begin a new session"), ("cost", "Show the bill")]
+MENU = [
+    MenuEntry(name="new", description="Begin a new session", translated={"de": "Eine neue Sitzung beginnen"}),
+    MenuEntry(name="cost", description="Show the bill"),
+]
 
 
 @pytest.fixture
@@ -297,7 +299,7 @@ async def test_a_reply_that_is_quicker_than_its_acknowledgement_waits_for_it(dc,
 
 
 async def test_a_command_that_answers_in_private_is_deferred_so(dc, make, ann, hall):
-    menu = [SimpleNamespace(name="cost", description="Show the bill", private=True)]
+    menu = [MenuEntry(name="cost", description="Show the bill", private=True)]
     bot = await make(commands=menu).runs()
     await dc.until(lambda: dc.commands)
     given = dc.user_commands("cost", channel_id=hall, user_id=ann)

@@ -16,7 +16,7 @@ from channels.telegram.channel import REACTIONS
 from channels.telegram.keyboard import keyboard
 from channels.telegram.refusal import refusal
 from gateway.errors import DeliveryError, DiskFull, StoreError
-from gateway.types import Account, Address, Button, Chunk, Kind, Lane, Receipt
+from gateway.types import Account, Address, Button, Chunk, Kind, Lane, MenuEntry, Receipt
 from tests.fakes.telegram import TOKEN, FakeTelegram
 
 ANN = 7001
@@ -459,21 +459,26 @@ async def test_a_wrong_token_is_refused_at_the_start(tg, make, token):
 
 
 async def test_the_menu_of_commands_is_set(tg, make):
-    bot = make(commands=[("new", "Start afresh"), ("stop", "Stop the answer")])
+    bot = make(
+        commands=[
+            MenuEntry(name="new", description="Start afresh"),
+            MenuEntry(name="stop", description="Stop the answer"),
+        ]
+    )
     await bot.runs()
     await tg.until(lambda: tg.commands)
     assert [each["command"] for each in next(iter(tg.commands.values()))] == ["new", "stop"]
 
 
 async def test_a_menu_that_is_not_answered_does_not_delay_the_first_poll(tg, make):
-    bot = make(commands=[("new", "Start afresh")])
+    bot = make(commands=[MenuEntry(name="new", description="Start afresh")])
     tg.fault("setMyCommands", "hang")
     await bot.runs()
     await tg.until(lambda: tg.waiting, timeout=2)
 
 
 async def test_a_refused_menu_is_logged_and_changes_nothing(tg, make, caplog):
-    bot = make(commands=[("Not A Command", "x")])
+    bot = make(commands=[MenuEntry(name="Not A Command", description="x")])
     await bot.runs()
     update = tg.user_says(ANN, "hello")
     await tg.until(lambda: tg.confirmed == update)
@@ -481,7 +486,7 @@ async def test_a_refused_menu_is_logged_and_changes_nothing(tg, make, caplog):
 
 
 async def test_a_closed_channel_leaves_nothing_open(tg, make):
-    bot = make(commands=[("new", "Start afresh")])
+    bot = make(commands=[MenuEntry(name="new", description="Start afresh")])
     tg.fault("setMyCommands", "hang")
     before = asyncio.all_tasks()
     await bot.runs()
@@ -923,7 +928,7 @@ def test_to_have_no_right_to_something_else_is_not_to_be_gone(method):
 
 async def test_neither_token_nor_text_is_in_a_log_line_or_an_error(tg, make, caplog):
     caplog.set_level(logging.DEBUG)
-    bot = make(commands=[("new", "x")])
+    bot = make(commands=[MenuEntry(name="new", description="x")])
     for fault in ("status", "garbage", "drop", "error"):
         tg.fault("getUpdates", fault, status=502)
         tg.fault("sendMessage", fault, status=400, description=f"Bad Request: no such path /bot{TOKEN}/x")

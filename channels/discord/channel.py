@@ -17,7 +17,7 @@ from channels.text import discord as text
 from gateway.errors import DeliveryError
 from gateway.failpoints import Point, passing
 from gateway.protocols import Accept, Clock
-from gateway.types import Account, Address, Capabilities, Chunk, Limits, Reaction
+from gateway.types import Account, Address, Capabilities, Chunk, Limits, MenuEntry, Reaction
 
 if TYPE_CHECKING:
     from channels.discord.api import Api
@@ -75,7 +75,7 @@ class Discord:
         threads: bool = False,
         catch_up_minutes: int = 1440,
         catch_up_messages: int = 100,
-        commands: Sequence[Any] = (),
+        commands: Sequence[MenuEntry] = (),
         cursors: Callable[[int], Awaitable[dict[str, str]]] | None = None,
         clock: Clock,
         on_health: Callable[[str, str | None], None] | None = None,

@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from channels.discord.inbound import ASK
-from gateway.types import Json
+from gateway.types import Json, MenuEntry
 
 # Application Command Object: installed by servers and users; used in servers, our private chats, and others'.
 EVERYWHERE: Json = {"integration_types": [0, 1], "contexts": [0, 1, 2]}
 MOST = 100  # commands of an application
 TEXT = 3  # Application Command Option Type: string
 DESCRIPTION = 100  # characters
+LOCALES = frozenset(
+    {"de"}
+)  # of the languages we speak, those that Discord calls the same; Reference, Locales
 # What is compared: the rest of a registered command is Discord's.
-_OURS = ("name", "description", "options", "integration_types", "contexts")
+_OURS = ("name", "description", "description_localizations", "options", "integration_types", "contexts")
 
 
-def definitions(commands: Iterable[object]) -> list[Json]:
+def definitions(commands: Sequence[MenuEntry]) -> list[Json]:
     """What to register: the chat commands, each with an optional text behind it, and one to ask something."""
-    ask = _command(ASK, "Ask me something", _option("What you want to say", required=True))
+    ask = _command(ASK, "Ask me something", {}, _option("What you want to say", required=True))
     option = _option("What stands behind the command", required=False)
-    named = [_command(*_pair(each), option) for each in commands]
-    return [ask, *(each for each in named if each["name"] != ASK)][:MOST]
+    named = [
+        _command(each.name, each.description, each.translated, option)
+        for each in commands
+        if each.name != ASK
+    ]
+    return [ask, *named][:MOST]
 
 
 def same(registered: Iterable[object], wanted: Sequence[Json]) -> bool:
@@ -29,21 +36,19 @@ def same(registered: Iterable[object], wanted: Sequence[Json]) -> bool:
     return _compared(registered) == _compared(wanted)
 
 
-def private(commands: Iterable[object]) -> frozenset[str]:
+def private(commands: Sequence[MenuEntry]) -> frozenset[str]:
     """The names of those that answer only who gave them."""
-    return frozenset(_pair(each)[0] for each in commands if getattr(each, "private", False))
+    return frozenset(each.name for each in commands if each.private)
 
 
-def _pair(command: object) -> tuple[str, str]:
-    if isinstance(command, tuple | list):
-        return str(command[0]), str(command[1])
-    return str(getattr(command, "name", "")), str(
-        getattr(command, "description", "") or getattr(command, "summary", "")
-    )
-
-
-def _command(name: str, description: str, option: Json) -> Json:
-    return {"name": name, "description": description[:DESCRIPTION] or name, "options": [option]} | EVERYWHERE
+def _command(name: str, description: str, translated: Mapping[str, str], option: Json) -> Json:
+    localized = {lang: text[:DESCRIPTION] for lang, text in translated.items() if lang in LOCALES}
+    return {
+        "name": name,
+        "description": description[:DESCRIPTION] or name,
+        "description_localizations": localized or None,
+        "options": [option],
+    } | EVERYWHERE
 
 
 def _option(description: str, *, required: bool) -> Json:
@@ -55,6 +60,7 @@ def _compared(commands: Iterable[object]) -> dict[str, Json]:
     for each in commands:
         if isinstance(each, dict):
             shown = {name: each.get(name) for name in _OURS}
+            shown["description_localizations"] = shown["description_localizations"] or None
             for name in ("integration_types", "contexts"):
                 value = shown[name]
                 shown[name] = sorted(value) if isinstance(value, list) else value

@@ -13,7 +13,7 @@ from telegram.error import TelegramError
 from channels.telegram.fields import a_text, is_number
 from channels.telegram.refusal import ApiError
 from channels.telegram.request import Request, last_answer
-from gateway.types import Json
+from gateway.types import Json, MenuEntry
 
 CALL_SECONDS = 30.0  # for a whole call
 
@@ -99,10 +99,13 @@ class Api:
             await self._calls.result("getChatMember", {"chat_id": chat_id, "user_id": user_id}), "status"
         )
 
-    async def name_commands(self, commands: Sequence[tuple[str, str]]) -> None:
-        """What the client offers after '/': (name, description)."""
+    async def name_commands(self, commands: Sequence[MenuEntry]) -> None:
+        """What the client offers after '/', in each language that there is. Bot API, setMyCommands."""
         with _told("setMyCommands"):
-            await self._bot.set_my_commands(list(commands))
+            await self._bot.set_my_commands([(each.name, each.description) for each in commands])
+            for lang in sorted({lang for each in commands for lang in each.translated}):
+                shown = [(each.name, each.translated.get(lang, each.description)) for each in commands]
+                await self._bot.set_my_commands(shown, language_code=lang)
 
     async def send(self, chat_id: str, thread_id: int | None, text: str, options: Json) -> str:
         """A new message; its id. *options* are parameters of sendMessage."""

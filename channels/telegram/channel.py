@@ -19,7 +19,7 @@ from channels.text import telegram as text
 from gateway.errors import DeliveryError
 from gateway.failpoints import Point, passing
 from gateway.protocols import Accept, Clock, Webhook
-from gateway.types import Account, Address, Capabilities, Chunk, Inbound, Json, Limits, Reaction
+from gateway.types import Account, Address, Capabilities, Chunk, Inbound, Json, Limits, MenuEntry, Reaction
 
 if TYPE_CHECKING:
     from channels.telegram.api import Api
@@ -56,8 +56,8 @@ class Secret(Protocol):
 class Telegram:
     """One bot.
 
-    *poll_seconds* is how long the server may hold a poll open (Bot API: at most 50); *commands* are (name,
-    description) for the client's menu; *always* are ids of groups in which every message is meant for the bot;
+    *poll_seconds* is how long the server may hold a poll open (Bot API: at most 50); *commands* are for
+    the client's menu; *always* are ids of groups in which every message is meant for the bot;
     *cursors* gives an account's cursors as they are on disk (here: where groups have moved). With *webhook_url*
     updates are not polled but delivered there, with *webhook_secret* in a header. *on_health* is told of every
     change with a kind and a reason: ok, conflict (somebody else takes updates with this token), auth (token
@@ -80,7 +80,7 @@ class Telegram:
         always: Sequence[str] = (),
         webhook_url: str = "",
         webhook_secret: Secret | str = "",
-        commands: Sequence[tuple[str, str]] = (),
+        commands: Sequence[MenuEntry] = (),
         cursors: Callable[[int], Awaitable[Mapping[str, str]]] | None = None,
         clock: Clock,
         on_health: Callable[[str, str | None], None] | None = None,
@@ -247,7 +247,7 @@ class Telegram:
 
     async def _name_commands(self) -> None:
         try:
-            await self._api.name_commands(self._commands)
+            await self._api.name_commands([each for each in self._commands if not each.admin])
         except DeliveryError as error:
             log.warning("telegram.commands_not_set", extra={"reason": str(error)})
 

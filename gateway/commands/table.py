@@ -18,7 +18,8 @@ from gateway.commands.rights import Administers, check
 from gateway.errors import Refused
 from gateway.manager import SessionManager
 from gateway.roster import Roster
-from gateway.types import Json, Role
+from gateway.texts import ENGLISH, LANGUAGES
+from gateway.types import Json, MenuEntry, Role
 
 # What the same things are called elsewhere.
 ALIASES = {
@@ -117,9 +118,18 @@ class Table(Commands):
             raise Refused(key="button.stale")
         return await press(self._manager, args, call)
 
-    def menu(self, lang: str = "") -> list[tuple[str, str]]:
-        """(name, description) for a platform's list of commands, which everybody sees."""
-        return [(each.name, each.summary(lang)) for each in self._for("user")]
+    def menu(self) -> list[MenuEntry]:
+        """Every command for a platform's list of them, in English and in every other language we speak."""
+        return [
+            MenuEntry(
+                name=each.name,
+                description=each.summary(),
+                private=each.private,
+                admin=self._needed(each) != "user",
+                translated={lang: each.summary(lang) for lang in LANGUAGES if lang != ENGLISH},
+            )
+            for each in self._for("owner")
+        ]
 
     async def _check(self, command: Command, call: Call) -> None:
         live = self._manager.core.dispatcher.running(call.conversation.id)
