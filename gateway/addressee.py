@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from gateway.errors import Refused
-from gateway.types import Place
+from gateway.types import Place, PlaceKind
 
 HOME = "main"
 _WRITTEN = re.compile(r"([a-z][a-z0-9_]*(?:\.[a-z0-9_-]+)?):([^\s:/]+)(?:/([^\s:/]+))?")
@@ -28,8 +28,11 @@ class Addressee:
         Bot API: only private chats have positive ids. Discord's ids tell nothing, and one that has never written
         to us is a channel of a server.
         """
-        direct = self.key.partition(".")[0] == "telegram" and not self.chat.startswith("-")
-        return Place(chat_id=self.chat, thread_id=self.thread, kind="direct" if direct else "group")
+        platform = self.key.partition(".")[0]
+        kind: PlaceKind = "thread" if self.thread and platform == "discord" else "group"
+        if platform == "telegram" and not self.chat.startswith("-"):
+            kind = "direct"
+        return Place(chat_id=self.chat, thread_id=self.thread, kind=kind)
 
 
 def parse(text: str) -> Addressee:

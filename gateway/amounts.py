@@ -27,30 +27,32 @@ def tokens(count: int) -> str:
     return f"{count / 1_000_000:.2f}M"
 
 
-def cost(usage: UsageSummary) -> str:
+def cost(usage: UsageSummary, lang: str = "") -> str:
     """A sum, and beside it how many requests have no known price (they are not in the sum)."""
     if not usage.unpriced:
         return money(usage.cost)
-    unpriced = f"unpriced: {usage.unpriced}"
+    unpriced = say("amount.unpriced", lang, number=usage.unpriced)
     return f"{money(usage.cost)} + {unpriced}" if usage.cost else unpriced
 
 
-def line(usage: UsageSummary) -> str:
+def line(usage: UsageSummary, lang: str = "") -> str:
     """Tokens and cost on one line."""
     cached = ""
     if usage.total_cache_read or usage.total_cache_write:
         read, written = tokens(usage.total_cache_read), tokens(usage.total_cache_write)
-        cached = f" (cache: {read} read, {written} written)"
-    return f"{tokens(usage.total_input_tokens)} in{cached}, {tokens(usage.total_output_tokens)} out · {cost(usage)}"
+        cached = say("amount.cached", lang, read=read, written=written)
+    given, made = tokens(usage.total_input_tokens), tokens(usage.total_output_tokens)
+    return say("amount.line", lang, given=given, cached=cached, made=made, cost=cost(usage, lang))
 
 
-def estimated(usage: UsageSummary) -> str:
+def estimated(usage: UsageSummary, lang: str = "") -> str:
     """What part of a sum is an upper bound; '' when all of it is exact."""
     if not usage.estimated:
         return ""
     if not usage.estimated_cost and usage.unpriced:  # what has no price cannot be said to cost nothing
-        return f"estimated: {requests(usage.estimated)}"
-    return f"estimated, at most: {money(usage.estimated_cost)} of it ({requests(usage.estimated)})"
+        return say("amount.estimated", lang, requests=requests(usage.estimated, lang))
+    most = money(usage.estimated_cost)
+    return say("amount.estimated_cost", lang, most=most, requests=requests(usage.estimated, lang))
 
 
 def duration(micros: int, lang: str = "") -> str:
@@ -68,9 +70,9 @@ def duration(micros: int, lang: str = "") -> str:
     return say("span.days", lang, count=hours // 24)
 
 
-def requests(count: int) -> str:
-    return "1 request" if count == 1 else f"{count} requests"
+def requests(count: int, lang: str = "") -> str:
+    return say("amount.requests", lang, count=count)
 
 
-def messages(count: int) -> str:
-    return "1 message" if count == 1 else f"{count} messages"
+def messages(count: int, lang: str = "") -> str:
+    return say("amount.messages", lang, count=count)

@@ -69,6 +69,7 @@ class App:
     roster: Roster
     cron: Cron
     alerts: Alerts
+    table: Table
     environ: Mapping[str, str]
     clock: Clock
     started: int
@@ -86,8 +87,12 @@ class App:
         changes = Changes(now=compare(self.settings, new).now, restart=compare(self.booted, new).restart)
         log.hide(new.secrets())
         await self.core.catalogue.replace(
-            providers=providers(new), default=default_model(new), fallbacks=new.agent.fallback_models
+            providers=providers(new),
+            default=default_model(new),
+            fallbacks=new.agent.fallback_models,
+            offered=new.agent.models,
         )
+        self.table.rights = new.commands
         self.core.pricing.overrides = overrides(new)
         self.core.runner.options = options(new)
         self.core.dispatcher.habits = habits(new)
@@ -247,6 +252,7 @@ async def start(
         providers=providers(settings),
         default=default_model(settings),
         fallbacks=settings.agent.fallback_models,
+        offered=settings.agent.models,
         silence=settings.agent.first_token_timeout_seconds,
     )
     # The alerts need the delivery and the delivery's owner needs the alerts: the later one is bound by name.
@@ -275,7 +281,7 @@ async def start(
         store=store, clock=clock, delivery=core.delivery, policy=lambda: core.dispatcher.habits.policy
     )
     manager = SessionManager(core, zone=settings.gateway.timezone)
-    table = Table(manager=manager, roster=roster)
+    table = Table(manager=manager, roster=roster, rights=settings.commands)
     core.dispatcher.commands = table
     app = App(
         settings=settings,
@@ -285,6 +291,7 @@ async def start(
         roster=roster,
         cron=Cron(store=store, accept=core.dispatcher.accept, clock=clock, zone=settings.gateway.timezone),
         alerts=alerts,
+        table=table,
         environ=environ,
         clock=clock,
         started=clock(),

@@ -30,6 +30,11 @@ class Offer:
     action: str
     args: Json = field(default_factory=dict)
 
+    @classmethod
+    def run(cls, label: str, name: str, args: str = "") -> Offer:
+        """A button that gives a command; whether they may is asked of whoever presses it."""
+        return cls(label=label, action="run", args={"v": 1, "name": name, "args": args})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:

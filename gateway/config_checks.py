@@ -109,6 +109,7 @@ def _models(settings: Settings) -> Iterator[Contradiction]:
     named += [
         (("agent", "fallback_models", i), model) for i, model in enumerate(settings.agent.fallback_models)
     ]
+    named += [(("agent", "models", i), model) for i, model in enumerate(settings.agent.models)]
     named += [(("jobs", i, "model"), job.model) for i, job in enumerate(settings.jobs)]
     for path, model in named:
         name, colon, _ = model.partition(":")

@@ -236,6 +236,7 @@ class StorageSettings(Table):
 class AgentSettings(Table):
     model: Model = ""  # '': the configured provider's usual model; the offline demo without any provider
     fallback_models: Models = ()
+    models: Models = ()  # that people may pick with /model, besides the two above
     system_prompt: str = (
         "You are a helpful assistant in a chat. Answer briefly, and say so when you do not know."
     )

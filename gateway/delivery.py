@@ -284,13 +284,13 @@ async def _state(unit: Unit, id: int, state: str, now: int) -> None:
 
 async def _sent(unit: Unit, row: OutboxRow, now: int, message_id: str | None) -> None:
     await unit.outbox.sent(row.id, now=now, message_id=message_id)
-    if row.kind == "job":
-        await unit.jobs.delivery(_run_of(row), "sent")
+    if (run := _run_of(row)) is not None:
+        await unit.jobs.delivery(run, "sent")
 
 
-def _run_of(row: OutboxRow) -> int:
-    """The run whose answer a chunk carries; its origin is job:<run>:<target>."""
-    return int(row.origin.split(":")[1])
+def _run_of(row: OutboxRow) -> int | None:
+    """The run whose answer a chunk carries; its origin is job:<run>:<target>. None: that of no run."""
+    return int(row.origin.split(":")[1]) if row.origin.startswith("job:") else None
 
 
 async def _placed(unit: Unit, id: int, message_id: str) -> None:
@@ -313,7 +313,7 @@ async def _moved(unit: Unit, address: Address, chat_id: str) -> None:
 
 async def _dead(unit: Unit, row: OutboxRow, error: str, gone: bool, now: int) -> None:
     await unit.outbox.dead(row.id, error=error)
-    if row.kind == "job":
-        await unit.jobs.delivery(_run_of(row), "dead")
+    if (run := _run_of(row)) is not None:
+        await unit.jobs.delivery(run, "dead")
     if gone:
         await unit.places.block(row.conversation, now)

@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from storage import Store, Unit
 
 KEEP_FOR = 6 * HOUR  # how long a message is kept for an operator to mend what is wrong
+MOST_TOLD = 1000  # waiting messages of one conversation whose askers are told
 STORE_RETRY = 5.0  # seconds
 
 
@@ -537,6 +538,14 @@ class Dispatcher:
             policy=self.habits.policy,
         )
 
+    def key_of(self, place: Conversation) -> str:
+        """The name in the configuration of the account that speaks there."""
+        return self._key(place.account, place.channel)
+
+    def usual_gap(self, place: Conversation) -> int | None:
+        """The gap of the account that speaks there, in minutes; None: explicit sessions."""
+        return self._usual_gap(place.account, place.channel)
+
     def _usual_gap(self, account: int, channel: str) -> int | None:
         gaps = self.habits.gap_minutes
         return gaps.get(self._key(account, channel), gaps.get(channel))
@@ -686,10 +695,20 @@ class Dispatcher:
         lang = await self._store.read(lambda unit: unit.inbox.language(conversation, "waiting"))
         origin, text = self._kept_line(conversation, lang or self.habits.language)
         account = (await self._delivery.address(conversation)).account
+        now = self._clock()
         rows = await self._store.commit(
-            Point.NOTICE, notice, account, conversation, origin, text, self.render, self._clock()
+            Point.NOTICE, notice, account, conversation, origin, text, self.render, now
         )
         self._delivery.enqueue(rows)
+        if self._hub.watched(conversation):
+            # Who waits for the answer at a terminal or a socket must not wait until the trouble is over.
+            waiting = await self._store.read(
+                lambda unit: unit.inbox.head(conversation, now=now, count=MOST_TOLD)
+            )
+            ids = tuple(row.id for row in waiting)
+            self._hub.publish(
+                Seen(kind="done", conversation=conversation, text=text, state="kept", inbox=ids)
+            )
 
     # -- out --------------------------------------------------------------------------------------------------
 

@@ -24,6 +24,7 @@ from gateway.types import (
     OutboxRow,
     Place,
     Receipt,
+    Sender,
 )
 
 if TYPE_CHECKING:
@@ -86,6 +87,8 @@ async def _put_aside(unit: Unit, account: Account, event: Inbound, door: Door, e
 
 async def _one(unit: Unit, account: Account, event: Inbound, door: Door, taken: Taken) -> Receipt:
     if event.place is None or event.error:
+        if event.sender is not None and not await _met(unit, account, event.sender):
+            event = replace(event, raw="")
         return await _put(unit, account, event, door, DEAD, error=event.error or "no place")
     if event.kind is Kind.MIGRATION:
         taken.moved.extend(await unit.places.migrate(account.id, event.place.chat_id, event.text))
@@ -139,6 +142,12 @@ async def _one(unit: Unit, account: Account, event: Inbound, door: Door, taken: 
                 return await _refuse_flood(unit, account, event, place, identity, door, taken, flood)
     path = await path_of(unit, account, event, place, identity, door)
     return await _put(unit, account, event, door, path, place, identity)
+
+
+async def _met(unit: Unit, account: Account, sender: Sender) -> bool:
+    """Whether that person was ever let in: of strangers nothing is kept, not even what cannot be read."""
+    found = await unit.people.identity(account.channel, sender.user_id)
+    return found is not None and found.person is not None
 
 
 async def _chat(unit: Unit, account: Account, place: Place) -> access.State:

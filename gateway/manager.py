@@ -13,18 +13,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from gateway import addressee, compaction, history, posting, transcript, units, usage
+from gateway import addressee, announcing, compaction, history, log, posting, transcript, units, usage
 from gateway.access import Policy
+from gateway.announcing import Audience
 from gateway.billing import Booking, Pricing
 from gateway.core import Core, build
 from gateway.dispatcher import Habits
-from gateway.errors import NotFound, Refused
+from gateway.errors import DeliveryError, NotFound, Refused
 from gateway.failpoints import Point
 from gateway.finish import notice
 from gateway.hub import Seen
 from gateway.models.catalogue import DEMO, Catalogue
 from gateway.posting import Posted
-from gateway.protocols import Answer, Model
+from gateway.protocols import Answer, Model, ToolSpec
 from gateway.reports import (
     CostOverview,
     ToolUsage,
@@ -33,15 +34,19 @@ from gateway.reports import (
     shares,
     usage_summary,
 )
-from gateway.sessions import Continue, New, SessionDecision, title_of
+from gateway.sessions import Continue, New, SessionDecision, gap_of, title_of
 from gateway.texts import say
 from gateway.tools import default_tools
-from gateway.turn import Options
+from gateway.turn import Options, think_of
 from gateway.types import (
     DOLLAR,
     Account,
+    Address,
     CloseReason,
+    Conversation,
+    Identity,
     Inbound,
+    Json,
     Kind,
     OutboxRow,
     Place,
@@ -56,6 +61,7 @@ from gateway.views import (
     ContextUsage,
     Generated,
     Message,
+    Offered,
     Resumed,
     SessionMeta,
     Standing,
@@ -64,16 +70,19 @@ from gateway.views import (
     UsageRecord,
     message_of,
     meta_of,
+    offered,
 )
 
 if TYPE_CHECKING:
     from storage import Store, Unit
 
 __all__ = [
+    "Audience",
     "Compacted",
     "ContextUsage",
     "Generated",
     "Message",
+    "Offered",
     "Posted",
     "Resumed",
     "SessionManager",
@@ -477,7 +486,7 @@ class SessionManager:
         was answered before is given again.
         """
         if not text.strip():
-            raise Refused("There is nothing to send.")
+            raise Refused(key="message.empty")
         inside = await self._store.read(units.by_code, session) if session is not None else None
         account, place = await self._store.commit(Point.PEOPLE, units.local_place, key)
         dispatcher, hub = self.core.dispatcher, self.core.hub
@@ -525,7 +534,7 @@ class SessionManager:
         entries = await self._store.read(lambda unit: unit.transcript.live(session.id))
         messages = history.build(entries, ask=False)
         if len(messages) < 2:
-            raise Refused("There is nothing to compact yet.")
+            raise Refused(key="window.nothing")
         model = self._model(session)
         ask = compaction.prompt(messages, max_output_tokens=self.core.runner.options.max_output_tokens)
         place = await self._store.read(lambda unit: unit.places.get(session.conversation))
@@ -563,13 +572,16 @@ class SessionManager:
 
         before = await self._store.commit(Point.COMPACT, work)
         if not summary:
-            raise Refused("The model wrote no summary; nothing was changed.")
+            raise Refused(key="window.no_summary")
         return Compacted(messages=len(messages), before=before, after=len(summary) // 4, summary=summary)
 
     async def set_default_llm(self, ref: str) -> None:
-        """The model of every session without one of its own, from the next request on; "provider:model"."""
-        self.core.catalogue.get(ref)
-        await self.core.catalogue.replace(default=ref)
+        """The model of every session without one of its own, from the next request on; "provider:model".
+
+        Until the next start or reload: then the configuration's holds again. Raises Refused for one that cannot
+        be asked.
+        """
+        self.core.catalogue.swap(ref)
 
     async def get_llm_for_session(self, id: str) -> str:
         """ "provider:model" as it would be asked now."""
@@ -610,6 +622,143 @@ class SessionManager:
             raise NotFound(f"Nothing was sent as {id!r}.")
         return posting.summed(id, fate)
 
+    # -- settings ---------------------------------------------------------------------------------------------
+
+    def models(self) -> list[Offered]:
+        """The models people may choose, the default one first, with their prices now."""
+        now, pricing = self.core.clock(), self.core.pricing
+        return [
+            offered(self.core.catalogue.get(ref), pricing.overrides, now)
+            for ref in self.core.catalogue.allowed
+        ]
+
+    async def set_model(
+        self,
+        conversation: int,
+        ref: str | None,
+        *,
+        identity: Identity | None = None,
+        named: int | None = None,
+    ) -> None:
+        """The model of the session there (or of the one *named*), from the next turn on; None: the default one."""
+        if ref is not None:
+            self.core.catalogue.get(ref)
+
+        async def work(unit: Unit, session: Session) -> None:
+            await unit.sessions.set_model(session.id, ref)
+
+        await self._choose(conversation, work, identity, named, only_open=ref is None)
+
+    async def thinking(self, conversation: int, *, named: int | None = None) -> str | None:
+        """How long the model may think there: off, low, medium, high; None: as it does by itself."""
+        session = await self._store.read(units.current_of, conversation, named)
+        return think_of(session) if session is not None and session.state == "open" else None
+
+    async def set_think(
+        self,
+        conversation: int,
+        level: str | None,
+        *,
+        identity: Identity | None = None,
+        named: int | None = None,
+    ) -> None:
+        """As in `thinking`. Raises Refused when the session's model cannot be told how long to think."""
+        session = await self._store.read(units.current_of, conversation, named)
+        ref = session.model if session is not None and session.state == "open" else None
+        model = self.core.catalogue.chain(ref)[0]
+        if level is not None and not await model.thinks():
+            raise Refused(key="think.unsupported", model=f"`{model.ref}`")
+
+        async def work(unit: Unit, session: Session) -> None:
+            await unit.sessions.set_settings(session.id, changed(session.settings, think=level))
+
+        await self._choose(conversation, work, identity, named, only_open=level is None)
+
+    async def _choose(
+        self,
+        conversation: int,
+        change: Callable[[Unit, Session], Awaitable[None]],
+        identity: Identity | None,
+        named: int | None,
+        *,
+        only_open: bool,
+    ) -> None:
+        """*only_open*: where no session is open, there is nothing to change."""
+        now = self.core.clock()
+
+        async def work(unit: Unit) -> None:
+            current = await units.current_of(unit, conversation, named)
+            if only_open and (current is None or current.state == "closed"):
+                return
+            place = await unit.places.get(conversation)
+            gap = gap_of(place, self.usual_gap(place))
+            await change(unit, await units.chosen_for(unit, conversation, named, gap, identity, now))
+
+        await self._store.commit(Point.SESSION, work)
+
+    async def set_place(self, conversation: int, **settings: object) -> None:
+        """Change how we behave in one conversation, from the next message on; None: as configured."""
+
+        async def work(unit: Unit) -> None:
+            place = await unit.places.get(conversation)
+            await unit.places.set(place.id, changed(place.settings, **settings))
+
+        await self._store.commit(Point.SESSION, work)
+
+    def usual(self, place: Conversation, key: str) -> object:
+        """What holds there without a setting of its own: "queue", "context" (0 or 1); None: nothing is configured."""
+        habits, account = self.core.dispatcher.habits, self.core.dispatcher.key_of(place)
+        match key:
+            case "queue":
+                return habits.during.get(account, "queue")
+            case "context":
+                return int(habits.overheard.get(account, 0) > 0)
+            case _:
+                return None
+
+    def usual_gap(self, place: Conversation) -> int | None:
+        """The gap of the account, in minutes; None: explicit sessions."""
+        return self.core.dispatcher.usual_gap(place)
+
+    def tools(self) -> list[ToolSpec]:
+        """What the agent may use."""
+        return [tool.spec for tool in self.core.runner.tools.values()]
+
+    async def set_lang(self, person: int, lang: str) -> None:
+        """The language that person is spoken to in, as a BCP 47 tag; '': what their platform says."""
+        await self._store.commit(Point.PEOPLE, lambda unit: unit.people.set_lang(person, lang))
+
+    async def administers(self, address: Address, user_id: str) -> bool:
+        """Whether the platform counts that person among the chat's administrators; False when it cannot be asked."""
+        line = self.core.delivery.line(address.account)
+        if line is None:
+            return False
+        try:
+            return await line.channel.administers(address, user_id)
+        except DeliveryError as error:
+            log.warning("chat.administrators", kind=error.kind, error=str(error))
+            return False
+
+    # -- to everybody -----------------------------------------------------------------------------------------
+
+    async def audience(self) -> Audience:
+        """Where an announcement would go now."""
+        served, now = self._served, self.core.clock()
+        return announcing.counted(await self._store.read(announcing.chats, served, now))
+
+    async def announce(self, text: str, *, id: int) -> int:
+        """Say it in each of these chats, behind what people wait for; gives in how many it was not said before.
+
+        A repeat with the same *id* says nothing twice.
+        """
+        render, now = self.core.dispatcher.render, self.core.clock()
+        rows = await self._store.commit(Point.NOTICE, announcing.enter, id, text, self._served, render, now)
+        self.core.delivery.enqueue(rows)
+        return len({row.conversation for row in rows})
+
+    def _served(self, account: int) -> bool:
+        return self.core.delivery.line(account) is not None
+
     # -- for commands -----------------------------------------------------------------------------------------
 
     async def current_session(self, conversation: int, *, named: int | None = None) -> SessionMeta | None:
@@ -648,14 +797,14 @@ class SessionManager:
     async def resume(self, conversation: int, id: str, *, anywhere: bool = False) -> Resumed:
         """Make a session current there, reopened if need be; who had it as current elsewhere is told.
 
+        *id* may be the beginning of a code, if it is that of one only.
+
         *anywhere*: also a session of another place. Raises Refused, with one text for both, for a session that
         does not exist and for one of another place; and while it is answering somewhere else.
         """
 
         async def work(unit: Unit) -> tuple[Resumed, int | None, list[OutboxRow]]:
-            session = await unit.sessions.by_code(units.code_of(id))
-            if session is None or not (anywhere or session.conversation == conversation):
-                raise Refused(units.NOT_HERE)
+            session = await units.meant(unit, id, None if anywhere else conversation)
             return await self._take_up(unit, conversation, session, "resumed")
 
         return await self._taken_up(work)
@@ -754,7 +903,7 @@ class SessionManager:
         rows: list[OutboxRow] = []
         if lost is not None:
             account, origin = (await unit.places.get(lost)).account, f"lost:{session.id}:{now}"
-            text, render = units.taken_away(session), self.core.dispatcher.render
+            text, render = units.taken_away(session, self._language), self.core.dispatcher.render
             rows = await notice(unit, account, lost, origin, text, render, now)
         again = await unit.sessions.get(session.id)
         assert again is not None
@@ -767,9 +916,14 @@ class SessionManager:
         resumed, lost, rows = await self._store.commit(Point.SESSION, work)
         self.core.delivery.enqueue(rows)
         if lost is not None:
-            text = units.taken_away(resumed.session)
+            text = units.taken_away(resumed.session, self._language)
             self.core.hub.publish(Seen(kind="notice", conversation=lost, text=text))
         return resumed
+
+    @property
+    def _language(self) -> str:
+        """Of whoever's own is not known."""
+        return self.core.dispatcher.habits.language
 
     def _model(self, session: Session) -> Model:
         return self.core.catalogue.chain(session.model)[0]
@@ -805,6 +959,11 @@ class SessionManager:
             await asyncio.sleep(0.2)
 
 
+def changed(settings: Json, **changes: object) -> Json:
+    """*settings* with the changes; None takes one out."""
+    return {key: value for key, value in {**settings, **changes}.items() if value is not None}
+
+
 def _file(url: str) -> Path:
     return Path(url.removeprefix("sqlite:///")).expanduser()
 
@@ -814,4 +973,4 @@ async def _whole(core: Core, request: Any, prompt: Any) -> Answer:
         async for event in events:
             if isinstance(event, Answer):
                 return event
-    raise Refused("The model gave no answer.")
+    raise Refused(key="window.no_answer")

@@ -45,7 +45,8 @@ async def post(
     unit: Unit, account: Account, to: Addressee, origin: str, text: str, chunks: list[Chunk], now: int
 ) -> list[OutboxRow]:
     """Into the outbox of that account; [] for a repeat. Raises Refused when *origin* was for another place."""
-    place = await unit.places.at(account, to.place)
+    known = None if to.thread else await unit.places.of_thread(account.id, to.chat)
+    place = known or await unit.places.at(account, to.place)
     if await _repeated(unit, origin, place):
         return []
     return await notice(unit, account.id, place.id, origin, text, lambda _, __: chunks, now)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol, get_args
 
 from gateway.transcript import Part, ToolResult
 from gateway.types import (
@@ -150,6 +150,9 @@ class ResultsMessage:
     results: tuple[ToolResult, ...]
 
 
+Think = Literal["off", "low", "medium", "high"]
+THINK: tuple[Think, ...] = get_args(Think)
+
 Message = UserMessage | AssistantMessage | ResultsMessage
 
 
@@ -164,7 +167,11 @@ class ToolSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prompt:
-    """One request. *stable* is the same for every turn of a session; *volatile* comes after it."""
+    """One request. *stable* is the same for every turn of a session; *volatile* comes after it.
+
+    *max_output_tokens* bounds the thinking too. *think* None: as the model does by itself; those that cannot be
+    told take no notice.
+    """
 
     stable: str
     messages: tuple[Message, ...]
@@ -173,6 +180,7 @@ class Prompt:
     max_output_tokens: int = 4096
     temperature: float | None = None
     cache: bool = True
+    think: Think | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +226,10 @@ class Model(Protocol):
 
     async def ready(self) -> None:
         """Come back when a request could leave at once (the vendor's SDK is imported)."""
+        ...
+
+    async def thinks(self) -> bool:
+        """Whether it can be told how long to think."""
         ...
 
     def stream(self, prompt: Prompt) -> AsyncGenerator[ModelEvent]:

@@ -12,9 +12,20 @@ from typing import TYPE_CHECKING
 
 from gateway import history, log, transcript, verbose
 from gateway.billing import Biller, Booking, Request
-from gateway.errors import OPERATOR_FAULTS, RETRYABLE, LeaseLost, ModelError, Refused
+from gateway.errors import KEPT, OPERATOR_FAULTS, RETRYABLE, LeaseLost, ModelError, Refused
 from gateway.failpoints import Point, passing
-from gateway.protocols import Answer, Clock, Delta, Model, Prompt, Tool, ToolContext, ToolFailed
+from gateway.protocols import (
+    THINK,
+    Answer,
+    Clock,
+    Delta,
+    Model,
+    Prompt,
+    Think,
+    Tool,
+    ToolContext,
+    ToolFailed,
+)
 from gateway.texts import say
 from gateway.transcript import Text, ToolResult, ToolUse
 from gateway.types import Conversation, Entry, Identity, Json, Session, Turn, Waiting
@@ -24,6 +35,9 @@ if TYPE_CHECKING:
 
 MOST_WAIT = 30.0  # seconds; a longer retry-after is not waited for inside a turn
 TOOL_TIMEOUT = 60.0  # seconds
+# Tokens for thinking, besides those for the answer: the model layer's budgets for Anthropic's older models, which
+# the newer ones and OpenAI's seldom reach.
+THOUGHT: Mapping[Think, int] = {"off": 0, "low": 2048, "medium": 10_000, "high": 16_384}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +70,11 @@ class Started:
     model: str | None = None  # overrides the session's (a job's own model)
     overheard: tuple[Json, ...] = ()  # said in the group before, not to us; never in the transcript
     lang: str = ""  # BCP 47 tag of the language whoever asked is spoken to in
+
+    @property
+    def picked(self) -> str | None:
+        """The model that a person picked for this session; None: nobody did."""
+        return self.session.model if self.model is None else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,13 +142,19 @@ class TurnRunner:
         except TimeoutError:
             return self._stopped(progress, say("turn.timed_out", progress.lang), "timeout")
         except ModelError as error:
-            if error.kind in OPERATOR_FAULTS:
+            # A picked model can be given up by whoever picked it: their message need not wait for the operator.
+            if error.kind in OPERATOR_FAULTS and (started.picked is None or error.kind == "halted"):
                 return Outcome(
                     state="kept", error_kind=error.kind, error=str(error), request=progress.request
                 )
-            return self._stopped(progress, say(f"failed.{error.kind}", progress.lang), error.kind, str(error))
+            return self._stopped(progress, _told(started, error), error.kind, str(error))
         except Refused as error:
-            return self._stopped(progress, str(error), "refused", str(error))
+            return self._stopped(progress, _hinted(started, error.told(started.lang)), "refused", str(error))
+
+    @property
+    def tools(self) -> Mapping[str, Tool]:
+        """By name."""
+        return self._tools
 
     def cancelled(self, progress: Progress, *, interrupted: bool = False) -> Outcome:
         """What is left of a turn that was stopped: the text so far is kept and marked.
@@ -210,14 +235,16 @@ class TurnRunner:
 
     def prompt(self, session: Session, entries: Sequence[Entry], overheard: Sequence[Json] = ()) -> Prompt:
         """What the model is sent: the same prefix for the whole session, what changes comes last."""
-        options = self.options
+        options, think = self.options, think_of(session)
         return Prompt(
             stable=session.system_prompt or options.system_prompt,
             messages=history.with_overheard(history.build(entries), overheard),
             tools=tuple(tool.spec for tool in self._tools.values()),
-            max_output_tokens=options.max_output_tokens,
+            # What a model thinks counts: the room for its answer stays the same.
+            max_output_tokens=options.max_output_tokens + THOUGHT[think or "off"],
             temperature=options.temperature,
             cache=options.cache,
+            think=think,
         )
 
     async def _ask(self, started: Started, progress: Progress, show: Callable[[str], None]) -> Answer:
@@ -226,7 +253,9 @@ class TurnRunner:
         progress.step += 1
         attempt = 0
         error: ModelError | None = None
-        for model in self._chain(started.model or started.session.model):
+        models = self._chain(started.model or started.session.model)
+        # Who has picked a model is answered by that one or told that it failed, never by another.
+        for model in models[:1] if started.picked is not None else models:
             for again in range(self.options.retries + 1):
                 try:
                     answer = await self._attempt(started, progress, show, model, prompt, attempt)
@@ -251,7 +280,7 @@ class TurnRunner:
                 break
             await self._settle(progress)
         if error is None:
-            raise Refused("No model is configured.")
+            raise Refused(key="model.none")
         if error.kind == "connect":
             self._on_fault(error, model)
         raise error
@@ -434,6 +463,24 @@ def resumed(started: Started) -> Progress:
             lines = verbose.lines(how, uses, transcript.tool_results(entry.body), started.lang)
             progress.shown += lines + "\n\n" if lines else ""
     return progress
+
+
+def think_of(session: Session) -> Think | None:
+    """None: nothing was said of it."""
+    return next((level for level in THINK if level == session.settings.get("think")), None)
+
+
+def _told(started: Started, error: ModelError) -> str:
+    """Why there is no answer, or no more of it."""
+    kind = "unreachable" if started.picked is not None and error.kind in KEPT else error.kind
+    return _hinted(started, say(f"failed.{kind}", started.lang))
+
+
+def _hinted(started: Started, text: str) -> str:
+    """Where the model was picked: which it was, and how to get rid of it."""
+    if started.picked is None:
+        return text
+    return f"{text} {say('failed.picked', started.lang, model=f'`{started.picked}`')}"
 
 
 async def check(unit: Unit, turn: Turn) -> None:

@@ -265,7 +265,10 @@ class Identity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
-    """A transcript. *code* is what people type; *last_person* is when a person last wrote in it."""
+    """A transcript. *code* is what people type; *last_person* is when a person last wrote in it.
+
+    *model* None: the default one.
+    """
 
     id: int
     code: str
@@ -288,6 +291,7 @@ class Session:
     last_person: int | None
     last_active: int
     closed: int | None
+    settings: Json = field(default_factory=dict)  # "think": how long its model may think
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

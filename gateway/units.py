@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Literal
 from gateway import transcript
 from gateway.errors import NotFound, Refused
 from gateway.reports import usage_summary
-from gateway.sessions import Continue, New, SessionDecision, new_code, resolve, title_of
+from gateway.sessions import ALPHABET, Continue, New, SessionDecision, new_code, resolve, title_of
+from gateway.texts import say
 from gateway.types import Account, CloseReason, Conversation, Identity, Place, Session
 from gateway.views import Generated, SessionMeta, meta_of
 
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
     from storage import Unit
 
 MOST_COUNTED = 1000  # waiting messages; more are shown as so many
-NOT_HERE = "There is no such session here. /resume lists the sessions of this chat."
+SHORTEST = 2  # characters of a code
+MOST_NAMED = 5  # sessions that are named when a code could be that of several
 
 
 def code_of(id: str) -> str:
@@ -38,7 +40,7 @@ async def at_rest(unit: Unit, id: str) -> Session:
     session = await session_named(unit, id)
     latest = await unit.turns.latest(session.id)
     if latest is not None and latest.state in ("running", "parked"):
-        raise Refused("An answer is being made in that session; try again when it is done.")
+        raise Refused(key="session.busy")
     return session
 
 
@@ -137,11 +139,57 @@ async def answer_to(unit: Unit, account: int, event_id: str) -> Generated | None
     )
 
 
-def taken_away(session: Session | SessionMeta) -> str:
+async def meant(unit: Unit, typed: str, conversation: int | None) -> Session:
+    """The session whose code begins so; of one conversation only, if given.
+
+    Raises Refused for none, with one text whether there is one elsewhere or not; for several, and for too little.
+    """
+    prefix = code_of(typed)
+    if len(prefix) < SHORTEST:
+        raise Refused(key="session.short", least=SHORTEST)
+    if not set(prefix) <= set(ALPHABET):
+        raise Refused(key="session.not_here")
+    found = await unit.sessions.by_prefix(prefix, conversation=conversation, count=MOST_NAMED + 1)
+    if not found:
+        raise Refused(key="session.not_here")
+    if len(found) > 1 and found[0].code != prefix:
+        named = ", ".join(f"`{each.code}`" for each in found[:MOST_NAMED])
+        raise Refused(key="session.several", codes=named + (", …" if found[MOST_NAMED:] else ""))
+    return found[0]
+
+
+async def chosen_for(
+    unit: Unit,
+    conversation: int,
+    named: int | None,
+    gap_minutes: int | None,
+    identity: Identity | None,
+    now: int,
+) -> Session:
+    """The session that a choice of model is made for: the open one, or a new one that the next message goes to.
+
+    *named*: that one instead. A choice is a person's doing: the pause is measured from now.
+    """
+    place = await unit.places.get(conversation)
+    current = await current_of(unit, conversation, named)
+    if current is None or (
+        named is None and isinstance(resolve(current, received=now, gap_minutes=gap_minutes), New)
+    ):
+        if current is not None:
+            await unit.sessions.close(current.id, reason="idle", now=now)
+        owner = identity.person if identity else None
+        current = await unit.sessions.add(code=new_code(), conversation=conversation, now=now, owner=owner)
+        await unit.places.point(place.id, current.id)
+    await unit.sessions.count(current.id, now=now, person=now)
+    return current
+
+
+def taken_away(session: Session | SessionMeta, lang: str = "") -> str:
     """For the place that lost its current session."""
     code = session.code if isinstance(session, Session) else session.id
-    title = f"“{title_of(session.title)}”" if session.title else "The session here"
-    return f"{title} goes on elsewhere; your next message begins a new session. /resume {code} takes it back."
+    title = title_of(session.title or "")
+    name = say("quote.title", lang, text=title) if title else say("session.this", lang)
+    return say("session.lost", lang, title=name, code=code)
 
 
 async def current_of(unit: Unit, conversation: int, named: int | None) -> Session | None:
@@ -175,7 +223,7 @@ async def point_at(unit: Unit, conversation: int, session: Session, reason: Clos
         return False
     latest = await unit.turns.latest(session.id)
     if latest is not None and latest.state in ("running", "parked") and latest.conversation != conversation:
-        raise Refused("An answer is being made in that session; try again when it is done.")
+        raise Refused(key="session.busy")
     if current is not None and current != session.id:
         await unit.sessions.close(current, reason=reason, now=now)
     await unit.sessions.reopen(session.id, now=now)

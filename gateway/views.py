@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from gateway import transcript
+from gateway.protocols import Model
 from gateway.reports import UsageSummary
-from gateway.types import Conversation, Entry, Session
+from gateway.types import Conversation, Entry, Session, Tokens
+from gateway.usage import Overrides, find_price
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +105,33 @@ class Compacted:
     before: int
     after: int | None
     summary: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offered:
+    """A model that people may choose; dollars per million plain tokens, None: the price is not known."""
+
+    ref: str
+    input: Decimal | None = None
+    output: Decimal | None = None
+    free: bool = False
+
+
+def offered(model: Model, overrides: Overrides, now: int) -> Offered:
+    """*now* in microseconds UTC: prices change with time."""
+    price = find_price(
+        provider_kind=model.kind,
+        provider_name=model.provider,
+        base_url=model.base_url,
+        model=model.model,
+        at=now,
+        tokens=Tokens(),
+        overrides=overrides,
+    )
+    if price is None:
+        return Offered(ref=model.ref)
+    rates = price.rates
+    return Offered(ref=model.ref, input=rates.uncached, output=rates.output, free=price.state == "free")
 
 
 def meta_of(session: Session, place: Conversation) -> SessionMeta:

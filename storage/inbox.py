@@ -152,7 +152,7 @@ class Inbox:
             album=event.album,
             trigger=event.trigger,
             job_run=event.job_run,
-            raw=(event.raw or None) if state not in ("refused", "overheard") else None,
+            raw=(event.raw or None) if state not in ("refused", "overheard", "done") else None,
             body=json.dumps(body, ensure_ascii=False),
             received=received,
             sent=event.sent,

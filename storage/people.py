@@ -165,10 +165,6 @@ class People:
         rows = await self._tx.all(f"{IDENTITY} WHERE i.person = :person ORDER BY i.id", person=person)
         return [_identity(row) for row in rows]
 
-    async def set_lang(self, person: int, lang: str) -> None:
-        """The language somebody chose, as a BCP 47 tag; '' goes back to what the platform says."""
-        await self._tx.run("UPDATE person SET lang = :lang WHERE id = :id", lang=lang or None, id=person)
-
     async def set_state(self, identity: Identity, state: str) -> None:
         await self._tx.run(IDENTITY_STATE, state=state, person=identity.person, id=identity.id)
 

@@ -32,6 +32,20 @@ UNPOINT = "UPDATE conversation SET current_session = NULL WHERE current_session 
 SETTINGS = "UPDATE conversation SET settings = :settings WHERE id = :id"
 HINT = "UPDATE conversation SET address = :hint WHERE id = :id AND address <> :hint"
 SERVER = "UPDATE conversation SET server = :server WHERE id = :id"
+# The chats an announcement goes to, those that were active last first. A topic or a member's own conversation
+# stands for its chat.
+AUDIENCE = f"""{FIELDS}
+ WHERE c.blocked IS NULL AND a.channel NOT IN ('main', 'http', 'job') AND (
+   (c.kind = 'direct' AND EXISTS (
+      SELECT 1 FROM session s JOIN identity i ON i.person = s.owner AND i.channel = a.channel
+       WHERE s.conversation = c.id AND i.state = 'allowed'
+      UNION ALL
+      SELECT 1 FROM identity i WHERE i.channel = a.channel AND i.user_id = c.chat_id AND i.state = 'allowed')
+    AND NOT EXISTS (
+      SELECT 1 FROM identity i WHERE i.channel = a.channel AND i.user_id = c.chat_id AND i.state = 'blocked'))
+   OR (c.kind = 'group' AND EXISTS (
+      SELECT 1 FROM session s WHERE s.conversation = c.id AND s.last_active >= :since)))
+ ORDER BY c.thread_id <> '', c.user_id <> '', c.id"""
 BLOCKED = "UPDATE conversation SET blocked = :at WHERE id = :id"
 CHAT_BLOCKED = "UPDATE conversation SET blocked = :at WHERE account = :account AND chat_id = :chat_id"
 HEARD = "UPDATE conversation SET blocked = NULL WHERE id = :id AND blocked IS NOT NULL"
@@ -91,6 +105,15 @@ class Places:
         )
         return None if row is None else conversation(row)
 
+    async def of_thread(self, account: int, thread_id: str) -> Conversation | None:
+        """The thread of that id, for platforms where it names its chat as well."""
+        row = await self._tx.one(
+            f"{FIELDS} WHERE c.account = :account AND c.thread_id = :thread_id AND c.kind = 'thread'",
+            account=account,
+            thread_id=thread_id,
+        )
+        return None if row is None else conversation(row)
+
     async def get(self, id: int) -> Conversation:
         """Raises LookupError for an id that was never given out."""
         row = await self._tx.one(f"{FIELDS} WHERE c.id = :id", id=id)
@@ -146,6 +169,13 @@ class Places:
             lost = int(row[0]) if row is not None and row[0] != id else None
         await self._tx.run(POINT, session=session, id=id)
         return lost
+
+    async def audience(self, *, since: int) -> list[Conversation]:
+        """Direct chats of people who are let in, and groups with something going on *since* then (microseconds).
+
+        Who has blocked us is left out. A chat comes once for each bot, topic and member that has a row of its own.
+        """
+        return [conversation(row) for row in await self._tx.all(AUDIENCE, since=since)]
 
     async def set(self, id: int, settings: Json) -> None:
         await self._tx.run(SETTINGS, settings=json.dumps(settings), id=id)

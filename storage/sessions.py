@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from gateway.types import CloseReason, Session
+import json
+
+from gateway.types import CloseReason, Json, Session
 from storage.database import Row, Tx, scalar
 
 COLUMNS = (
     "id, code, conversation, owner, state, close_reason, origin, parent, triggered_by, title, summary, "
-    "system_prompt, model, message_count, next_seq, next_turn, unread, created, last_person, last_active, closed"
+    "system_prompt, model, message_count, next_seq, next_turn, unread, created, last_person, last_active, closed, "
+    "settings"
 )
 GET = f"SELECT {COLUMNS} FROM session WHERE id = :id"
 BY_CODE = f"SELECT {COLUMNS} FROM session WHERE code = :code"
@@ -28,6 +31,11 @@ UPDATE session SET message_count = message_count + :messages, next_seq = next_se
  WHERE id = :id"""
 TITLE = "UPDATE session SET title = :title WHERE id = :id AND title IS NULL"
 UNREAD = "UPDATE session SET unread = :unread WHERE id = :id"
+SETTINGS = "UPDATE session SET settings = :settings WHERE id = :id"
+# A range, so that the index of codes serves; '~' is behind every letter.
+BY_PREFIX = f"""
+SELECT {COLUMNS} FROM session WHERE code >= :prefix AND code < :prefix || '~' AND deleted IS NULL
+   AND (:conversation IS NULL OR conversation = :conversation) ORDER BY last_active DESC, id DESC LIMIT :count"""
 MODEL = "UPDATE session SET model = :model WHERE id = :id"
 RECENT = f"""
 SELECT {COLUMNS} FROM session WHERE deleted IS NULL AND archived IS NULL
@@ -76,6 +84,7 @@ def session(row: Row) -> Session:
         last_person=row[18],
         last_active=row[19],
         closed=row[20],
+        settings=json.loads(row[21]),
     )
 
 
@@ -153,6 +162,14 @@ class Sessions:
 
     async def set_model(self, id: int, model: str | None) -> None:
         await self._tx.run(MODEL, id=id, model=model)
+
+    async def set_settings(self, id: int, settings: Json) -> None:
+        await self._tx.run(SETTINGS, settings=json.dumps(settings), id=id)
+
+    async def by_prefix(self, prefix: str, *, conversation: int | None, count: int) -> list[Session]:
+        """Sessions whose code begins so, newest first; *conversation* None: of everywhere."""
+        rows = await self._tx.all(BY_PREFIX, prefix=prefix, conversation=conversation, count=count)
+        return [session(row) for row in rows]
 
     async def told(self, id: int, *, now: int) -> bool:
         """True when the reset had not been told before."""

@@ -32,12 +32,21 @@ class OneModel:
 
     def __init__(self, *models: ScriptedModel) -> None:
         self.models = models
+        self.default = models[0].ref
+
+    @property
+    def allowed(self) -> tuple[str, ...]:
+        return tuple(model.ref for model in self.models)
 
     def chain(self, ref: str | None = None) -> list[ScriptedModel]:
-        return list(self.models)
+        found = [model for model in self.models if model.ref == ref]
+        return [*found, *(model for model in self.models if model.ref != ref)]
 
     def get(self, ref: str) -> ScriptedModel:
-        return self.models[0]
+        return next((model for model in self.models if model.ref == ref), self.models[0])
+
+    def swap(self, ref: str) -> None:
+        self.default = self.get(ref).ref
 
 
 @dataclass

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from gateway.calls import Call, Commands, Reply
 from gateway.commands.table import Table
+from gateway.floods import Limits
 from gateway.manager import SessionManager
 from gateway.protocols import UserMessage
 from gateway.roster import Roster
@@ -85,6 +86,9 @@ SELECT id, state, kind, substr(body, 1, 80) FROM inbox WHERE state IN ('waiting'
  UNION ALL SELECT id, state, 'usage', model FROM usage WHERE state = 'open'"""
 
 
+UNBOUNDED = Limits(messages_per_minute=100_000, most_waiting=100_000)  # here one person says all of it
+
+
 def brief() -> ScriptedModel:
     return ScriptedModel(reply=lambda text: "fine")
 
@@ -115,7 +119,7 @@ async def works(p: Path) -> None:
 
 
 async def test_any_text_is_answered_or_politely_refused(store: Store, clock: Clock) -> None:
-    async with path(store, clock=clock, model=brief()) as p:
+    async with path(store, clock=clock, model=brief(), limits=UNBOUNDED) as p:
         with_commands(p)
         for number, text in enumerate(NAUGHTY):
             await p.says(text, chat=f"chat-{number}")
@@ -138,7 +142,10 @@ async def test_any_text_is_answered_or_politely_refused(store: Store, clock: Clo
 
 
 async def test_any_name_is_taken_for_what_it_is(store: Store, clock: Clock) -> None:
-    async with path(store, clock=clock, model=brief()) as p:
+    groups = {f"-{number}" for number in range(len(NAUGHTY))}
+    async with path(
+        store, clock=clock, model=brief(), limits=UNBOUNDED, allow=frozenset({ANN, BOB, *groups})
+    ) as p:
         for number, name in enumerate(NAUGHTY):
             user = Sender(user_id=ANN, name=name, lang=name)
             place = Place(chat_id=f"-{number}", kind="group")
@@ -155,7 +162,10 @@ async def test_any_name_is_taken_for_what_it_is(store: Store, clock: Clock) -> N
 
 
 async def test_any_stranger_is_refused_whatever_the_name(store: Store, clock: Clock) -> None:
-    async with path(store, clock=clock, model=brief()) as p:
+    groups = {f"-{number}" for number in range(len(NAUGHTY))}
+    async with path(
+        store, clock=clock, model=brief(), limits=UNBOUNDED, allow=frozenset({ANN, BOB, *groups})
+    ) as p:
         for number, name in enumerate(NAUGHTY):
             sender = Sender(user_id=str(5000 + number), name=name)
             await p.says("hello", sender=sender, place=Place(chat_id=f"c{number}"))
@@ -165,7 +175,9 @@ async def test_any_stranger_is_refused_whatever_the_name(store: Store, clock: Cl
 
 
 async def test_an_id_that_is_not_a_number_is_never_somebody(store: Store, clock: Clock) -> None:
-    async with path(store, clock=clock, model=brief(), allow=frozenset({ANN, "", "*", "%", "١٢٣"})) as p:
+    async with path(
+        store, clock=clock, model=brief(), limits=UNBOUNDED, allow=frozenset({ANN, "", "*", "%", "١٢٣"})
+    ) as p:
         for number, user in enumerate(NAUGHTY):
             if user not in ("0",):
                 await p.says("hello", sender=Sender(user_id=user), place=Place(chat_id=f"c{number}"))
@@ -175,7 +187,7 @@ async def test_an_id_that_is_not_a_number_is_never_somebody(store: Store, clock:
 
 @pytest.mark.parametrize("name", NAMES)
 async def test_a_command_with_any_arguments_gets_a_reply(store: Store, clock: Clock, name: str) -> None:
-    async with path(store, clock=clock, model=brief()) as p:
+    async with path(store, clock=clock, model=brief(), limits=UNBOUNDED) as p:
         with_commands(p)
         for number, args in enumerate(NAUGHTY):
             await p.says(f"/{name} {args}", chat=f"chat-{number}")
@@ -201,7 +213,7 @@ class Faulty(Commands):
 async def test_a_command_with_a_fault_says_so_and_the_next_message_works(
     store: Store, clock: Clock, name: str
 ) -> None:
-    async with path(store, clock=clock, model=brief(), commands=Faulty()) as p:
+    async with path(store, clock=clock, model=brief(), limits=UNBOUNDED, commands=Faulty()) as p:
         await p.says(f"/{name}")
         await p.channel.until(ANN, say("message.internal"))
         assert [cause for cause, _ in p.troubles] == ["internal"]
@@ -212,7 +224,7 @@ async def test_a_command_with_a_fault_says_so_and_the_next_message_works(
 
 
 async def test_any_event_id_counts_once(store: Store, clock: Clock) -> None:
-    async with path(store, clock=clock, model=brief()) as p:
+    async with path(store, clock=clock, model=brief(), limits=UNBOUNDED) as p:
         ids = list(dict.fromkeys(id.replace("\x00", "").encode(errors="replace").decode() for id in NAUGHTY))
         events = [p.message("hello", chat=f"c{n}", event_id=id, message_id=id, reply_to=id, album=id, raw=id)
                   for n, id in enumerate(ids)]  # fmt: skip
@@ -225,7 +237,7 @@ async def test_any_event_id_counts_once(store: Store, clock: Clock) -> None:
 
 
 async def test_any_button_is_answered(store: Store, clock: Clock) -> None:
-    async with path(store, clock=clock, model=brief()) as p:
+    async with path(store, clock=clock, model=brief(), limits=UNBOUNDED) as p:
         with_commands(p)
         for text in NAUGHTY:
             await p.says("", kind=Kind.BUTTON, button=text, press_id=text)
@@ -236,7 +248,7 @@ async def test_any_button_is_answered(store: Store, clock: Clock) -> None:
 
 
 async def test_an_edit_to_any_text_is_taken(store: Store, clock: Clock) -> None:
-    async with path(store, clock=clock, model=brief()) as p:
+    async with path(store, clock=clock, model=brief(), limits=UNBOUNDED) as p:
         for number, text in enumerate(NAUGHTY):
             facts = {"chat": f"c{number}", "message_id": "7"}
             said, edited = p.message("first", **facts), p.message(text, kind=Kind.EDIT, **facts)
@@ -284,7 +296,7 @@ BROKEN: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("name", BROKEN)
 async def test_a_broken_event_harms_nobody_beside_it(store: Store, clock: Clock, name: str) -> None:
-    async with path(store, clock=clock, model=brief()) as p:
+    async with path(store, clock=clock, model=brief(), limits=UNBOUNDED) as p:
         with_commands(p)
         before, after = p.message("before", user=BOB), p.message("after", user=BOB)
         facts = {"event_id": "odd", "text": "hello", **BROKEN[name]}
@@ -310,7 +322,7 @@ async def test_nothing_that_can_be_typed_gets_stuck(said: list[tuple[str, str, s
     with tempfile.TemporaryDirectory() as folder:
         store = await open_store(Folder(folder) / "parley.db")
         try:
-            async with path(store, clock=Clock(), model=brief()) as p:
+            async with path(store, clock=Clock(), model=brief(), limits=UNBOUNDED) as p:
                 with_commands(p)
                 for number, (text, name, command) in enumerate(said):
                     sender = Sender(user_id=ANN, name=name)

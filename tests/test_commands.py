@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from zoneinfo import ZoneInfo
@@ -14,75 +13,28 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from gateway import __version__, amounts
-from gateway.calls import Call, Reply
 from gateway.commands import cost, moment, period, quote, window
-from gateway.commands.command import Command
 from gateway.commands.table import Table
 from gateway.errors import ModelError, Refused
 from gateway.failpoints import Point
-from gateway.manager import Generated, SessionManager, UsageRecord
+from gateway.manager import SessionManager, UsageRecord
 from gateway.reports import CostOverview, DayCost, Share, UsageSummary
 from gateway.roster import Roster
-from gateway.texts import say
-from gateway.types import DAY, HOUR, SECOND, Chunk, Conversation, Identity, Kind, Lane, Tokens, Waiting
+from gateway.texts import LANGUAGES, say
+from gateway.types import DAY, HOUR, SECOND, Identity, Tokens
 from storage import Store
+from tests.chats import ZONE, Chat, call, chatting
 from tests.conftest import Clock
 from tests.fakes.model import Script, ScriptedModel
-from tests.path import ANN, BOB, Path, path
+from tests.path import ANN, BOB
 
-NAMES = ["start", "help", "new", "resume", "stop", "status", "usage", "cost", "context", "compact", "whoami"]
-NOW = ("start", "help", "stop", "status", "usage", "cost", "context", "whoami")
+ADMINS = ["announce", "halt", "unhalt", "pair", "people", "block"]
+NAMES = [
+    "start", "help", "new", "resume", "sessions", "stop", "status", "usage", "cost", "context", "compact", "clear",
+    "model", "think", "queue", "verbose", "footer", "gap", "overhear", "tools", "lang", "whoami", "link",
+]  # fmt: skip
+BETWEEN = ("new", "resume", "compact", "clear", "model", "think")
 CODE = re.compile(r"[0-9A-HJKMNP-TV-Z]{10}")
-ZONE = "Europe/Berlin"
-
-
-@dataclass
-class Chat:
-    """A gateway with its commands, a chat on a platform and the terminal."""
-
-    path: Path
-    manager: SessionManager
-    table: Table
-
-    async def told(self, text: str, *answers: str, user: str = ANN, **more: object) -> str:
-        """Say it in the chat; gives the last of the messages that come of it."""
-        await self.path.says(text, user=user, **more)
-        return (await self.path.channel.until(user, *answers))[-1]
-
-    async def sees(self, *parts: str, user: str = ANN) -> None:
-        """Wait until each of them is in one of the messages, in whatever order they came."""
-        async with asyncio.timeout(5):
-            while not all(any(part in text for text in self.path.channel.texts(user)) for part in parts):
-                await asyncio.sleep(0.005)
-
-    async def local(self, text: str, **more: str) -> str:
-        """Say it in the terminal; gives the reply."""
-        return (await self.generated(text, **more)).text
-
-    async def generated(self, text: str, **more: str) -> Generated:
-        async for event in self.manager.say(text, **more):
-            if isinstance(event, Generated):
-                return event
-        raise AssertionError("no answer")
-
-    def buttons(self) -> dict[str, str]:
-        """Label -> token, of the last message that has any."""
-        return [found for found in self.path.channel.buttons.values() if found][-1]
-
-    async def allow(self, user: str, role: str) -> None:
-        await self.table.roster.allow(f"telegram:{user}", role)  # type: ignore[arg-type]
-
-
-@asynccontextmanager
-async def chatting(store: Store, clock: Clock, model: ScriptedModel | None = None) -> AsyncIterator[Chat]:
-    async with path(store, clock=clock, model=model, placing="exact") as p:
-        p.core.catalogue.default = "fake:one"  # type: ignore[misc]
-        # One message a reply, however long: how a platform cuts is another test's.
-        p.channel.render = lambda text: [Chunk(text=text)] if text else []  # type: ignore[method-assign]
-        manager = SessionManager(p.core, zone=ZONE)
-        table = Table(manager=manager, roster=Roster(store=store, clock=clock))
-        p.core.dispatcher.commands = table
-        yield Chat(p, manager, table)
 
 
 @pytest.fixture
@@ -99,39 +51,25 @@ async def demo(tmp_path) -> AsyncIterator[Chat]:
         yield Chat(None, manager, table)  # type: ignore[arg-type]
 
 
-def call(name: str, args: str = "", **more: object) -> Call:
-    """A call as the dispatcher would make it, for what cannot come in through the gate."""
-    row = Waiting(
-        id=1, account=1, event_id="e", kind=Kind.COMMAND, lane=Lane.CONTROL, conversation=1, identity=None,
-        session=None, message_id="", reply_to="", trigger=None, job_run=None, body={}, received=0, sent=None,
-        state="waiting", turn=None, attempts=0,
-    )  # fmt: skip
-    place = Conversation(
-        id=1, account=1, channel="telegram", chat_id="1", thread_id="", user_id="", kind="direct",
-        current_session=None, settings={}, fence=0,
-    )  # fmt: skip
-    facts: dict[str, object] = {"row": row, "conversation": place, "identity": None, "role": "user"}
-    return Call(name=name, args=args, **{**facts, **more})  # type: ignore[arg-type]
-
-
 # -- the table ------------------------------------------------------------------------------------------------
 
 
 async def test_every_command_says_whether_it_waits_for_the_running_turn(demo: Chat) -> None:
-    assert list(demo.table.commands) == NAMES
-    for name in NAMES:
-        assert demo.table.mode(name) == ("now" if name in NOW else "between")
+    assert set(demo.table.commands) == {*NAMES, *ADMINS}
+    for name in demo.table.commands:
+        assert demo.table.mode(name) == ("between" if name in BETWEEN else "now")
     assert demo.table.mode("reset") == "between"
     assert demo.table.mode("nonsense") is None
 
 
-async def test_the_menu_is_one_that_telegram_takes(demo: Chat) -> None:
-    menu = demo.table.menu()
+@pytest.mark.parametrize("lang", LANGUAGES)
+async def test_the_menu_is_one_that_every_platform_takes(demo: Chat, lang: str) -> None:
+    menu = demo.table.menu(lang)
     assert [name for name, _ in menu] == NAMES
     for name, description in menu:
-        # Bot API, BotCommand.
+        # Bot API, BotCommand; Discord, application commands.
         assert re.fullmatch(r"[a-z0-9_]{1,32}", name)
-        assert 1 <= len(description) <= 256
+        assert 1 <= len(description) <= 100
 
 
 async def test_a_command_that_does_not_exist_is_answered_with_where_to_look(demo: Chat) -> None:
@@ -146,20 +84,15 @@ async def test_a_misspelt_command_is_answered_with_the_nearest_one(demo: Chat) -
     assert "Did you mean" not in str(refused.value)
 
 
-async def test_a_command_for_admins_does_not_exist_for_users(demo: Chat) -> None:
-    async def handler(manager: SessionManager, call: Call) -> Reply:
-        return Reply(text="done")
-
-    demo.table.commands["purge"] = Command(
-        name="purge", summary="Purge", mode="now", handler=handler, usage="/purge", admin=True
-    )
-    assert await demo.table.run(call("purge", role="admin")) == Reply(text="done")
-    with pytest.raises(Refused, match="I do not know /purge"):
-        await demo.table.run(call("purge"))
-    with pytest.raises(Refused, match="I do not know /purge"):
-        await demo.table.run(call("help", "purge"))
-    assert "purge" not in dict(demo.table.menu())
-    assert "purge" in (await demo.table.run(call("help", role="owner"))).text
+async def test_a_command_for_admins_says_so_to_users_and_is_in_no_list_of_theirs(demo: Chat) -> None:
+    assert "Halted" in (await demo.table.run(call("halt", role="admin"))).text
+    with pytest.raises(Refused, match="/unhalt is for admins of this gateway"):
+        await demo.table.run(call("unhalt"))
+    assert "/halt is for admins" in (await demo.table.run(call("help", "halt"))).text
+    for name in ADMINS:
+        assert name not in dict(demo.table.menu())
+        assert f"/{name} " not in (await demo.table.run(call("help"))).text
+        assert f"/{name} " in (await demo.table.run(call("help", role="owner"))).text
 
 
 async def test_a_button_of_another_version_says_that_it_no_longer_works(demo: Chat) -> None:
@@ -460,7 +393,7 @@ async def test_stop_all_drops_what_waits_and_whoever_waits_for_it_hears(store: S
 
 
 async def test_stop_with_anything_else_behind_it_is_refused(demo: Chat) -> None:
-    assert "Send /stop to stop" in await demo.local("/stop everything")
+    assert "nothing was changed" in await demo.local("/stop everything")
 
 
 async def test_status_shows_model_session_and_that_nothing_runs(chat: Chat, clock: Clock) -> None:

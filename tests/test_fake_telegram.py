@@ -11,6 +11,7 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from aiohttp import web
 from telegram import (
     Bot,
     BotCommand,
@@ -193,6 +194,118 @@ async def test_polling_conflicts_with_a_webhook(tg, bot):
     tg.user_says(ANN, "old")
     await bot.delete_webhook(drop_pending_updates=True)
     assert await bot.get_updates() == ()
+
+
+async def receiver(handler):
+    """A web server of a bot's; its url."""
+    runner = web.ServerRunner(web.Server(handler))
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    return runner, f"http://127.0.0.1:{runner.addresses[0][1]}"
+
+
+async def test_updates_are_delivered_with_the_secret_until_they_are_answered_well(tg, bot):
+    got, answers = [], [500, 302, 200]
+
+    async def handler(request):
+        got.append((request.path, request.headers["X-Telegram-Bot-Api-Secret-Token"], await request.json()))
+        return web.Response(status=answers.pop(0) if answers else 204)
+
+    runner, url = await receiver(handler)
+    tg.courier.reach = {"https://bot.example.org": url}
+    await bot.set_webhook(
+        "https://bot.example.org/hook", secret_token="s3cret", max_connections=3, allowed_updates=["message"]
+    )
+    first = tg.user_says(ANN, "one")
+    await tg.until(lambda: got)
+    info = await bot.get_webhook_info()
+    assert (info.pending_update_count, info.max_connections, info.allowed_updates) == (1, 3, ("message",))
+    await tg.until(lambda: tg.confirmed == first)
+    second = tg.user_says(ANN, "two")
+    await tg.until(lambda: tg.confirmed == second)
+    assert [(path, secret, body["update_id"]) for path, secret, body in got] == [
+        ("/hook", "s3cret", first)
+    ] * 3 + [("/hook", "s3cret", second)]
+    info = await bot.get_webhook_info()
+    assert (info.pending_update_count, info.last_error_message) == (
+        0,
+        "Wrong response from the webhook: 302 Found",
+    )
+    await runner.cleanup()
+
+
+async def test_each_chats_updates_are_delivered_in_order_and_one_chat_does_not_wait_for_another(tg, bot):
+    got, stuck = [], asyncio.Event()
+
+    async def handler(request):
+        update = await request.json()
+        if update["message"]["chat"]["id"] == ANN:
+            await stuck.wait()
+        got.append(update["message"]["text"])
+        return web.Response()
+
+    runner, url = await receiver(handler)
+    tg.courier.reach = {"https://bot.example.org": url}
+    for number in range(3):
+        tg.user_says(ANN, f"a{number}")
+        tg.user_says(8, f"b{number}")
+    await bot.set_webhook("https://bot.example.org/hook")
+    await tg.until(lambda: "b0" in got)
+    stuck.set()
+    await tg.until(lambda: tg.pending == 0)
+    assert [text for text in got if text[0] == "a"] == ["a0", "a1", "a2"]
+    assert [text for text in got if text[0] == "b"] == ["b0", "b1", "b2"]
+    await runner.cleanup()
+
+
+async def test_a_webhook_must_be_https_but_for_a_server_of_ones_own(tg, bot):
+    with pytest.raises(BadRequest, match=r"(?i)https url must be provided"):
+        await bot.set_webhook("http://127.0.0.1/hook")
+    tg.world.local = True
+    assert await bot.set_webhook("http://127.0.0.1:1/hook")
+    with pytest.raises(BadRequest, match="unallowed characters"):
+        await bot.set_webhook("https://bot.example.org/hook", secret_token="two words")
+
+
+async def test_members_of_a_group_are_told_by_their_status(tg, bot):
+    tg.add_chat(GROUP, "supergroup", members={5: "creator", 6: "left"})
+    async with aiohttp.ClientSession() as session:
+        url = f"{tg.url}/bot{TOKEN}/getChatMember"
+        async with session.get(url, params={"chat_id": GROUP, "user_id": 5}) as answer:
+            assert (await answer.json())["result"]["status"] == "creator"
+        async with session.get(url, params={"chat_id": GROUP, "user_id": 7}) as answer:
+            assert (answer.status, (await answer.json())["description"]) == (
+                400,
+                "Bad Request: user not found",
+            )
+
+
+async def test_a_group_that_moves_says_so_in_both_chats(tg, bot):
+    tg.add_chat(-55, "group")
+    tg.migrate(-55, GROUP)
+    tg.announce_migration(-55, ANN)
+    there, here = [update.message for update in await bot.get_updates()]
+    assert (there.chat.id, there.migrate_to_chat_id) == (-55, GROUP)
+    assert (here.chat.id, here.migrate_from_chat_id) == (GROUP, -55)
+
+
+async def test_a_bot_that_is_put_out_of_a_group_is_told_and_can_write_no_more(tg, bot):
+    tg.add_chat(GROUP, "supergroup")
+    tg.membership(GROUP, "kicked", ANN)
+    (update,) = await bot.get_updates()
+    assert update.my_chat_member.new_chat_member.status == "kicked"
+    with pytest.raises(Forbidden):
+        await bot.send_message(GROUP, "hi")
+
+
+async def test_a_closed_topic_and_a_muted_bot_are_refused(tg, bot):
+    tg.add_chat(GROUP, "supergroup", threads=[7], closed={7})
+    with pytest.raises(BadRequest, match=r"(?i)topic_closed"):
+        await bot.send_message(GROUP, "hi", message_thread_id=7)
+    tg.world.chats[GROUP].mute = "not enough rights to send text messages to the chat"
+    with pytest.raises(BadRequest, match=r"(?i)not enough rights"):
+        await bot.send_message(GROUP, "hi")
 
 
 async def test_only_asked_for_kinds_of_updates_come_and_the_wish_is_remembered(tg, bot):

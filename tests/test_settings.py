@@ -147,6 +147,23 @@ MISTAKES = [
         id="something else for a token",
     ),
     pytest.param(
+        '[web]\nport = 8080\n[channels.telegram]\ntoken = "1:a"\nwebhook_secret = "s"\n'
+        'webhook_url = "https://bot.example.org/v1/messages"\n',
+        {},
+        "parley.toml:6: [channels.telegram] webhook_url: the path '/v1/messages' is the API's; "
+        "use another, as in https://host/telegram",
+        id="a webhook in the place of the API",
+    ),
+    pytest.param(
+        '[web]\nport = 8080\n[channels.telegram]\ntoken = "1:a"\nwebhook_secret = "s"\n'
+        'webhook_url = "https://bot.example.org/hook"\n[channels.telegram.accounts.second]\ntoken = "2:a"\n'
+        'webhook_url = "https://other.example.org/hook"\n',
+        {},
+        "parley.toml:9: [channels.telegram.accounts.second] webhook_url: another bot has the path '/hook'; "
+        "give each bot a path of its own",
+        id="two bots behind one path",
+    ),
+    pytest.param(
         '[channels.telegram]\napi_url = "https://api.telegram.org/bot1:secret"\n',
         {},
         "parley.toml:2: [channels.telegram] api_url: is more than the root of the Bot API; "

@@ -10,7 +10,7 @@ import sys
 import pytest
 from pydantic import SecretStr
 
-from channels.telegram import Telegram, api, poll
+from channels.telegram import Telegram, poll, request
 from channels.telegram.backoff import Backoff
 from channels.telegram.channel import REACTIONS
 from channels.telegram.keyboard import keyboard
@@ -956,7 +956,7 @@ async def test_a_sent_message_that_the_sdk_cannot_read_is_still_known_by_its_num
 
     async def bare(method, parameters):
         await fetch(method, parameters)
-        api._answer.set(json.dumps(odd).encode())
+        request.last_answer.set(json.dumps(odd).encode())
         return json.dumps(odd).encode()
 
     sender._requests[1].fetch = bare

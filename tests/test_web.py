@@ -815,6 +815,36 @@ async def test_a_reload_takes_over_what_it_can_and_a_bad_file_changes_nothing(tm
         assert web.app.settings is before and web.app.core.runner.options.max_output_tokens == 200
 
 
+async def test_a_halted_gateway_says_so_and_whoever_asks_is_told_that_it_is_kept(web: Web) -> None:
+    halted = await web.local.post("/v1/halt", json={"why": "the bill"})
+    assert halted.json() == {"halted": "cli: the bill", "stopped": 0}
+    assert (await web.local.post("/v1/halt")).status_code == 409
+    assert (await web.local.get("/v1/status")).json()["halted"] == "cli: the bill"
+    assert (await web.local.get("/readyz")).json()["reason"] == "halted by cli: the bill"
+    kept = await web.say("hello", event_id="a")
+    assert kept["state"] == "kept" and "kept" in kept["text"]
+    assert (await web.local.post("/v1/unhalt")).json() == {"halted": None}
+    assert (await web.say("hello", event_id="a"))["state"] == "done"
+    assert (await web.local.post("/v1/unhalt")).status_code == 409
+
+
+async def test_a_post_is_known_by_its_id_or_its_header(web: Web) -> None:
+    body = {"to": "main:desk", "text": "look here"}
+    first = await web.local.post("/v1/send", json=body, headers={"idempotency-key": "a"})
+    assert first.json() == {"id": "a", "messages": 1, "state": "sent", "error": None}
+    assert (await web.local.post("/v1/send", json={**body, "id": "a"})).json() == first.json()
+    assert (await web.local.get("/v1/send/a")).json() == first.json()
+    both = await web.local.post("/v1/send", json={**body, "id": "a"}, headers={"idempotency-key": "b"})
+    assert (both.status_code, both.json()["fields"][0]["field"]) == (422, "id")
+    assert (await web.local.get("/v1/send/b")).status_code == 404
+    elsewhere = await web.local.post("/v1/send", json={"to": "telegram:1", "text": "x"})
+    assert (elsewhere.status_code, "switched off" in elsewhere.json()["error"]) == (409, True)
+    empty = await web.local.post("/v1/send", json={"to": "main:desk", "text": " "})
+    assert empty.status_code == 409
+    (session,) = (await web.local.get("/v1/sessions")).json()
+    assert session["key"] == "desk" and not session["is_read"]
+
+
 async def test_the_store_tells_how_it_is(web: Web) -> None:
     await web.say("hello")
     found = (await web.local.get("/v1/store")).json()

@@ -1,131 +1,21 @@
-"""Calls to the Bot API, through the SDK and over aiohttp."""
+"""Calls to the Bot API, through the SDK."""
 
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from contextvars import ContextVar
 from dataclasses import dataclass
-from urllib.parse import quote, urlencode
 
-import aiohttp
 from telegram import Bot
 from telegram.error import TelegramError
-from telegram.request import BaseRequest, RequestData
 
 from channels.telegram.fields import a_text, is_number
-from channels.telegram.refusal import ApiError, refusal
+from channels.telegram.refusal import ApiError
+from channels.telegram.request import Request, last_answer
 from gateway.types import Json
 
 CALL_SECONDS = 30.0  # for a whole call
-CONNECT_SECONDS = 10.0
-CONNECTIONS = 256  # at once; a waiting one costs the time of its call
-
-# Raised before a byte of the request is sent.
-_CONNECTING = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL)
-
-# At DEBUG the SDK logs every message with its text.
-logging.getLogger("telegram").setLevel(logging.WARNING)
-
-
-# The last good answer of the running task.
-_answer: ContextVar[bytes] = ContextVar("answer", default=b"")
-
-
-class Request(BaseRequest):
-    """The SDK's way to the server. It alone knows the token, so that nothing else can print it.
-
-    *hidden*: more that must not be in the text of an error. *seconds* for a whole call; None: its caller sees to it.
-    """
-
-    def __init__(
-        self, *, token: str, api_url: str, seconds: float | None, hidden: Sequence[str] = ()
-    ) -> None:
-        self._root = f"{api_url.rstrip('/')}/bot{quote(token, safe=':')}/"
-        self._secrets = (token, quote(token, safe=":"), quote(token, safe=""), *hidden)
-        self._timeout = aiohttp.ClientTimeout(total=seconds, sock_connect=CONNECT_SECONDS)
-        self._session: aiohttp.ClientSession | None = None
-
-    @property
-    def read_timeout(self) -> float | None:
-        return self._timeout.total
-
-    async def initialize(self) -> None:
-        """Nothing: the session begins with the first call."""
-
-    async def shutdown(self) -> None:
-        """Drops all connections; a later call opens new ones."""
-        session, self._session = self._session, None
-        if session is not None:
-            await session.close()
-
-    async def do_request(
-        self, url: str, method: str, request_data: RequestData | None = None, *_: object, **__: object
-    ) -> tuple[int, bytes]:
-        parameters = {} if request_data is None else request_data.parameters
-        return 200, await self.fetch(url.rpartition("/")[2], parameters)
-
-    async def fetch(self, method: str, parameters: Json) -> bytes:
-        """The body of a good answer. Raises ApiError, never with the token in its text."""
-        url = self._root + method
-        body = urlencode({name: _plain(value) for name, value in parameters.items()}).encode()
-        headers = {"Content-Type": "application/x-www-form-urlencoded"}
-        try:
-            async with self._open().post(url, data=body, headers=headers, allow_redirects=False) as answer:
-                status, content = answer.status, await answer.read()
-        except _CONNECTING as error:
-            raise ApiError(self._safe(f"{method}: {type(error).__name__} {error}"), kind="connect") from None
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise ApiError(self._safe(f"{method}: {type(error).__name__} {error}"), kind="lost") from None
-        if 200 <= status < 300:
-            _answer.set(content)
-            return content
-        raise refusal(method, status, self._safe(content.decode("utf-8", "replace")))
-
-    async def result(self, method: str, parameters: Json) -> Json:
-        """The object that a call gave, as it came: of what we do not use nothing need be right in it."""
-        result = self.parse_json_payload(await self.fetch(method, parameters))["result"]
-        if not isinstance(result, dict):
-            raise ApiError(f"{method}: an answer that cannot be read", kind="lost", status=200)
-        return result
-
-    @staticmethod
-    def parse_json_payload(payload: bytes) -> Json:
-        """The envelope of a good answer. Raises ApiError: done, but what came of it cannot be read."""
-        try:
-            answer = json.loads(payload)
-        except (ValueError, RecursionError):
-            answer = None
-        if not isinstance(answer, dict) or answer.get("ok") is not True or "result" not in answer:
-            raise ApiError("an answer that cannot be read", kind="lost", status=200)
-        return answer
-
-    def _open(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            connector = aiohttp.TCPConnector(limit=CONNECTIONS)
-            self._session = aiohttp.ClientSession(connector=connector, timeout=self._timeout)
-        return self._session
-
-    def _safe(self, text: str) -> str:
-        for secret in self._secrets:
-            text = text.replace(secret, "<token>")
-        return text
-
-
-def _number_in(content: bytes) -> str | None:
-    """The message id in a raw answer; None if there is none."""
-    try:
-        answer = json.loads(content)
-        return str(int(answer["result"]["message_id"])) if answer["ok"] is True else None
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return None
-
-
-def _plain(value: object) -> str:
-    """A form's field: objects, lists and flags as JSON (Bot API, "Making requests"); what stock clients send."""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +106,7 @@ class Api:
 
     async def send(self, chat_id: str, thread_id: int | None, text: str, options: Json) -> str:
         """A new message; its id. *options* are parameters of sendMessage."""
-        _answer.set(b"")
+        last_answer.set(b"")
         try:
             with _told("sendMessage"):
                 sent = await self._bot.send_message(
@@ -225,21 +115,21 @@ class Api:
                 return str(sent.message_id)
         except ApiError:
             # A message object that the SDK cannot read may still say its number: then it was sent, not lost.
-            number = _number_in(_answer.get())
+            number = _number_in(last_answer.get())
             if number is None:
                 raise
             return number
 
     async def edit(self, chat_id: str, message_id: int, text: str, options: Json) -> None:
         """Another text for a message; *options* are parameters of editMessageText."""
-        _answer.set(b"")
+        last_answer.set(b"")
         try:
             with _told("editMessageText"):
                 await self._bot.edit_message_text(
                     text, chat_id=chat_id, message_id=message_id, api_kwargs=options
                 )
         except ApiError:
-            if _number_in(_answer.get()) is None:
+            if _number_in(last_answer.get()) is None:
                 raise
 
     async def delete(self, chat_id: str, message_id: int) -> None:
@@ -278,3 +168,12 @@ def _told(method: str) -> Iterator[None]:
     except (TelegramError, KeyError, TypeError, ValueError, AttributeError) as error:
         text = f"{method}: an answer that cannot be read, {type(error).__name__}"
         raise ApiError(text, kind="lost", status=200) from None
+
+
+def _number_in(content: bytes) -> str | None:
+    """The message id in a raw answer; None if there is none."""
+    try:
+        answer = json.loads(content)
+        return str(int(answer["result"]["message_id"])) if answer["ok"] is True else None
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from gateway.cli import show
-from gateway.cli.client import asked
 from gateway.cli.options import AsJson, Config
 
 
@@ -27,11 +28,13 @@ def halt(
       parley halt
       parley halt --why "the bill explodes"
     """
-    told: dict[str, Any] = asked(config, "POST", "/v1/halt", why=why)
+    told, running = asyncio.run(_ask(config, "/v1/halt", why=why))
     if json:
         show.as_json(told)
-    else:
+    elif running:
         print(f"Halted; {show.many(told['stopped'], 'answer')} stopped. To go on: parley unhalt")
+    else:
+        print("No gateway is running; the next one starts halted. To undo: parley unhalt")
 
 
 def unhalt(config: Config = None, json: AsJson = False) -> None:
@@ -41,8 +44,17 @@ def unhalt(config: Config = None, json: AsJson = False) -> None:
     Examples:
       parley unhalt
     """
-    told: dict[str, Any] = asked(config, "POST", "/v1/unhalt")
+    told, running = asyncio.run(_ask(config, "/v1/unhalt"))
     if json:
         show.as_json(told)
     else:
-        print("Going on; what was kept is answered.")
+        print("Going on; what was kept is answered" + ("." if running else " by the next start: parley run"))
+
+
+async def _ask(config: Path | None, path: str, **fields: Any) -> tuple[dict[str, Any], bool]:
+    """(what it said, whether a gateway is running)."""
+    from gateway.cli.client import connect, settings_of
+
+    async with connect(settings_of(config)) as gateway:
+        told: dict[str, Any] = await gateway.ask("POST", path, **fields)
+        return told, gateway.own is None

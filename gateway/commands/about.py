@@ -1,4 +1,4 @@
-"""/start, /help, /whoami: what this is, what it can do, and who is asking."""
+"""/start, /help, /whoami, /tools: what this is, what it can do, and who is asking."""
 
 from __future__ import annotations
 
@@ -9,43 +9,46 @@ from gateway.commands.command import Command
 from gateway.commands.quote import plain
 from gateway.errors import Refused
 from gateway.manager import SessionManager
+from gateway.texts import say
+from gateway.types import Role
+
+DESCRIPTION = 200  # characters
 
 
 async def start(manager: SessionManager, call: Call) -> Reply:
     """Anything behind it is ignored: links that open a chat put their own words there (Bot API, deep linking)."""
     name = plain(call.identity.name) if call.identity else ""
-    return Reply(
-        text=(
-            f"Hello{f', {name}' if name else ''}! I am Parley. Write to me, and the model {model(manager)} answers; "
-            "every request it takes is on the bill.\n\n"
-            "- /new — begin a new session\n"
-            "- /usage — what this session has used and cost\n"
-            "- /help — everything else I can do"
-        )
-    )
+    hello = say("about.hello_name", call.lang, name=name) if name else say("about.hello", call.lang)
+    model = f"`{manager.core.catalogue.default}`"
+    return Reply(text=say("about.start", call.lang, hello=hello, model=model))
 
 
-def model(manager: SessionManager) -> str:
-    return f"`{manager.core.catalogue.default}`"
+def listing(commands: Iterable[Command], lang: str) -> Reply:
+    lines = [f"- /{each.name} — {each.summary(lang)}" for each in commands]
+    return Reply(text="\n".join([*lines, "", say("about.more", lang)]))
 
 
-def listing(commands: Iterable[Command]) -> Reply:
-    lines = [f"- /{each.name} — {each.summary}" for each in commands]
-    return Reply(text="\n".join([*lines, "", "/help followed by a name, as in /help cost, says more."]))
-
-
-def details(command: Command, aliases: Iterable[str]) -> Reply:
-    same = "".join(f"\n\nThe same: /{alias}" for alias in aliases)
-    return Reply(text=f"**/{command.name}** — {command.summary}\n\n{command.usage}{same}")
+def details(command: Command, aliases: Iterable[str], needed: Role, lang: str) -> Reply:
+    same = ", ".join(f"/{alias}" for alias in aliases)
+    text = f"**/{command.name}** — {command.summary(lang)}\n\n{command.usage(lang)}"
+    if needed != "user":
+        text += f"\n\n{say(f'rights.{needed}', lang, name=command.name)}"
+    return Reply(text=text + (f"\n\n{say('about.same', lang, names=same)}" if same else ""))
 
 
 async def whoami(manager: SessionManager, call: Call) -> Reply:
     who = call.identity
     if who is None:
-        raise Refused("I cannot see who you are here.")
-    return Reply(
-        text=(
-            f"- channel: {who.channel}\n- id: {who.user_id}\n- name: {plain(who.name) or '(none)'}\n"
-            f"- role: {call.role}\n- address: `{who.channel}:{who.user_id}`"
-        )
-    )
+        raise Refused(key="about.nobody")
+    name = plain(who.name) or say("about.no_name", call.lang)
+    facts = {"channel": who.channel, "id": who.user_id, "name": name, "role": call.role}
+    return Reply(text=say("about.whoami", call.lang, **facts))
+
+
+async def tools(manager: SessionManager, call: Call) -> Reply:
+    """What the agent may use for an answer here."""
+    found = manager.tools()
+    if not found:
+        return Reply(text=say("about.no_tools", call.lang))
+    lines = [f"- `{each.name}` — {plain(each.description, DESCRIPTION)}" for each in found]
+    return Reply(text="\n".join([say("about.tools", call.lang), "", *lines]))

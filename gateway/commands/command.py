@@ -11,42 +11,96 @@ from gateway.calls import Call, Reply
 from gateway.commands.quote import plain
 from gateway.errors import Refused
 from gateway.manager import SessionManager, SessionMeta
-from gateway.types import Json
+from gateway.texts import say
+from gateway.types import Json, Role
 
 Handler = Callable[[SessionManager, Call], Awaitable[Reply]]
 Press = Callable[[SessionManager, Json, Call], Awaitable[Reply]]
+Rule = Literal["member", "asker", "admin"]
+"""Who may use it where several people share a session: anybody there, who asked for the running answer, or the
+administrators of that chat. The gateway's own admins may always."""
 
-NO_SESSION = "There is no session here yet: your next message starts one."
+
+def member(args: str) -> Rule:
+    return "member"
+
+
+def admin(args: str) -> Rule:
+    return "admin"
+
+
+def changing(args: str) -> Rule:
+    """Anybody may look, only administrators may set."""
+    return "admin" if args.strip() else "member"
+
+
+def asker(args: str) -> Rule:
+    """What is said behind it takes in other people's messages."""
+    return "admin" if args.strip() else "asker"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
-    """*summary* is the line in the menu, *usage* what `/help name` shows; *admin*: not for role 'user'."""
+    """*mode*: 'now' never waits, 'between' waits for the running turn. *role* is the least that may use it.
+
+    *private*: the answer is for the eyes of who asked. *shared* gives the rule of a shared chat for what stands
+    behind the command. Its texts are summary.NAME and usage.NAME of the catalogue.
+    """
 
     name: str
-    summary: str
     mode: Literal["now", "between"]
     handler: Handler
-    usage: str
-    admin: bool = False
+    role: Role = "user"
+    private: bool = False
+    shared: Callable[[str], Rule] = member
+
+    def summary(self, lang: str = "") -> str:
+        """The line in the menu."""
+        return say(f"summary.{self.name}", lang)
+
+    def usage(self, lang: str = "") -> str:
+        """What `/help name` shows."""
+        return say(f"usage.{self.name}", lang)
 
 
-def unknown(name: str, known: Iterable[str]) -> Refused:
-    """With the nearest name there is."""
-    near = get_close_matches(name, list(known), n=1)
-    hint = f" Did you mean /{near[0]}?" if near else ""
-    return Refused(f"I do not know /{plain(name, 32)}.{hint} /help lists the commands I know.")
+def unknown(name: str, known: Iterable[str], aliases: Iterable[str]) -> Refused:
+    """With the nearest name there is; an alias only when no name of ours is near."""
+    near = get_close_matches(name, list(known), n=1) or get_close_matches(name, list(aliases), n=1)
+    if near:
+        return Refused(key="command.near", name=plain(name, 32), near=near[0])
+    return Refused(key="command.none", name=plain(name, 32))
 
 
-def alone(call: Call, hint: str) -> None:
+def alone(call: Call) -> None:
     """Raises Refused when something stands behind a command that takes nothing: it would be lost silently."""
     if call.args:
-        raise Refused(f"/{call.name} takes nothing behind it; nothing was changed. {hint}".rstrip())
+        raise Refused(key="command.alone", name=call.name)
+
+
+def misread(call: Call, command: str) -> Refused:
+    """What was behind the command cannot be meant."""
+    return Refused(key="command.misread", name=command)
+
+
+def together(call: Call) -> bool:
+    """Whether others are in the same session."""
+    return call.conversation.shared and not call.conversation.user_id
+
+
+def name_of(call: Call) -> str:
+    """Who gave the command, for others to read."""
+    who = call.identity
+    return plain(who.name or who.user_id) if who is not None else say("command.somebody", call.lang)
+
+
+def by(call: Call, text: str) -> str:
+    """*text*, and where others see what changed, who did it."""
+    return say("command.by", call.lang, name=name_of(call), text=text) if together(call) else text
 
 
 async def session_of(manager: SessionManager, call: Call) -> SessionMeta:
     """The session a call is about: the one it was sent to, else the current one. Raises Refused without one."""
     found = await manager.current_session(call.conversation.id, named=call.row.session)
     if found is None:
-        raise Refused(NO_SESSION)
+        raise Refused(key="session.none")
     return found

@@ -12,6 +12,7 @@ from gateway.commands.quote import plain
 from gateway.errors import Refused
 from gateway.manager import SessionManager
 from gateway.reports import CostOverview, DayCost, Share, ToolUsage
+from gateway.texts import say
 
 MOST_ROWS = 15  # the last of them sums up what is left out
 NAME = 40  # characters
@@ -21,10 +22,10 @@ Row = tuple[str, ...]
 
 async def cost(manager: SessionManager, call: Call) -> Reply:
     """Everybody's for owners and admins; one's own for everybody else."""
-    wanted = asked(call.args, now=manager.core.clock(), zone=manager.zone)
+    wanted = asked(call.args, now=manager.core.clock(), zone=manager.zone, lang=call.lang)
     person = _whose(call)
     found = await manager.cost_overview(wanted.since, until=wanted.until, person=person)
-    return Reply(text=shown(found, wanted, everybody=person is None))
+    return Reply(text=shown(found, wanted, everybody=person is None, lang=call.lang))
 
 
 def _whose(call: Call) -> int | None:
@@ -32,73 +33,80 @@ def _whose(call: Call) -> int | None:
     if call.role in ("owner", "admin"):
         return None
     if call.identity is None or call.identity.person is None:
-        raise Refused("I do not know whose costs to show you.")
+        raise Refused(key="cost.nobody")
     return call.identity.person
 
 
-def shown(found: CostOverview, wanted: Asked, *, everybody: bool) -> str:
-    whose = "everybody's" if everybody else "yours"
-    head = f"**Cost, {wanted.label}** ({whose}, by {wanted.by})"
+def shown(found: CostOverview, wanted: Asked, *, everybody: bool, lang: str = "") -> str:
+    whose = say("cost.everybody" if everybody else "cost.yours", lang)
+    by = say(f"cost.{wanted.by}", lang)
+    head = say("cost.head", lang, label=wanted.label, whose=whose, by=by)
     total = found.total
     if not total.requests:
-        return f"{head}\n\nNothing was used."
-    rows = table(found, wanted.by)
-    last = f"**Total:** {line(total)} · {requests(total.requests)}"
-    rough = estimated(total)
+        return f"{head}\n\n{say('cost.nothing', lang)}"
+    rows = table(found, wanted.by, lang)
+    last = say("cost.total", lang, line=line(total, lang), requests=requests(total.requests, lang))
+    rough = estimated(total, lang)
     return "\n\n".join([head, _markdown(rows), last, *([rough] if rough else [])])
 
 
-def table(found: CostOverview, by: By) -> list[Row]:
+def table(found: CostOverview, by: By, lang: str = "") -> list[Row]:
     """The header and at most MOST_ROWS rows."""
     match by:
         case "day":
-            return [("day", "cost"), *_days(found.by_day)]
+            return [_head(lang, "day", "cost"), *_days(found.by_day, lang)]
         case "tool":
-            return [("tool", "calls", "errors"), *_tools(found.by_tool)]
+            return [_head(lang, "tool", "calls", "errors"), *_tools(found.by_tool, lang)]
         case "user":
-            return [(by, "in", "out", "cost"), *_shares(found.by_user)]
+            shares = found.by_user
         case "model":
-            return [(by, "in", "out", "cost"), *_shares(found.by_model)]
+            shares = found.by_model
         case "channel":
-            return [(by, "in", "out", "cost"), *_shares(found.by_channel)]
+            shares = found.by_channel
         case "trigger":
-            return [(by, "in", "out", "cost"), *_shares(found.by_trigger)]
+            shares = found.by_trigger
         case "purpose":
-            return [(by, "in", "out", "cost"), *_shares(found.by_purpose)]
+            shares = found.by_purpose
+    return [_head(lang, by, "given", "made", "cost"), *_shares(shares, lang)]
+
+
+def _head(lang: str, *columns: str) -> Row:
+    return tuple(say(f"cost.{column}", lang) for column in columns)
 
 
 def _fitting(count: int) -> int:
     return count if count <= MOST_ROWS else MOST_ROWS - 1
 
 
-def _shares(found: Sequence[Share]) -> list[Row]:
+def _shares(found: Sequence[Share], lang: str) -> list[Row]:
     """Dearest first."""
     kept = _fitting(len(found))
-    rows: list[Row] = [_share(plain(each.name, NAME), [each]) for each in found[:kept]]
+    rows: list[Row] = [_share(plain(each.name, NAME), [each], lang) for each in found[:kept]]
     if found[kept:]:
-        rows.append(_share(f"{len(found) - kept} others", found[kept:]))
+        rows.append(_share(say("cost.others", lang, count=len(found) - kept), found[kept:], lang))
     return rows
 
 
-def _share(name: str, found: Sequence[Share]) -> Row:
+def _share(name: str, found: Sequence[Share], lang: str) -> Row:
     usages = [each.usage for each in found]
     given, made = sum(u.total_input_tokens for u in usages), sum(u.total_output_tokens for u in usages)
     if len(usages) == 1:
-        return name, tokens(given), tokens(made), priced(usages[0])
+        return name, tokens(given), tokens(made), priced(usages[0], lang)
     return name, tokens(given), tokens(made), money(sum(u.cost for u in usages))
 
 
-def _days(found: Sequence[DayCost]) -> list[Row]:
+def _days(found: Sequence[DayCost], lang: str) -> list[Row]:
     """Latest first."""
     latest = found[::-1]
     kept = _fitting(len(latest))
     rows: list[Row] = [(day.date, money(day.cost)) for day in latest[:kept]]
     if latest[kept:]:
-        rows.append((f"{len(latest) - kept} earlier", money(sum(day.cost for day in latest[kept:]))))
+        earlier = say("cost.earlier", lang, count=len(latest) - kept)
+        rows.append((earlier, money(sum(day.cost for day in latest[kept:]))))
     return rows
 
 
-def _tools(found: Sequence[ToolUsage]) -> list[Row]:
+def _tools(found: Sequence[ToolUsage], lang: str) -> list[Row]:
     """Most used first."""
     kept = _fitting(len(found))
     rows: list[Row] = [
@@ -106,8 +114,8 @@ def _tools(found: Sequence[ToolUsage]) -> list[Row]:
     ]
     if rest := found[kept:]:
         calls, errors = sum(each.invocations for each in rest), sum(each.errors for each in rest)
-        rows.append((f"{len(rest)} others", str(calls), str(errors)))
-    return rows or [("(none)", "0", "0")]
+        rows.append((say("cost.others", lang, count=len(rest)), str(calls), str(errors)))
+    return rows or [(say("cost.none", lang), "0", "0")]
 
 
 def _markdown(rows: Sequence[Row]) -> str:

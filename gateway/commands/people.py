@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Literal
 
-from gateway.access import enough
 from gateway.calls import Call, Offer, Reply
 from gateway.commands.command import Command, Press
 from gateway.commands.quote import plain
@@ -28,45 +27,15 @@ class People:
     def commands(self) -> list[Command]:
         """In the order in which they are listed."""
         return [
-            Command(
-                name="link",
-                summary="Be one person on several platforms",
-                mode="now",
-                handler=self.link,
-                usage="/link gives a code that holds for one hour; /link CODE, sent from your account on another "
-                "platform, makes it yours: one person, one bill. /link remove undoes that for the account it is "
-                "sent from.",
-            ),
-            Command(
-                name="pair",
-                summary="Let in who asks for it",
-                mode="now",
-                handler=self.pair,
-                usage="/pair lists who asks to be let in, /pair CODE lets in whoever was given that code.",
-                admin=True,
-            ),
-            Command(
-                name="people",
-                summary="List who may talk with me, let in, change roles",
-                mode="now",
-                handler=self.people,
-                usage="/people lists everybody, /people allow telegram:12345 lets somebody in, /people block "
-                "telegram:12345 shuts them out, /people role telegram:12345 admin gives another role.",
-                admin=True,
-            ),
-            Command(
-                name="block",
-                summary="Answer somebody no more",
-                mode="now",
-                handler=self.block,
-                usage="/block telegram:12345, or /block as an answer to one of their messages. "
-                "/people allow undoes it.",
-                admin=True,
-            ),
+            Command(name="link", mode="now", handler=self.link, private=True),
+            Command(name="pair", mode="now", handler=self.pair, role="admin", private=True),
+            Command(name="people", mode="now", handler=self.people, role="admin", private=True),
+            Command(name="block", mode="now", handler=self.block, role="admin", private=True),
         ]
 
-    def presses(self) -> Mapping[str, Press]:
-        return {"pair-allow": self.press_allow, "pair-refuse": self.press_refuse}
+    def presses(self) -> dict[str, tuple[str, Press]]:
+        """By action: (the command whose rights count, what it does); these look at the role themselves."""
+        return {"pair-allow": ("", self.press_allow), "pair-refuse": ("", self.press_refuse)}
 
     # -- letting in -------------------------------------------------------------------------------------------
 
@@ -74,10 +43,10 @@ class People:
         """Whoever has the code, or the list of those who wait."""
         if call.args.strip():
             done = await self._roster.approve(call.args, by=_actor(call), account=call.conversation.account)
-            return Reply(text=_decided("let_in", done, call), private=True)
+            return Reply(text=_decided("let_in", done, call))
         waiting = await self._roster.requests()
         if not waiting:
-            return Reply(text=say("pairing.none", call.lang), private=True)
+            return Reply(text=say("pairing.none", call.lang))
         lines = [f"- {_who(each)}" for each in waiting]
         offers = [
             Offer(
@@ -89,7 +58,7 @@ class People:
             for action in ("pair-allow", "pair-refuse")
         ]
         text = "\n".join([say("pairing.waiting", call.lang), "", *lines])
-        return Reply(text=text, offers=offers, private=True)
+        return Reply(text=text, offers=offers)
 
     async def press_allow(self, manager: SessionManager, args: Json, call: Call) -> Reply:
         return await self._press("used", args, call)
@@ -98,9 +67,6 @@ class People:
         return await self._press("refused", args, call)
 
     async def _press(self, what: Literal["used", "refused"], args: Json, call: Call) -> Reply:
-        # Whoever lost the role since the button was made has no say any more.
-        if not enough(call.role, "admin"):
-            raise Refused(key="button.stale")
         done = await self._roster.decide(int(args.get("request", 0)), what, by=_actor(call))
         return Reply(text=_decided("let_in" if what == "used" else "refused", done, call))
 
@@ -111,14 +77,14 @@ class People:
         who, args = _identity(call), call.args.strip()
         if not args:
             code = await self._roster.link_code(who, call.conversation.account)
-            return Reply(text=say("link.code", call.lang, code=code), private=True)
+            return Reply(text=say("link.code", call.lang, code=code))
         if args.lower() == "remove":
             await self._roster.unlink(address_of(who), by=_actor(call))
-            return Reply(text=say("link.parted", call.lang), private=True)
+            return Reply(text=say("link.parted", call.lang))
         if len(args.split()) > 1:
             raise Refused(key="link.usage")
         done = await self._roster.join(who, args, call.conversation.account)
-        return Reply(text=say(done.text, call.lang, name=done.name), private=True)
+        return Reply(text=say(done.text, call.lang, name=done.name))
 
     # -- everybody --------------------------------------------------------------------------------------------
 
@@ -126,15 +92,15 @@ class People:
         """The list, or a change to it."""
         match call.args.split():
             case []:
-                return Reply(text=_listed(await self._roster.list(), call), private=True)
+                return Reply(text=_listed(await self._roster.list(), call))
             case ["allow", address]:
                 done = await self._roster.allow(address, by=_actor(call))
-                return Reply(text=_told("allowed", done, call), private=True)
+                return Reply(text=_told("allowed", done, call))
             case ["block", address]:
                 return await self._block(address, call)
             case ["role", address, role] if role in ROLES:
                 done = await self._roster.set_role(address, role, by=_actor(call))
-                return Reply(text=_told("role", done, call), private=True)
+                return Reply(text=_told("role", done, call))
             case _:
                 raise Refused(key="people.usage")
 
@@ -152,12 +118,12 @@ class People:
 
     async def _block(self, address: str, call: Call) -> Reply:
         done = await self._roster.block(address, by=_actor(call))
-        return Reply(text=_told("blocked", done, call), private=True)
+        return Reply(text=_told("blocked", done, call))
 
 
 def _identity(call: Call) -> Identity:
     if call.identity is None:
-        raise Refused("I cannot see who you are here.")
+        raise Refused(key="about.nobody")
     return call.identity
 
 

@@ -9,15 +9,12 @@ from typing import Literal, get_args
 
 from gateway.commands.moment import local, midnight
 from gateway.errors import Refused
+from gateway.texts import say
 
 By = Literal["user", "model", "day", "channel", "trigger", "purpose", "tool"]
 KEYS: tuple[By, ...] = get_args(By)
 DAYS = re.compile(r"([1-9]\d{0,3})d")
 USUAL = "30d"
-EXAMPLE = (
-    "Write /cost 7d by model, for example. Times: today, 7d, 30d, 90d, all or 2026-07-01..2026-07-15; "
-    f"by: {', '.join(KEYS)}."
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +27,7 @@ class Asked:
     by: By
 
 
-def asked(args: str, *, now: int, zone: str) -> Asked:
+def asked(args: str, *, now: int, zone: str, lang: str = "") -> Asked:
     """Raises Refused, with an example, for what cannot be read."""
     words = args.lower().split()
     by: By = "model"
@@ -39,34 +36,39 @@ def asked(args: str, *, now: int, zone: str) -> Asked:
         word = words[at + 1].removesuffix("s") if at + 1 < len(words) else ""
         found = next((key for key in KEYS if key == word), None)
         if found is None:
-            raise Refused(EXAMPLE)
+            raise _misread()
         by, words = found, words[:at] + words[at + 2 :]
     if len(words) > 1:
-        raise Refused(EXAMPLE)
-    since, until, label = _stretch(words[0] if words else USUAL, now=now, zone=zone)
+        raise _misread()
+    since, until, label = _stretch(words[0] if words else USUAL, now=now, zone=zone, lang=lang)
     if by == "tool" and until is not None:
-        raise Refused("Tools are counted up to now: leave out the end, as in /cost 30d by tool.")
+        raise Refused(key="period.tools")
     return Asked(since=since, until=until, label=label, by=by)
 
 
-def _stretch(word: str, *, now: int, zone: str) -> tuple[int | None, int | None, str]:
+def _misread() -> Refused:
+    return Refused(key="period.example", keys=", ".join(KEYS))
+
+
+def _stretch(word: str, *, now: int, zone: str, lang: str) -> tuple[int | None, int | None, str]:
     today = local(now, zone).date()
     if word == "all":
-        return None, None, "since ever"
+        return None, None, say("period.ever", lang)
     if word == "today":
-        return midnight(today, zone), None, "today"
+        return midnight(today, zone), None, say("period.today", lang)
     if days := DAYS.fullmatch(word):
         count = int(days[1])
         # Whole days of the zone, today being the last: seven lines by day, not eight.
         since = midnight(today - timedelta(days=count - 1), zone)
-        return since, None, "today" if count == 1 else f"last {count} days"
+        return since, None, say("period.today", lang) if count == 1 else say("period.days", lang, days=count)
     first, dots, last = word.partition("..")
     if not dots:
-        raise Refused(EXAMPLE)
+        raise _misread()
     try:
         begin, end = date.fromisoformat(first), date.fromisoformat(last)
         if begin > end:
-            raise Refused(f"{first} is later than {last}. {EXAMPLE}")
-        return midnight(begin, zone), midnight(end + timedelta(days=1), zone), f"{begin} to {end}"
+            raise Refused(key="period.backwards", first=begin, last=end)
+        label = say("period.dates", lang, first=begin, last=end)
+        return midnight(begin, zone), midnight(end + timedelta(days=1), zone), label
     except (ValueError, OverflowError):
-        raise Refused(EXAMPLE) from None
+        raise _misread() from None

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from gateway.manager import SessionMeta
 from gateway.plain import plain as plain
+from gateway.texts import say
 
 
-def titled(session: SessionMeta) -> str:
+def titled(session: SessionMeta, lang: str = "") -> str:
     """“its title”, or what to call it when it has none."""
     title = plain(session.title or "")
-    return f"“{title}”" if title else f"the session {session.id}"
+    return say("quote.title", lang, text=title) if title else say("quote.session", lang, code=session.id)

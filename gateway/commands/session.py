@@ -1,29 +1,40 @@
-"""/new, /resume and the buttons that go back: which session the next message belongs to."""
+"""/new, /resume, /sessions, /clear and the buttons that go back: which session the next message belongs to."""
 
 from __future__ import annotations
 
 from gateway.amounts import messages
 from gateway.calls import Call, Offer, Reply
-from gateway.commands.command import alone
+from gateway.commands.command import alone, by, misread, name_of, session_of, together
 from gateway.commands.moment import shown
 from gateway.commands.quote import plain, titled
 from gateway.errors import Refused
 from gateway.manager import Resumed, SessionManager, SessionMeta
 from gateway.sessions import title_of
+from gateway.texts import say
 from gateway.types import Json
 
 LISTED = 8
+PAGE = 20
 OFFERED = 4  # buttons: more of them push the list itself off a phone's screen
 LABEL = 40  # characters of a button
 
 
 async def new(manager: SessionManager, call: Call) -> Reply:
-    alone(call, "Send your message after it.")
+    alone(call)
     closed = await manager.new_session(call.conversation.id)
+    first = f"{say('session.new_by', call.lang, name=name_of(call))} " if together(call) else ""
     if closed is None or not closed.message_count:
-        return Reply(text="Your next message begins a new session.")
-    back = f"/resume {closed.id} goes back."
-    return Reply(text=f"Closed {titled(closed)}. Your next message begins a new session; {back}")
+        return Reply(text=first + say("session.new", call.lang))
+    title = titled(closed, call.lang)
+    return Reply(text=first + say("session.new_closed", call.lang, title=title, code=closed.id))
+
+
+async def clear(manager: SessionManager, call: Call) -> Reply:
+    """The model begins anew within the same session."""
+    alone(call)
+    session = await session_of(manager, call)
+    await manager.clear(session.id)
+    return Reply(text=by(call, say("session.cleared", call.lang)))
 
 
 async def resume(manager: SessionManager, call: Call) -> Reply:
@@ -42,43 +53,61 @@ async def press_previous(manager: SessionManager, args: Json, call: Call) -> Rep
         raise Refused(key="button.stale")
     resumed = await manager.continue_previous(call.conversation.id, previous=previous, new=new)
     if resumed.moved:
-        return Reply(text=f"Your message goes to {titled(resumed.session)}; I answer it there.")
-    return _back(resumed)
+        return Reply(text=say("session.moved", call.lang, title=titled(resumed.session, call.lang)))
+    return _back(resumed, call)
 
 
 async def _resume(manager: SessionManager, code: str, call: Call) -> Reply:
     # Whoever sits at the machine can read every session anyhow; elsewhere a foreign one does not exist.
     anywhere = call.role in ("owner", "admin") and call.conversation.channel == "main"
-    return _back(await manager.resume(call.conversation.id, code, anywhere=anywhere))
+    return _back(await manager.resume(call.conversation.id, code, anywhere=anywhere), call)
 
 
-def _back(resumed: Resumed) -> Reply:
+def _back(resumed: Resumed, call: Call) -> Reply:
+    title = titled(resumed.session, call.lang)
     if resumed.already:
-        return Reply(text=f"You are in {titled(resumed.session)} already.")
-    count = messages(resumed.session.message_count)
-    return Reply(text=f"Back in {titled(resumed.session)} ({count}); go on where you left off.")
+        return Reply(text=say("session.already", call.lang, title=title))
+    count = messages(resumed.session.message_count, call.lang)
+    return Reply(text=by(call, say("session.back", call.lang, title=title, messages=count)))
 
 
 async def _list(manager: SessionManager, call: Call) -> Reply:
-    current = await manager.current_session(call.conversation.id)
-    here = current.id if current is not None and not current.is_closed else None
+    here = await _here(manager, call)
     found = await manager.list_sessions(3 * LISTED, conversation=call.conversation.id)
     rows = [each for each in found if each.message_count or each.id == here][:LISTED]
     if not rows:
-        raise Refused("There is no session here to go back to.")
-    now = manager.core.clock()
-    lines = [_line(each, each.id == here, now=now, zone=manager.zone) for each in rows]
+        raise Refused(key="session.nowhere")
+    lines = [_line(manager, each, each.id == here, call) for each in rows]
     offers = [_offer(each) for each in rows if each.id != here][:OFFERED]
-    return Reply(
-        text="\n".join([*lines, "", "/resume with a code goes back to that session."]), offers=offers
-    )
+    return Reply(text="\n".join([*lines, "", say("session.resume_hint", call.lang)]), offers=offers)
 
 
-def _line(session: SessionMeta, current: bool, *, now: int, zone: str) -> str:
-    when = shown(session.last_message_at or session.created_at, now=now, zone=zone)
-    mark = " (current)" if current else ""
-    title = plain(session.title or "") or "(no title)"
-    return f"- `{session.id}` {title} — {when}, {messages(session.message_count)}{mark}"
+async def sessions(manager: SessionManager, call: Call) -> Reply:
+    """All of them, a page at a time, newest activity first."""
+    word = call.args.strip() or "1"
+    if not (word.isascii() and word.isdigit()) or not 1 <= int(word) <= 10_000:
+        raise misread(call, "sessions")
+    page, here = int(word), await _here(manager, call)
+    found = await manager.list_sessions(PAGE + 1, skip=(page - 1) * PAGE, conversation=call.conversation.id)
+    if not found:
+        raise Refused(key="session.no_page", page=page) if page > 1 else Refused(key="session.none")
+    lines = [_line(manager, each, each.id == here, call) for each in found[:PAGE]]
+    head = say("session.page", call.lang, page=page)
+    more = [Offer.run(say("session.next_page", call.lang), "sessions", str(page + 1))] if found[PAGE:] else []
+    return Reply(text="\n".join([head, "", *lines, "", say("session.resume_hint", call.lang)]), offers=more)
+
+
+async def _here(manager: SessionManager, call: Call) -> str | None:
+    current = await manager.current_session(call.conversation.id)
+    return current.id if current is not None and not current.is_closed else None
+
+
+def _line(manager: SessionManager, session: SessionMeta, current: bool, call: Call) -> str:
+    at = session.last_message_at or session.created_at
+    when = shown(at, now=manager.core.clock(), zone=manager.zone, lang=call.lang)
+    mark = f" {say('session.current', call.lang)}" if current else ""
+    title = plain(session.title or "") or say("session.untitled", call.lang)
+    return f"- `{session.id}` {title} — {when}, {messages(session.message_count, call.lang)}{mark}"
 
 
 def _offer(session: SessionMeta) -> Offer:

@@ -2,35 +2,71 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Literal
 
+from gateway import log
+from gateway.access import enough
 from gateway.calls import Call, Commands, Reply
-from gateway.commands import about, session, window, work
-from gateway.commands.command import Command, Handler, Press, unknown
+from gateway.commands import about, announce, emergency, model, place, session, speech, window, work
+from gateway.commands.command import Command, Handler, Press, admin, asker, changing, unknown
 from gateway.commands.cost import cost
 from gateway.commands.people import People
+from gateway.commands.rights import Administers, check
 from gateway.errors import Refused
 from gateway.manager import SessionManager
 from gateway.roster import Roster
 from gateway.types import Json, Role
 
-ALIASES = {"reset": "new"}
-PRESSES: dict[str, Press] = {
-    "resume": session.press_resume,
-    "continue-previous": session.press_previous,
-    "away-answer": work.press_answer,
-    "away-drop": work.press_drop,
-    "stop": work.press_stop,
+# What the same things are called elsewhere.
+ALIASES = {
+    "reset": "new",
+    "commands": "help",
+    "cancel": "stop",
+    "abort": "stop",
+    "id": "whoami",
+    "stats": "usage",
+    "insights": "cost",
+    "costs": "cost",
+    "compress": "compact",
+    "forget": "clear",
+    "models": "model",
+    "reasoning": "think",
+    "busy": "queue",
+    "language": "lang",
 }
+# By action: whose rights count for it ('' nobody's), and what it does.
+PRESSES: dict[str, tuple[str, Press]] = {
+    "resume": ("resume", session.press_resume),
+    "continue-previous": ("", session.press_previous),
+    "away-answer": ("", work.press_answer),
+    "away-drop": ("", work.press_drop),
+    "stop": ("", work.press_stop),
+    "announce": ("announce", announce.press_announce),
+}
+Right = Literal["user", "admin", "owner", "off"]
 
 
 class Table(Commands):
-    """What the dispatcher asks. Uptime is counted from when the table was made."""
+    """What the dispatcher asks. Uptime is counted from when the table was made.
 
-    def __init__(self, *, manager: SessionManager, roster: Roster) -> None:
+    *rights* by a command's name go before those it comes with; 'off': there is no such command. *administers*
+    says who administers a chat; None: the platform is asked.
+    """
+
+    def __init__(
+        self,
+        *,
+        manager: SessionManager,
+        roster: Roster,
+        rights: Mapping[str, Right] | None = None,
+        administers: Administers | None = None,
+    ) -> None:
         self._manager = manager
         self.roster = roster
+        self._administers = administers or manager.administers
         people = People(roster)
         self._presses = PRESSES | dict(people.presses())
         listed = [
@@ -38,6 +74,20 @@ class Table(Commands):
             *people.commands(),
         ]
         self.commands: dict[str, Command] = {each.name: each for each in listed}
+        self.rights = rights or {}
+
+    @property
+    def rights(self) -> Mapping[str, Right]:
+        """By the command's own name; may be swapped while running."""
+        return self._rights
+
+    @rights.setter
+    def rights(self, rights: Mapping[str, Right]) -> None:
+        self._rights = {ALIASES.get(name, name): right for name, right in rights.items()}
+        for name in self._rights.keys() - self.commands.keys():
+            log.warning(
+                "commands.unknown", name=name, remedy="take it out of [commands], or spell it as /help does"
+            )
 
     def mode(self, name: str) -> Literal["now", "between"] | None:
         found = self._find(name)
@@ -45,129 +95,95 @@ class Table(Commands):
 
     async def run(self, call: Call) -> Reply:
         command = self._find(call.name)
-        if command is None or not _may(command, call.role):
+        if command is None:
             raise self._unknown(call.name, call.role)
-        return await command.handler(self._manager, call)
+        await self._check(command, call)
+        reply = await command.handler(self._manager, call)
+        return replace(reply, private=True) if command.private else reply
 
     async def press(self, action: str, args: Json, call: Call) -> Reply:
+        if action == "run":
+            return await self.run(
+                replace(call, name=str(args.get("name", "")), args=str(args.get("args", "")))
+            )
         found = self._presses.get(action)
         if found is None:
             raise Refused(key="button.stale")
-        return await found(self._manager, args, call)
+        name, press = found
+        command = self._find(name)
+        if command is not None:
+            await self._check(command, replace(call, name=name))
+        elif name:
+            raise Refused(key="button.stale")
+        return await press(self._manager, args, call)
 
-    def menu(self) -> list[tuple[str, str]]:
+    def menu(self, lang: str = "") -> list[tuple[str, str]]:
         """(name, description) for a platform's list of commands, which everybody sees."""
-        return [(each.name, each.summary) for each in self._for("user")]
+        return [(each.name, each.summary(lang)) for each in self._for("user")]
+
+    async def _check(self, command: Command, call: Call) -> None:
+        live = self._manager.core.dispatcher.running(call.conversation.id)
+        await check(
+            command,
+            call,
+            needed=self._needed(command),
+            running=live.started.identity if live is not None else None,
+            administers=self._administers,
+        )
+
+    def _needed(self, command: Command) -> Role:
+        right = self.rights.get(command.name, command.role)
+        return command.role if right == "off" else right
 
     def _find(self, name: str) -> Command | None:
-        return self.commands.get(ALIASES.get(name, name))
+        """None also for one that is switched off."""
+        found = self.commands.get(ALIASES.get(name, name))
+        return None if found is not None and self.rights.get(found.name) == "off" else found
 
     def _for(self, role: Role) -> list[Command]:
-        return [each for each in self.commands.values() if _may(each, role)]
+        known = [each for name in self.commands if (each := self._find(name)) is not None]
+        return [each for each in known if enough(role, self._needed(each))]
 
     def _unknown(self, name: str, role: Role) -> Refused:
-        return unknown(name, [*(each.name for each in self._for(role)), *ALIASES])
+        return unknown(name, [each.name for each in self._for(role)], ALIASES)
 
     async def _help(self, manager: SessionManager, call: Call) -> Reply:
         name = call.args.removeprefix("/").strip().lower()
         if not name:
-            return about.listing(self._for(call.role))
+            return about.listing(self._for(call.role), call.lang)
         command = self._find(name)
-        if command is None or not _may(command, call.role):
+        if command is None:
             raise self._unknown(name, call.role)
-        return about.details(command, [alias for alias, real in ALIASES.items() if real == command.name])
-
-
-def _may(command: Command, role: Role) -> bool:
-    return not command.admin or role in ("owner", "admin")
+        same = [alias for alias, real in ALIASES.items() if real == command.name]
+        return about.details(command, same, self._needed(command), call.lang)
 
 
 def _commands(help: Handler, status: Handler) -> list[Command]:
     """In the order in which they are listed."""
     return [
-        Command(
-            name="start",
-            summary="Say hello and what this is",
-            mode="now",
-            handler=about.start,
-            usage="/start",
-        ),
-        Command(
-            name="help",
-            summary="List the commands, or explain one",
-            mode="now",
-            handler=help,
-            usage="/help lists them all, /help new explains /new.",
-        ),
-        Command(
-            name="new",
-            summary="Close this session and begin a new one",
-            mode="between",
-            handler=session.new,
-            usage="/new closes the current session once the running answer is done. Nothing is lost: "
-            "/resume goes back.",
-        ),
-        Command(
-            name="resume",
-            summary="Go back to an earlier session",
-            mode="between",
-            handler=session.resume,
-            usage="/resume lists the latest sessions of this chat, /resume 7K2M9QX4TD goes back to the one with "
-            "that code.",
-        ),
-        Command(
-            name="stop",
-            summary="Stop the answer being written",
-            mode="now",
-            handler=work.stop,
-            usage="/stop stops the running answer and keeps what it said so far, /stop all drops the messages "
-            "that wait too.",
-        ),
-        Command(
-            name="status",
-            summary="Show model, session and what is going on",
-            mode="now",
-            handler=status,
-            usage="/status",
-        ),
-        Command(
-            name="usage",
-            summary="Show tokens and cost of this session",
-            mode="now",
-            handler=window.usage,
-            usage="/usage shows the last answer and the whole session. Requests whose price is not known are "
-            "counted as unpriced; what could only be estimated is shown apart.",
-        ),
-        Command(
-            name="cost",
-            summary="Show the bill: today, 7d, 30d, by model, day, …",
-            mode="now",
-            handler=cost,
-            usage="/cost today, /cost 7d by day, /cost 2026-07-01..2026-07-15 by user. "
-            "Times: today, 7d, 30d, 90d, all, or two dates (both included); 30d when none is given. "
-            "By: user, model, day, channel, trigger, purpose, tool; model when none is given. "
-            "Owners and admins see everybody's, all others their own.",
-        ),
-        Command(
-            name="context",
-            summary="Show how full the model's window is",
-            mode="now",
-            handler=window.context,
-            usage="/context shows the tokens of the last request and how many fit.",
-        ),
-        Command(
-            name="compact",
-            summary="Shorten this session to a summary",
-            mode="between",
-            handler=window.compact,
-            usage="/compact lets the model summarise what was said so far; the next messages build on that "
-            "summary. It takes one request, which is on the bill; the transcript stays whole.",
-        ),
-        Command(
-            name="whoami",
-            summary="Show your id, role and address",
-            mode="now",
-            handler=about.whoami,
-            usage="/whoami shows the address by which the operator can let you in or change your role.",
-        ),
+        Command(name="start", mode="now", handler=about.start),
+        Command(name="help", mode="now", handler=help),
+        Command(name="new", mode="between", handler=session.new),
+        Command(name="resume", mode="between", handler=session.resume),
+        Command(name="sessions", mode="now", handler=session.sessions),
+        Command(name="stop", mode="now", handler=work.stop, shared=asker),
+        Command(name="status", mode="now", handler=status),
+        Command(name="usage", mode="now", handler=window.usage, private=True),
+        Command(name="cost", mode="now", handler=cost, private=True),
+        Command(name="context", mode="now", handler=window.context),
+        Command(name="compact", mode="between", handler=window.compact),
+        Command(name="clear", mode="between", handler=session.clear, shared=admin),
+        Command(name="model", mode="between", handler=model.model, shared=changing),
+        Command(name="think", mode="between", handler=model.think, shared=changing),
+        Command(name="queue", mode="now", handler=place.queue.handle, shared=changing),
+        Command(name="verbose", mode="now", handler=place.verbose.handle, shared=changing),
+        Command(name="footer", mode="now", handler=place.footer.handle, shared=changing),
+        Command(name="gap", mode="now", handler=place.gap, shared=changing),
+        Command(name="overhear", mode="now", handler=place.overhear, shared=changing),
+        Command(name="tools", mode="now", handler=about.tools),
+        Command(name="lang", mode="now", handler=speech.lang, private=True),
+        Command(name="whoami", mode="now", handler=about.whoami, private=True),
+        Command(name="announce", mode="now", handler=announce.announce, role="admin", private=True),
+        Command(name="halt", mode="now", handler=emergency.halt, role="admin"),
+        Command(name="unhalt", mode="now", handler=emergency.unhalt, role="admin"),
     ]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from gateway.amounts import cost, estimated, line, requests, tokens
 from gateway.calls import Call, Reply
-from gateway.commands.command import alone, session_of
+from gateway.commands.command import alone, by, session_of
 from gateway.commands.quote import titled
 from gateway.errors import Refused
 from gateway.manager import NEAR_LIMIT, SessionManager
 from gateway.reports import UsageSummary
+from gateway.texts import say
 
 BAR = 20  # characters
 
@@ -17,26 +18,27 @@ async def usage(manager: SessionManager, call: Call) -> Reply:
     session = await session_of(manager, call)
     last = await manager.last_turn_usage(session.id)
     whole = await manager.session_usage(session.id)
-    lines = [f"- last answer: {_used(last)}"] if last is not None else []
-    lines.append(f"- this session: {_used(whole)} · {requests(whole.requests)}")
-    return Reply(text="\n".join([f"{titled(session)} has used:", "", *lines]))
+    lang = call.lang
+    lines = [say("window.last", lang, used=_used(last, lang))] if last is not None else []
+    total = f"{_used(whole, lang)} · {requests(whole.requests, lang)}"
+    lines.append(say("window.session", lang, used=total))
+    head = say("window.used", lang, title=titled(session, lang))
+    return Reply(text="\n".join([head, "", *(f"- {each}" for each in lines)]))
 
 
-def _used(usage: UsageSummary) -> str:
-    rough = estimated(usage)
-    return line(usage) + (f" · {rough}" if rough else "")
+def _used(usage: UsageSummary, lang: str) -> str:
+    rough = estimated(usage, lang)
+    return line(usage, lang) + (f" · {rough}" if rough else "")
 
 
 async def context(manager: SessionManager, call: Call) -> Reply:
     session = await session_of(manager, call)
     found = await manager.context_usage(session.id)
-    text = (
-        f"`{bar(found.percent)}` {found.percent:.1f} %\n\n"
-        f"{tokens(found.used_tokens)} of {tokens(found.max_tokens)} tokens are used in {titled(session)}."
-    )
+    used, most = tokens(found.used_tokens), tokens(found.max_tokens)
+    full = say("window.full", call.lang, used=used, most=most, title=titled(session, call.lang))
     if found.percent >= 100 * NEAR_LIMIT:
-        text += " It is nearly full: /compact makes room."
-    return Reply(text=text)
+        full += f" {say('window.nearly', call.lang)}"
+    return Reply(text=f"`{bar(found.percent)}` {found.percent:.1f} %\n\n{full}")
 
 
 def bar(percent: float) -> str:
@@ -48,21 +50,24 @@ def bar(percent: float) -> str:
 
 
 async def compact(manager: SessionManager, call: Call) -> Reply:
-    alone(call, "It summarises all that was said so far.")
+    alone(call)
     session = await session_of(manager, call)
     if session.is_closed:
-        raise Refused("There is nothing to compact: this session is closed.")
+        raise Refused(key="window.closed")
     before = await manager.session_usage(session.id)
     done = await manager.compact(session.id, identity=call.identity.id if call.identity else None)
     spent = difference(await manager.session_usage(session.id), before)
-    after = f"about {tokens(done.after)}" if done.after is not None else "not known yet"
-    return Reply(
-        text=(
-            f"Compacted: {tokens(done.before)} tokens before, {after} after. "
-            f"The transcript stays whole.\n\nThe summary cost {cost(spent)} "
-            f"({tokens(spent.total_input_tokens)} in, {tokens(spent.total_output_tokens)} out)."
-        )
+    lang, after = call.lang, done.after
+    text = say(
+        "window.compacted",
+        lang,
+        before=tokens(done.before),
+        after=say("window.unknown", lang) if after is None else say("window.about", lang, size=tokens(after)),
+        cost=cost(spent, lang),
+        given=tokens(spent.total_input_tokens),
+        made=tokens(spent.total_output_tokens),
     )
+    return Reply(text=by(call, text))
 
 
 def difference(after: UsageSummary, before: UsageSummary) -> UsageSummary:

@@ -5,77 +5,80 @@ from __future__ import annotations
 from gateway import __version__
 from gateway.amounts import duration, messages
 from gateway.calls import Call, Reply
-from gateway.commands.command import NO_SESSION
+from gateway.commands.command import by, misread
 from gateway.commands.moment import shown
 from gateway.commands.quote import titled
 from gateway.errors import Refused
 from gateway.manager import SessionManager, Standing, Stopped
+from gateway.texts import say
 from gateway.types import Json
-
-KEPT = "Your message is kept until the model can be reached again."
 
 
 async def stop(manager: SessionManager, call: Call) -> Reply:
     if call.args.lower() not in ("", "all"):
-        raise Refused("Send /stop to stop the running answer, or /stop all to drop what waits too.")
-    everything = bool(call.args)
-    return Reply(text=_stopped(await manager.stop_turn(call.conversation.id, waiting=everything)))
+        raise misread(call, "stop")
+    done = await manager.stop_turn(call.conversation.id, waiting=bool(call.args))
+    text = _stopped(done, call.lang)
+    return Reply(text=by(call, text) if done.running or done.dropped else text)
 
 
-def _stopped(done: Stopped) -> str:
-    said = ["I have stopped." if done.running else "Nothing is running."]
+def _stopped(done: Stopped, lang: str) -> str:
+    said = [say("work.stopped" if done.running else "work.nothing", lang)]
     if done.dropped:
-        said.append(f"{messages(done.dropped)} that waited {'was' if done.dropped == 1 else 'were'} dropped.")
+        said.append(say("work.dropped", lang, count=done.dropped))
     if done.waiting:
-        wait = "waits and is" if done.waiting == 1 else "wait and are"
-        said.append(f"{messages(done.waiting)} {wait} answered next; /stop all drops what waits.")
+        said.append(say("work.next", lang, count=done.waiting))
     if done.kept:
-        said.append(KEPT)
+        said.append(say("work.kept", lang))
     return " ".join(said)
 
 
 async def status(manager: SessionManager, call: Call, *, started: int) -> Reply:
     """*started*: since when this process runs."""
-    now = manager.core.clock()
+    now, lang = manager.core.clock(), call.lang
     standing = await manager.standing(call.conversation.id, named=call.row.session)
+    since = duration(now - started, lang)
     lines = [
-        f"Parley {__version__}, up for {duration(now - started)}",
-        f"model: `{standing.model}`",
-        f"session: {_session(standing)}",
-        f"now: {_doing(standing, now)}",
-        f"waiting: {messages(standing.waiting)}",
+        say("work.version", lang, version=__version__, since=since),
+        say("work.model", lang, model=f"`{standing.model}`"),
+        say("work.session", lang, session=_session(standing, lang)),
+        say("work.now", lang, doing=_doing(standing, now, lang)),
+        say("work.waiting", lang, messages=messages(standing.waiting, lang)),
     ]
     if standing.held:
-        lines.append(f"held since I was away: {messages(standing.held)}")
+        lines.append(say("work.held", lang, messages=messages(standing.held, lang)))
+    if manager.halted is not None:
+        lines.append(say("work.halted", lang))
     if standing.outage_since is not None:
-        since = shown(standing.outage_since, now=now, zone=manager.zone)
-        lines.append(f"outage: the model refuses me since {since}; messages are kept")
+        at = shown(standing.outage_since, now=now, zone=manager.zone, lang=lang)
+        lines.append(say("work.outage", lang, since=at))
     return Reply(text="\n".join(f"- {line}" for line in lines))
 
 
-def _session(standing: Standing) -> str:
+def _session(standing: Standing, lang: str) -> str:
     session = standing.session
     if session is None:
-        return NO_SESSION[0].lower() + NO_SESSION[1:]
-    closed = ", closed" if session.is_closed else ""
-    return f"{titled(session)} `{session.id}` ({messages(session.message_count)}{closed})"
+        return say("work.no_session", lang)
+    count = messages(session.message_count, lang)
+    closed = f", {say('work.closed', lang)}" if session.is_closed else ""
+    return f"{titled(session, lang)} `{session.id}` ({count}{closed})"
 
 
-def _doing(standing: Standing, now: int) -> str:
+def _doing(standing: Standing, now: int, lang: str) -> str:
     if standing.running_since is not None:
-        return f"answering, for {duration(now - standing.running_since)}"
-    return KEPT[0].lower() + KEPT[1:] if standing.kept else "idle"
+        return say("work.answering", lang, since=duration(now - standing.running_since, lang))
+    return say("work.kept_now" if standing.kept else "work.idle", lang)
 
 
 async def press_answer(manager: SessionManager, args: Json, call: Call) -> Reply:
     """[Answer] under the line about what came while we were away."""
     count = await manager.answer_held(call.conversation.id)
-    return Reply(text=f"Answering {messages(count)}." if count else "There is nothing left to answer.")
+    return Reply(text=say("work.answering_held" if count else "work.none_to_answer", call.lang, count=count))
 
 
 async def press_drop(manager: SessionManager, args: Json, call: Call) -> Reply:
     count = await manager.drop_held(call.conversation.id)
-    return Reply(text="Dropped." if count else "There is nothing left to drop.")
+    return Reply(text=say("work.dropped_held" if count else "work.none_to_drop", call.lang))
 
 
 async def press_stop(manager: SessionManager, args: Json, call: Call) -> Reply:

@@ -19,6 +19,7 @@ __all__ = ["DEMO", "Catalogue", "ProviderConfig"]
 class Catalogue:
     """The models by their ref, `provider:model`.
 
+    *offered*: what people may choose besides the default and the fallbacks.
     *silence* in seconds is the longest time a provider may say nothing; *connect* to reach it. Without any
     provider that can be asked, the default is the demo.
     """
@@ -29,6 +30,7 @@ class Catalogue:
         providers: Mapping[str, ProviderConfig],
         default: str,
         fallbacks: Sequence[str] = (),
+        offered: Sequence[str] = (),
         connect: float = CONNECT,
         silence: float = SILENCE,
     ) -> None:
@@ -37,7 +39,7 @@ class Catalogue:
         self._connections: dict[str, Connection] = {}
         self._models: dict[str, Model] = {}
         self._retired: list[Connection] = []
-        self._take(providers, default, fallbacks)
+        self._take(providers, default, fallbacks, offered)
 
     @property
     def default(self) -> str:
@@ -47,6 +49,17 @@ class Catalogue:
     @property
     def fallbacks(self) -> tuple[str, ...]:
         return self._fallbacks
+
+    @property
+    def allowed(self) -> tuple[str, ...]:
+        """The refs of what people may choose, the default one first; only what can be asked."""
+        asked = (self._default, self._asked_default, *self._fallbacks, *self._offered)
+        return tuple(ref for ref in dict.fromkeys(asked) if self._askable(ref))
+
+    def swap(self, ref: str) -> None:
+        """Another default, until the next `replace`; raises Refused as `get`."""
+        self.get(ref)
+        self._default = ref
 
     def get(self, ref: str) -> Model:
         """The model of a ref; raises Refused with the remedy when there is no such provider or no key."""
@@ -70,6 +83,7 @@ class Catalogue:
         providers: Mapping[str, ProviderConfig] | None = None,
         default: str | None = None,
         fallbacks: Sequence[str] | None = None,
+        offered: Sequence[str] | None = None,
     ) -> None:
         """Change what is given, for the requests after this; answers being made are made to the end."""
         known = {name: connection.config for name, connection in self._connections.items()}
@@ -77,6 +91,7 @@ class Catalogue:
             known if providers is None else providers,
             self._asked_default if default is None else default,
             self._asked_fallbacks if fallbacks is None else fallbacks,
+            self._offered if offered is None else offered,
         )
         for connection in self._retired:
             await connection.retire()
@@ -87,7 +102,13 @@ class Catalogue:
         for connection in (*self._connections.values(), *self._retired):
             await connection.close()
 
-    def _take(self, providers: Mapping[str, ProviderConfig], default: str, fallbacks: Sequence[str]) -> None:
+    def _take(
+        self,
+        providers: Mapping[str, ProviderConfig],
+        default: str,
+        fallbacks: Sequence[str],
+        offered: Sequence[str],
+    ) -> None:
         """A connection whose provider did not change is kept, with its open sockets."""
         before, self._connections = self._connections, {}
         for name, config in providers.items():
@@ -101,6 +122,14 @@ class Catalogue:
         real = any(config.usable for config in providers.values())
         self._default = default if real else DEMO
         self._fallbacks = tuple(fallbacks) if real else ()
+        self._offered = tuple(offered)
+
+    def _askable(self, ref: str) -> bool:
+        try:
+            self.get(ref)
+        except Refused:
+            return False
+        return True
 
     def _open(self, config: ProviderConfig) -> Connection:
         return Connection(config, connect=self._connect, silence=self._silence)
@@ -108,18 +137,18 @@ class Catalogue:
     def _make(self, ref: str) -> Model:
         name, colon, model = ref.partition(":")
         if not colon or not name or not model:
-            raise Refused(f"{ref!r} is not a model: write provider:model, as anthropic:claude-sonnet-5-5")
+            raise Refused(key="model.malformed", ref=repr(ref))
         if ref == DEMO:
             return DemoModel()
         connection = self._connections.get(name)
         if connection is None:
             known = ", ".join(sorted({*self._connections, "demo"}))
-            raise Refused(f"there is no provider {name!r}: add [providers.{name}] or use one of: {known}")
+            raise Refused(key="model.no_provider", name=name, known=known)
         config = connection.config
         if config.kind not in KINDS:
             raise Refused(f"providers.{name}.kind is {config.kind!r}: it must be one of: {', '.join(KINDS)}")
         if config.kind == "demo":
             return DemoModel()
         if not config.usable:
-            raise Refused(f"providers.{name}.api_key is not set: set it, or run `parley init`")
+            raise Refused(key="model.no_key", name=name)
         return ProviderModel(connection=connection, model=model)

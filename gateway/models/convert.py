@@ -88,6 +88,8 @@ def request_settings(prompt: Prompt, *, kind: str) -> ModelSettings:
     # Anthropic's API refuses a temperature from its version 2026-10-21 on, even the default one.
     if prompt.temperature is not None and kind != "anthropic":
         settings["temperature"] = prompt.temperature
+    if prompt.think is not None:
+        settings["thinking"] = False if prompt.think == "off" else prompt.think
     if kind == "anthropic" and prompt.cache:
         settings["anthropic_cache_instructions"] = True
         settings["anthropic_cache_tool_definitions"] = True

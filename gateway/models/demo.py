@@ -78,6 +78,9 @@ class DemoModel:
     async def ready(self) -> None:
         return
 
+    async def thinks(self) -> bool:
+        return False
+
     async def stream(self, prompt: Prompt) -> AsyncGenerator[ModelEvent, None]:
         """Any Delta and Counted, then one Answer."""
         asked = Tokens(uncached=_count(_everything(prompt)))

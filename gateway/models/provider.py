@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 from gateway.models.connection import Connection
 from gateway.protocols import ModelEvent, Prompt
+
+# Models of Anthropic's that do not think, which the model layer takes for ones that do; extended thinking came
+# with 3.7 (Messages API, extended thinking, supported models).
+BEFORE_THINKING = re.compile(r"claude-(instant|2|3-(5|haiku|sonnet|opus))")
 
 
 class ProviderModel:
@@ -23,6 +28,11 @@ class ProviderModel:
 
     async def ready(self) -> None:
         await self._connection.wire(self.model)
+
+    async def thinks(self) -> bool:
+        """By what the model layer knows of it."""
+        wire = await self._connection.wire(self.model)
+        return bool(wire.profile.get("supports_thinking")) and not BEFORE_THINKING.search(self.model)
 
     async def stream(self, prompt: Prompt) -> AsyncGenerator[ModelEvent, None]:
         """Any Delta and Counted, then one Answer; raises ModelError. Closing it drops the connection."""

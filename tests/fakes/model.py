@@ -33,6 +33,7 @@ class ScriptedModel:
     kind: str = "fake"
     model: str = "one"
     base_url: str = ""
+    thinking: bool = False
     queue: list[Script] = field(default_factory=list)
     reply: Callable[[str], str] = lambda text: f"You said: {text}"
     asked: list[Prompt] = field(default_factory=list)
@@ -41,6 +42,9 @@ class ScriptedModel:
 
     async def ready(self) -> None:
         return
+
+    async def thinks(self) -> bool:
+        return self.thinking
 
     async def stream(self, prompt: Prompt) -> AsyncGenerator[ModelEvent, None]:
         self.asked.append(prompt)

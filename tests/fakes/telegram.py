@@ -75,6 +75,18 @@ REASONS = {
     503: "Service Unavailable",
     504: "Gateway Timeout",
 }
+# Bot API, ChatMemberBanned and ChatMemberAdministrator: what they have besides a user and a status.
+MEMBER_FACTS: dict[str, dict[str, Any]] = {
+    "kicked": {"until_date": 0},
+    "administrator": dict.fromkeys(
+        (
+            "can_be_edited", "is_anonymous", "can_manage_chat", "can_delete_messages", "can_manage_video_chats",
+            "can_restrict_members", "can_promote_members", "can_change_info", "can_invite_users",
+            "can_post_stories", "can_edit_stories", "can_delete_stories",
+        ),
+        False,
+    ),
+}  # fmt: skip
 FAULTS = frozenset({"status", "error", "drop", "lost", "hang", "delay", "garbage", "flood"})
 _PATH = re.compile(r"/bot([^/]+)/([A-Za-z]+)/?")
 _FILE = re.compile(r"/file/bot([^/]+)/files/([^/]+)/.*")
@@ -335,7 +347,7 @@ class FakeTelegram:
             "from": by,
             "date": int(time.time()),
             "old_chat_member": {"user": self.world.bot, "status": "member"},
-            "new_chat_member": {"user": self.world.bot, "status": status},
+            "new_chat_member": {"user": self.world.bot, "status": status, **MEMBER_FACTS.get(status, {})},
         }
         return self.push_raw({"my_chat_member": change})
 

@@ -217,5 +217,3 @@ def replies(db: sqlite3.Connection) -> Iterator[str]:
         " AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.origin = 'reply:' || i.id AND o.state = 'sent')"
     ):
         yield f"command {id} ({text}) has no reply"
-
-

@@ -17,7 +17,9 @@ AT_ONCE = 6
 
 async def illegal(prompts: Sequence[Prompt]) -> list[str]:
     """Why which prompts are refused, or would be but for a repair on the way to the wire."""
-    wrong = [f"needs repair: {p.messages}" for p in prompts if list(p.messages) != legal(p.messages, opaque="")]
+    wrong = [
+        f"needs repair: {p.messages}" for p in prompts if list(p.messages) != legal(p.messages, opaque="")
+    ]
     async with FakeLLM(script=lambda ask: Reply(text="yes"), pace=Pace(), keep_bodies=False) as server:
         providers = {
             "anthropic": ProviderConfig("anthropic", "anthropic", KEY, server.url),

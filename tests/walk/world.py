@@ -119,9 +119,7 @@ class World:
         core.catalogue.default = "fake:one"  # type: ignore[misc]
         manager = SessionManager(core, zone="UTC")
         core.dispatcher.commands = Table(manager=manager, roster=Roster(store=store, clock=self.now))
-        account = await store.commit(
-            Point.PEOPLE, lambda unit: unit.people.account("telegram", "42", "bot")
-        )
+        account = await store.commit(Point.PEOPLE, lambda unit: unit.people.account("telegram", "42", "bot"))
         channel = WalkChannel(self.screen, self.placing)
         self.life = Life(store, core, channel, account, before)
         await core.dispatcher.recover()

@@ -1,0 +1,74 @@
+"""What an admin has to say to everybody: one copy for each chat, all entered in one unit of work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gateway.delivery import nonce
+from gateway.types import DAY, Chunk, Conversation, OutboxRow
+
+if TYPE_CHECKING:
+    from storage import Unit
+
+ACTIVE = 30 * DAY  # a group in which nothing happened for longer is left in peace
+ORIGIN = "announce:"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Audience:
+    """How many chats an announcement goes to."""
+
+    direct: int
+    groups: int
+
+    @property
+    def chats(self) -> int:
+        return self.direct + self.groups
+
+
+async def chats(unit: Unit, served: Callable[[int], bool], now: int) -> list[Conversation]:
+    """Direct chats of people who are let in, and groups that were active; each chat once, whatever bots are in it.
+
+    *served*: whether that account is connected.
+    """
+    found: dict[tuple[str, str], Conversation] = {}
+    for place in await unit.places.audience(since=now - ACTIVE):
+        if served(place.account):
+            found.setdefault((place.channel, place.chat_id), place)
+    return list(found.values())
+
+
+def counted(found: list[Conversation]) -> Audience:
+    direct = sum(place.kind == "direct" for place in found)
+    return Audience(direct=direct, groups=len(found) - direct)
+
+
+async def enter(
+    unit: Unit,
+    id: int,
+    text: str,
+    served: Callable[[int], bool],
+    render: Callable[[int, str], list[Chunk]],
+    now: int,
+) -> list[OutboxRow]:
+    """The rows that are new: a chat that has the announcement *id* already gets no second one."""
+    rows: list[OutboxRow] = []
+    for place in await chats(unit, served, now):
+        origin = f"{ORIGIN}{id}:{place.id}"
+        for part, chunk in enumerate(render(place.account, text)):
+            row = await unit.outbox.add(
+                origin=origin,
+                part=part,
+                account=place.account,
+                conversation=place.id,
+                session=None,
+                kind="job",  # behind people's answers
+                payload_=chunk,
+                nonce=nonce(origin, part),
+                now=now,
+            )
+            if row is not None:
+                rows.append(row)
+    return rows
