@@ -10,8 +10,8 @@ import sys
 import pytest
 from pydantic import SecretStr
 
+from channels.backoff import Backoff
 from channels.telegram import Telegram, poll, request
-from channels.telegram.backoff import Backoff
 from channels.telegram.channel import REACTIONS
 from channels.telegram.keyboard import keyboard
 from channels.telegram.refusal import refusal

@@ -6,8 +6,8 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
+from channels.backoff import Backoff
 from channels.telegram.api import Api
-from channels.telegram.backoff import Backoff
 from channels.telegram.health import Health
 from channels.telegram.page import Page, read_page
 from channels.telegram.refusal import ApiError

@@ -6,8 +6,8 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
+from channels.backoff import Backoff
 from channels.telegram.api import Api, Hook
-from channels.telegram.backoff import Backoff
 from channels.telegram.health import Health
 from channels.telegram.poll import STRIKES, WANTED
 from channels.telegram.refusal import ApiError

@@ -53,11 +53,11 @@ def _link(url: str, start: int, part: int, out: Writer) -> None:
     """Marks what was written since *start*; an address that cannot be opened is shown behind it instead."""
     label = "".join(out.parts[part:])
     if not visible(label):
-        out.write(_shown(url))
+        out.write(shown(url))
     if is_web(url) and not out.flat and not out.links:  # an address can stand within a link
         out.mark("text_link", start, url)
-    elif visible(label) and url and _shown(url) not in label:
-        out.write(f" ({_shown(url)})")
+    elif visible(label) and url and shown(url) not in label:
+        out.write(f" ({shown(url)})")
 
 
 def is_web(url: str) -> bool:
@@ -65,7 +65,8 @@ def is_web(url: str) -> bool:
     return _WEB.fullmatch(url) is not None
 
 
-def _shown(url: str) -> str:
+def shown(url: str) -> str:
+    """An address as it is shown in a text."""
     if url.lower().startswith("data:") and len(url) > _DATA_SHOWN:
         return url[:_DATA_SHOWN] + "…"
     # The server would make "mailto:a@b.c" the web address http://mailto:a@b.c; a bare one it finds itself.

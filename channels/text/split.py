@@ -59,17 +59,20 @@ def parts(
     whole: Sequence[Range] = (),
     marks: Sequence[int] = (),
     most_marks: int = 0,
+    points: bool = False,
 ) -> Iterator[Range]:
     """The ranges of *text* to send one by one, each at most *limit* UTF-16 units and with something to see.
 
     *blocks* (code) keep their indentation and are cut at lines; *whole* (links) are cut only when
     nothing else is left; a part has at most *most_marks* of the positions *marks*. All are sorted and
-    disjoint.
+    disjoint. *points*: the limit counts Unicode characters.
     Raises ValueError for a limit under 2, in which not every character has room.
     """
     if limit < 2:
         raise ValueError("limit must be at least 2 UTF-16 units")
-    units = None if text.isascii() or max(text) <= "\uffff" else _units(text)
+    units: Sequence[int] | None = range(len(text) + 1) if points else None
+    if not points and text and not text.isascii() and max(text) > "\uffff":
+        units = _units(text)
     start = _skip(text, 0, blocks)
     while start < len(text):
         end = fit(text, start, limit, units)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from markdown_it.token import Token
 
 RULE = "─" * 12
-_DEEPEST = 60  # nested blocks; the parser drops what is deeper, so such a text is shown as it is
+DEEPEST = 60  # nested blocks; the parser drops what is deeper, so such a text is shown as it is
 _TASKS = {"[ ] ": "☐ ", "[x] ": "☑ ", "[X] ": "☑ "}
 _LANGUAGE = re.compile(r"[^\s{}`]{1,64}")
 
@@ -27,7 +27,7 @@ def styled(markdown: str) -> tuple[str, list[Span]]:
     Code has nothing inside and nothing around it; a quote is never within a quote.
     """
     tokens = _parser().parse(markdown)
-    if any(token.level >= _DEEPEST - 1 for token in tokens):
+    if any(token.level >= DEEPEST - 1 for token in tokens):
         return spaced(markdown), []
     writer = Writer(lines=markdown.split("\n"))
     _blocks(tokens, writer)
@@ -37,16 +37,21 @@ def styled(markdown: str) -> tuple[str, list[Span]]:
 
 @cache
 def _parser() -> "MarkdownIt":
+    return parser()
+
+
+def parser() -> "MarkdownIt":
+    """A new parser of what people and models write in chats."""
     from markdown_it import MarkdownIt
 
     # No raw HTML: "List<String>" must stay. No reference definitions: they would vanish, and links would
     # change when a later line arrives. No underlined headings: "text", then "-" is mostly a list on its way.
-    parser = MarkdownIt("commonmark", {"html": False, "maxNesting": _DEEPEST})
-    parser.enable(["table", "strikethrough"]).disable(["lheading", "reference", "html_block", "html_inline"])
-    normalize = parser.normalizeLink
-    parser.validateLink = lambda url: True  # type: ignore[method-assign]
-    parser.normalizeLink = lambda url: normalize(url) if is_web(url) else url  # type: ignore[method-assign]
-    return parser
+    made = MarkdownIt("commonmark", {"html": False, "maxNesting": DEEPEST})
+    made.enable(["table", "strikethrough"]).disable(["lheading", "reference", "html_block", "html_inline"])
+    normalize = made.normalizeLink
+    made.validateLink = lambda url: True  # type: ignore[method-assign]
+    made.normalizeLink = lambda url: normalize(url) if is_web(url) else url  # type: ignore[method-assign]
+    return made
 
 
 def _blocks(tokens: "Sequence[Token]", out: Writer) -> None:

@@ -1,0 +1,177 @@
+"""How a message gets to where it belongs: by ourselves, into a thread that it begins, or as an interaction's answer."""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+
+from channels.discord import body
+from channels.discord.answers import Answers, late
+from channels.discord.api import PAGE, Api
+from channels.discord.press import Hint, Press
+from channels.discord.refusal import UNKNOWN_CHANNEL, ApiError
+from channels.discord.snowflake import first_at
+from gateway.protocols import Clock
+from gateway.types import SECOND, Address, Chunk, Json, Place
+
+NONCE_SURE = 60 * SECOND  # a repeat is recognised for "the past few minutes"; Create Message
+SKEW = 60 * SECOND  # between Discord's clock and ours
+MOST_PLACES = 1000
+MOST_PAGES = 10  # of history to look for a message of ours
+TITLE = "Conversation"
+
+
+class Outbound:
+    """Sends, edits and deletes for one account. *me* is the bot's id. All calls raise ApiError."""
+
+    def __init__(self, *, api: Api, me: str, clock: Clock) -> None:
+        self._api, self._me, self._clock = api, me, clock
+        self.answers = Answers(api, clock)
+        self._hints: OrderedDict[str, Hint] = (
+            OrderedDict()
+        )  # newer than those in addresses, by channel or thread
+        self._owed: dict[str, deque[Press]] = {}  # prompts by interaction that wait for their answer
+
+    def heard(self, place: Place, hint: str) -> None:
+        """What an event has told of its place is on disk; an address may be older."""
+        at = place.thread_id or place.chat_id
+        found = Hint.read(hint)
+        self._hints[at] = found
+        self._hints.move_to_end(at)
+        while len(self._hints) > MOST_PLACES:
+            self._owed.pop(self._hints.popitem(last=False)[0], None)
+        if (press := Press.read(found.press)) is not None:
+            self._owed.setdefault(at, deque(maxlen=20)).append(press)
+
+    async def send(self, address: Address, chunk: Chunk, *, nonce: str, tried: int | None) -> str:
+        press = Press.read(chunk.extra.get("press", ""))
+        whisper = bool(chunk.extra.get("whisper"))
+        hint = self._hint(address)
+        if press is not None:
+            if press.lives(self._clock()):
+                try:
+                    return await self.answers.say(press, chunk, nonce=nonce, whisper=whisper)
+                except ApiError as error:
+                    if not late(error):
+                        raise
+            if whisper:
+                return await self._post(await self._api.direct(press.user), chunk, nonce, tried)
+        elif hint.press:
+            sent = await self._owing(where(address), hint, chunk, nonce)
+            if sent is not None:
+                return sent
+        return await self._at(address, hint, chunk, nonce, tried)
+
+    async def edit(self, address: Address, message: str, chunk: Chunk) -> None:
+        press = self.answers.through(message)
+        if press is not None:
+            try:
+                return await self.answers.edit(press, message, chunk)
+            except ApiError as error:
+                if not late(error):
+                    raise
+        try:
+            await self._api.edit(where(address), message, body.edited(chunk))
+        except ApiError as error:
+            # After a restart we do not know any more which messages an interaction gave.
+            owed = self._alive(address, chunk)
+            if press is not None or owed is None or error.kind not in ("missing", "gone"):
+                raise
+            await self.answers.edit(owed, message, chunk)
+
+    async def delete(self, address: Address, message: str) -> None:
+        press = self.answers.through(message)
+        if press is not None:
+            await self._api.delete_answer(press, message)
+        else:
+            await self._api.delete(where(address), message)
+
+    def silent(self, address: Address) -> bool:
+        """Whether nothing but an interaction lets us speak there: it shows by itself that we are at work."""
+        return not self._hint(address).member
+
+    def _hint(self, address: Address) -> Hint:
+        return self._hints.get(where(address)) or Hint.read(address.hint)
+
+    async def _owing(self, at: str, hint: Hint, chunk: Chunk, nonce: str) -> str | None:
+        """As the answer to the oldest prompt that has none; None where another way is better or the only one left.
+
+        Where we are no member, what comes after the answer goes behind the latest one.
+        """
+        latest = Press.read(hint.press)
+        waiting = self._owed.setdefault(at, deque([latest] if latest else []))
+        try:
+            while waiting:
+                press = waiting[0]
+                if await self._open(press, nonce):
+                    return await self.answers.say(press, chunk, nonce=nonce, whisper=None)
+                waiting.popleft()
+            if hint.member or latest is None or not latest.lives(self._clock()):
+                return None
+            return await self.answers.say(latest, chunk, nonce=nonce, whisper=None)
+        except ApiError as error:
+            if not late(error):
+                raise
+            return None
+
+    async def _open(self, press: Press, nonce: str) -> bool:
+        try:
+            return await self.answers.owed(press, nonce)
+        except ApiError as error:
+            if not late(error):
+                raise
+            return False
+
+    async def _at(self, address: Address, hint: Hint, chunk: Chunk, nonce: str, tried: int | None) -> str:
+        try:
+            return await self._post(where(address), chunk, nonce, tried)
+        except ApiError as error:
+            if error.code != UNKNOWN_CHANNEL or not address.thread_id:
+                raise
+        # A thread that is to be begun on the person's message: it gets that message's id.
+        await self._api.begin_thread(address.chat_id, address.thread_id, hint.title or TITLE)
+        return await self._post(address.thread_id, chunk, nonce, tried)
+
+    async def _post(self, channel: str, chunk: Chunk, nonce: str, tried: int | None) -> str:
+        if tried is not None and self._clock() - tried >= NONCE_SURE:
+            there = await self._said(channel, chunk, nonce, tried)
+            if there is not None:
+                return await self._as_meant(channel, there, chunk)
+        sent = await self._api.send(channel, body.message(chunk, nonce=nonce))
+        return await self._as_meant(channel, sent, chunk)
+
+    async def _as_meant(self, channel: str, message: Json, chunk: Chunk) -> str:
+        """The id of a message that an earlier try may have sent, with less text then."""
+        id, text = str(message["id"]), message.get("content")
+        if isinstance(text, str) and text.strip() != chunk.text.strip():
+            await self._api.edit(channel, id, body.edited(chunk))
+        return id
+
+    async def _said(self, channel: str, chunk: Chunk, nonce: str, since: int) -> Json | None:
+        """Our own message with that nonce or text, if there is one from that time on."""
+        after = first_at(since - SKEW)
+        for _ in range(MOST_PAGES):
+            page = await self._api.history(channel, after=after)
+            for message in page:
+                if self._is_it(message, chunk, nonce):
+                    return message
+            if len(page) < PAGE:
+                break
+            after = str(page[-1]["id"])
+        return None
+
+    def _is_it(self, message: Json, chunk: Chunk, nonce: str) -> bool:
+        author = message.get("author")
+        if not isinstance(author, dict) or author.get("id") != self._me:
+            return False
+        if message.get("nonce") is not None:
+            return str(message["nonce"]) == nonce
+        return str(message.get("content", "")).strip() == chunk.text.strip()
+
+    def _alive(self, address: Address, chunk: Chunk) -> Press | None:
+        press = Press.read(chunk.extra.get("press", "")) or Press.read(self._hint(address).press)
+        return press if press is not None and press.lives(self._clock()) else None
+
+
+def where(address: Address) -> str:
+    """The channel or thread of an address."""
+    return address.thread_id or address.chat_id

@@ -1,0 +1,161 @@
+"""Markdown as lines that keep their marks: quotes, lists, headings and code as Discord writes them."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
+
+from channels.text.dialect import escaped, rewritten
+from channels.text.styled import DEEPEST, RULE, parser, styled
+
+if TYPE_CHECKING:
+    from markdown_it import MarkdownIt
+    from markdown_it.token import Token
+
+HEADINGS = 3  # levels that Discord has
+_SMALL = re.compile(r"^-# ", re.M)  # Discord's own small print, in CommonMark nothing
+_LANGUAGE = re.compile(r"[\w+.#-]{1,40}(?=\s|$)", re.A)  # Discord takes any other word for code
+_QUOTED = re.compile(r"^[ >]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Code on lines of its own. Two blocks are never the same object, so that each has fences of its own."""
+
+    language: str
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line. *quote* stands before it whatever part it comes into; *gap*: an empty line before it."""
+
+    text: str
+    quote: str = ""
+    block: Block | None = None
+    gap: bool = False
+
+
+def lines(markdown: str) -> list[Line]:
+    """The lines of *markdown*, which is clean text."""
+    tokens = _blocks().parse(markdown)
+    if any(token.level >= DEEPEST - 1 for token in tokens):
+        return [Line(escaped(line)) for line in markdown.split("\n")]
+    return list(_Reader(tokens, markdown.split("\n")).read())
+
+
+@cache
+def _blocks() -> "MarkdownIt":
+    """The parser without what stands within a line: that is kept as it is."""
+    return parser().disable(["inline"])
+
+
+class _Reader:
+    """Walks over the blocks with the marks that stand before a line."""
+
+    def __init__(self, tokens: "Sequence[Token]", source: Sequence[str]) -> None:
+        self._tokens, self._source = tokens, source
+        self._quotes = 0
+        self._margins: list[str] = []  # of the lists we are in: the first line has a marker instead
+        self._marker = ""
+        self._gap = False
+        self._heading = 0
+
+    def read(self) -> Iterator[Line]:
+        at = 0
+        while at < len(self._tokens):
+            token = self._tokens[at]
+            match token.type:
+                case "inline":
+                    yield from self._text(token.content)
+                case "paragraph_open" | "paragraph_close":
+                    self._ask(not token.hidden)
+                case "heading_open" | "heading_close":
+                    self._heading = int(token.tag[1]) if token.nesting > 0 else 0
+                    self._ask(True)
+                case "fence" | "code_block":
+                    yield from self._code(token)
+                case "hr":
+                    self._ask(True)
+                    yield self._line(RULE)
+                    self._ask(True)
+                case "blockquote_open" | "blockquote_close":
+                    if token.nesting < 0 and self._marker:  # a list item with an empty quote
+                        yield self._line("")
+                    self._ask(True)
+                    self._quotes += token.nesting
+                case "bullet_list_open" | "ordered_list_open":
+                    self._ask(not self._margins)
+                case "bullet_list_close" | "ordered_list_close":
+                    self._gap = self._gap or not self._margins
+                case "list_item_open":
+                    mark = token.info + token.markup if token.info else token.markup.replace("+", "-")
+                    if self._marker:
+                        yield self._line("")
+                    self._marker = "".join(self._margins) + mark + " "
+                    self._margins.append(" " * (len(mark) + 1))
+                case "list_item_close":
+                    if self._marker:
+                        yield self._line("")
+                    self._margins.pop()
+                case "table_open":
+                    end = next(
+                        i for i in range(at, len(self._tokens)) if self._tokens[i].type == "table_close"
+                    )
+                    yield from self._table(token)
+                    at = end
+            at += 1
+
+    def _ask(self, wanted: bool) -> None:
+        """An empty line before the next one, but not between a marker and its text."""
+        self._gap = self._gap or (wanted and not self._marker)
+
+    def _line(self, text: str, block: Block | None = None) -> Line:
+        before = self._marker or "".join(self._margins) if block is None else ""
+        line = Line(
+            (before + text).rstrip() if block is None else text, "> " * self._quotes, block, self._gap
+        )
+        self._marker, self._gap = "", False
+        return line
+
+    def _text(self, content: str) -> Iterator[Line]:
+        if not content:
+            return
+        text = _SMALL.sub(r"\\-# ", rewritten(content))
+        if self._heading > HEADINGS:
+            text = text if "**" in text else f"**{text}**"
+        elif self._heading:
+            text = "#" * self._heading + " " + text
+        for each in text.split("\n"):
+            yield self._line(each)
+
+    def _code(self, token: "Token") -> Iterator[Line]:
+        content = token.content.rstrip("\n")
+        if not content.strip():
+            return
+        if self._marker:
+            yield self._line("")
+        self._gap = self._gap or not self._margins
+        found = _LANGUAGE.match(token.info.strip())
+        yield from self._block(content, found.group() if found else "")
+
+    def _block(self, content: str, language: str) -> Iterator[Line]:
+        block = Block(language)
+        # Three ticks within would end it: an invisible space keeps them apart.
+        for each in content.expandtabs(4).replace("```", "`\u200b`\u200b`").split("\n"):
+            yield self._line(each.rstrip(), block)
+        self._gap = not self._margins
+
+    def _table(self, token: "Token") -> Iterator[Line]:
+        """Aligned in fixed width where it fits, else one record after another."""
+        first, last = token.map or [0, 0]
+        text, spans = styled("\n".join(_QUOTED.sub("", line) for line in self._source[first:last]))
+        if self._marker:
+            yield self._line("")
+        self._ask(True)
+        if any(span.kind == "pre" for span in spans):
+            yield from self._block(text, "")
+        else:
+            for each in text.split("\n"):
+                yield self._line(escaped(each))
+        self._gap = True
