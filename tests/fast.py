@@ -1,4 +1,4 @@
-"""A loop on which time passes faster: every timer of asyncio, nothing else. What waits for a disk or a socket does not."""
+"""A loop on which time passes faster: all timers of asyncio, and nothing that waits for a disk or a socket."""
 
 from __future__ import annotations
 

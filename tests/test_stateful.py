@@ -1,4 +1,4 @@
-"""Whatever people do and whenever the process dies: every message comes to its end, once, and is shown as it is stored."""
+"""Whatever people do and whenever the process dies: each message comes to one end and is shown as it is stored."""
 
 from __future__ import annotations
 

@@ -48,7 +48,8 @@ def nothing_open(db: sqlite3.Connection) -> Iterator[str]:
     for what, sql in {
         "messages": "SELECT id, state FROM inbox WHERE state NOT IN ('done', 'refused', 'dead', 'overheard')",
         "turns": "SELECT id, state FROM turn WHERE state IN ('running', 'parked')",
-        "chunks": "SELECT id, origin, state, error FROM outbox WHERE state <> 'sent'",
+        "chunks": "SELECT id, origin, state, error FROM outbox WHERE state <> 'sent'"
+        " AND coalesce(error, '') <> 'taken back'",
         "ledger rows": "SELECT turn, state FROM usage WHERE state = 'open'",
         "tool calls": "SELECT turn, state FROM tool_call WHERE state = 'intent'",
     }.items():

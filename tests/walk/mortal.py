@@ -27,11 +27,15 @@ class Mortal:
 
     async def commit(self, point: Point, work: Work[T]) -> T:
         await self._living()
-        return await self._inner.commit(point, work)
+        result = await self._inner.commit(point, work)
+        await self._living()
+        return result
 
     async def read(self, work: Work[T]) -> T:
         await self._living()
-        return await self._inner.read(work)
+        result = await self._inner.read(work)
+        await self._living()
+        return result
 
     async def backup(self, target: Path) -> None:
         await self._inner.backup(target)
@@ -46,8 +50,8 @@ class Mortal:
     def die(self) -> None:
         self._dead = True
 
-    async def leave(self, folder: Path) -> None:
-        """Copy what a kill would leave on disk into *folder*, then let go of the old file.
+    def leave(self, folder: Path) -> None:
+        """Copy what a kill would leave on disk into *folder*. The loop stands still meanwhile.
 
         A commit that its thread has begun is either whole or not there: we wait until the thread has done with it.
         """
@@ -55,12 +59,16 @@ class Mortal:
         assert writer is not None
         still = threading.Event()
         writer._tx.put_nowait((None, still.set))
-        await asyncio.get_running_loop().run_in_executor(None, still.wait)
+        still.wait()
         folder.mkdir()
         for each in self.path.parent.glob(f"{self.path.name}*"):
             if not each.name.endswith(("-shm", ".lock")):
                 shutil.copyfile(each, folder / each.name)
-        for connection in (*self._inner._reading, writer):
+
+    async def bury(self) -> None:
+        """Let go of the old file; nobody uses it any more."""
+        assert self._inner._writer is not None
+        for connection in (*self._inner._reading, self._inner._writer):
             stopped = connection.stop()
             if stopped is not None:
                 await stopped

@@ -89,6 +89,7 @@ class World:
     mode: During = "queue"
     ahead: float = 0.0  # seconds by which the clock was put forward
     troubles: list[tuple[str, str]] = field(default_factory=list)
+    graves: list[Life] = field(default_factory=list)  # their timers still fire
     _numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
     _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
     _born: float = 0.0
@@ -160,13 +161,16 @@ class World:
         database.die()
         life.channel.die()
         self.crashes += 1
-        await database.leave(self.folder / str(self.crashes))
+        database.leave(self.folder / str(self.crashes))
+        for _ in range(3):
+            await asyncio.sleep(0)  # what was just begun must have begun, to be ended
         gone = asyncio.all_tasks() - life.before
         while gone:
             for task in gone:
                 task.cancel()
             _, gone = await asyncio.wait(gone, timeout=0.05)
-        self.life = None
+        await database.bury()
+        self.graves.append(life)
         await self.begin()
 
     async def close(self) -> None:
