@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +17,7 @@ from tests.walk.steps import STEPS, Step
 from tests.walk.world import Placing, World
 
 SPEED = 12.0
+WALKS = int(os.environ.get("WALKS", "40"))  # `make walk` takes more of them
 
 
 async def walk(folder: Path, placing: Placing, steps: Sequence[Step]) -> list[str]:
@@ -30,7 +32,7 @@ async def walk(folder: Path, placing: Placing, steps: Sequence[Step]) -> list[st
 
 
 @settings(
-    max_examples=40,
+    max_examples=WALKS,
     deadline=None,
     phases=(Phase.explicit, Phase.reuse, Phase.generate),  # no shrinking: what threads do is not repeatable
     suppress_health_check=list(HealthCheck),
