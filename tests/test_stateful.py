@@ -45,4 +45,5 @@ async def walk(folder: Path, placing: Placing, steps: Sequence[Step]) -> list[st
 )
 def test_whatever_happens_every_message_comes_to_one_end(placing: Placing, steps: list[Step]) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        assert fast(walk(Path(folder), placing, steps), speed=SPEED) == []
+        wrong = fast(walk(Path(folder), placing, steps), speed=SPEED)
+    assert not wrong, "\n".join(wrong)

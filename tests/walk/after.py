@@ -85,7 +85,7 @@ def every_message(db: sqlite3.Connection, world: World) -> Iterator[str]:
             if word in asked:
                 yield f"{word} was asked, though it was not to be"
         elif state == "refused":
-            if error is None and "reject" not in (said.during, world.mode):
+            if error is None and not world.rejected:
                 yield f"{word} is refused, nobody knows why"
             if word in asked:
                 yield f"{word} is refused and asked"

@@ -60,7 +60,6 @@ class Said:
     event: Inbound
     person: str
     place: str
-    during: str  # the mode that held then
 
 
 @dataclass
@@ -87,6 +86,7 @@ class World:
     said: list[Said] = field(default_factory=list)
     crashes: int = 0
     mode: During = "queue"
+    rejected: bool = False  # whether messages during an answer were turned away at any time
     ahead: float = 0.0  # seconds by which the clock was put forward
     troubles: list[tuple[str, str]] = field(default_factory=list)
     graves: list[Life] = field(default_factory=list)  # their timers still fire
@@ -195,7 +195,7 @@ class World:
             sent=self.now(),
             text=text,
         )
-        said = Said(replace(event, **facts), person, place, self.mode)  # type: ignore[arg-type]
+        said = Said(replace(event, **facts), person, place)  # type: ignore[arg-type]
         self.said.append(said)
         self.screen.arrived.append(said.event)
         self.screen.news.set()
@@ -207,6 +207,7 @@ class World:
 
     def use(self, mode: During) -> None:
         self.mode = mode
+        self.rejected = self.rejected or mode == "reject"
         assert self.life is not None
         self.life.core.dispatcher.habits = self._habits()
 
