@@ -38,6 +38,7 @@ SESSIONS = """
 UPDATE session SET owner = :new
  WHERE owner = :old AND (:everything OR id IN (SELECT session FROM turn WHERE identity = :identity))"""
 PERSON_ADD = "INSERT INTO person (role, name, created) VALUES (:role, :name, :now) RETURNING id"
+PERSON_LANG = "UPDATE person SET lang = :lang WHERE id = :id"
 PERSON_ROLE = "UPDATE person SET role = :role WHERE id = :id"
 ROLES = """
 SELECT i.channel, i.user_id FROM identity i JOIN person p ON p.id = i.person
@@ -167,6 +168,10 @@ class People:
 
     async def set_state(self, identity: Identity, state: str) -> None:
         await self._tx.run(IDENTITY_STATE, state=state, person=identity.person, id=identity.id)
+
+    async def set_lang(self, person: int, lang: str) -> None:
+        """The language that person chose, as a BCP 47 tag; '': what their platform says counts again."""
+        await self._tx.run(PERSON_LANG, lang=lang, id=person)
 
     async def set_role(self, person: int, role: Role) -> None:
         await self._tx.run(PERSON_ROLE, role=role, id=person)

@@ -215,7 +215,7 @@ async def test_a_role_is_neither_lost_nor_taken_by_linking(p: Path, discord: Pat
     await discord.says(f"/link {await code(p, OWNER)}", user="905")
     await discord.channel.until("905", "From now on")
     await discord.says("/people", user="905")
-    await discord.channel.until("905", "I do not know /people")
+    await discord.channel.until("905", "/people is for admins")
 
 
 async def test_the_operator_links_and_unlinks(p: Path, discord: Path) -> None:
@@ -241,7 +241,7 @@ async def test_an_admin_blocks_whoever_wrote_the_message_they_answer(p: Path) ->
     await p.says("Spam", place=group, user=BOB, message_id="77")
     await p.channel.until("-100", "Spam")
     await p.says("/block", place=group, user=ANN, reply_to="77")
-    await p.channel.until("-100", "I do not know /block")
+    await p.channel.until("-100", "/block is for admins")
     await roster(p).set_role("telegram:101", "admin")
     await p.says("/block", place=group, user=ANN, reply_to="77")
     async with asyncio.timeout(5):

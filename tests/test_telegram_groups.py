@@ -107,9 +107,9 @@ async def test_a_mention_an_answer_and_a_command_are_answered_and_the_rest_is_ov
     chat.llm.say("Two.")
     chat.says("and you?", BOB, reply_to=chat.tg.messages(GROUP)[0].id)
     await chat.answered("One.", "Two.")
-    chat.says(f"/whoami{ME}")
+    chat.says(f"/status{ME}")
     await chat.tg.until(lambda: len(chat.tg.texts(GROUP)) == 3, timeout=10)
-    assert str(ANN) in (chat.tg.texts(GROUP)[2] or "")
+    assert "Parley" in (chat.tg.texts(GROUP)[2] or "")
     assert await chat.rows("SELECT count(*) FROM session") == [(1,)]
     assert len(chat.llm.requests) == 2
 

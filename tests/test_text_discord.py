@@ -176,9 +176,9 @@ def test_an_opening_leaves_no_mark_open(text: str) -> None:
 
 PIECES = st.sampled_from([
     "word1 word2", "\n", "\n\n", "```", "```py\n", "\n```\n", "`", "``", "**", "*", "_", "__", "~~", "||", "> ",
-    ">>> ", "- ", "1. ", "  ", "    ", "# ", "#### ", "-# ", "[", "](", ")", "![", "https://a.example/x_y", "<", ">", "&amp;",
-    "&#96;", "\\", "|", "\n|-|-|\n", "| a | b |", "---", "~~~", "😀", "é", "\u200b", "x" * 150, "\t", "\x00", "<@1>",
-    "@everyone",
+    ">>> ", "- ", "1. ", "  ", "    ", "# ", "#### ", "-# ", "[", "](", ")", "![", "https://a.example/x_y", "<", ">",
+    "&amp;", "&#96;", "\\", "|", "\n|-|-|\n", "| a | b |", "---", "~~~", "😀", "é", "\u200b", "x" * 150, "\t", "\x00",
+    "<@1>", "@everyone",
 ])  # fmt: skip
 ANY = st.one_of(st.text(max_size=400), st.lists(PIECES, max_size=60).map("".join))
 
@@ -187,6 +187,7 @@ ANY = st.one_of(st.text(max_size=400), st.lists(PIECES, max_size=60).map("".join
 @given(ANY, st.sampled_from([200, 230, 500, 2000]))
 @example("```" * 90, 200)
 @example("- ```\n> ```", 200)
+@example("```\n0`````", 200)
 def test_whatever_comes_every_part_can_be_sent(markdown: str, limit: int) -> None:
     parts = render(markdown, limit)
     assert parts == render(markdown, limit)
@@ -226,7 +227,12 @@ def test_no_word_is_lost_or_doubled(blocks: list[tuple[str, int]], limit: int) -
     assert words("\n".join(render(markdown, limit))) == words(markdown)
 
 
-@pytest.mark.parametrize("text", ["[" * 4000, "`" * 3999, "[a" * 2000, "![" * 2000, "<" * 4000, "> " * 2000,
-                                  "*a " * 1300, "[a](" * 1000, "` " * 2000, "\\" * 3999, "[](" * 1300 + ")" * 1300])  # fmt: skip
+ENDLESS = [
+    "[" * 4000, "`" * 3999, "[a" * 2000, "![" * 2000, "<" * 4000, "> " * 2000, "*a " * 1300, "[a](" * 1000,
+    "` " * 2000, "\\" * 3999, "[](" * 1300 + ")" * 1300,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", ENDLESS)
 def test_no_text_takes_for_ever(text: str) -> None:
     assert all(len(part) <= MAX_TEXT for part in render(text))

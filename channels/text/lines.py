@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 HEADINGS = 3  # levels that Discord has
 _SMALL = re.compile(r"^-# ", re.M)  # Discord's own small print, in CommonMark nothing
 _LANGUAGE = re.compile(r"[\w+.#-]{1,40}(?=\s|$)", re.A)  # Discord takes any other word for code
+_FENCES = re.compile(r"`{3,}")  # within code they would end it: kept apart by what cannot be seen
 _QUOTED = re.compile(r"^[ >]*")
 
 
@@ -34,6 +35,10 @@ class Line:
     quote: str = ""
     block: Block | None = None
     gap: bool = False
+
+
+def _apart(fence: re.Match[str]) -> str:
+    return "\u200b".join(fence.group())
 
 
 def lines(markdown: str) -> list[Line]:
@@ -142,7 +147,7 @@ class _Reader:
     def _block(self, content: str, language: str) -> Iterator[Line]:
         block = Block(language)
         # Three ticks within would end it: an invisible space keeps them apart.
-        for each in content.expandtabs(4).replace("```", "`\u200b`\u200b`").split("\n"):
+        for each in _FENCES.sub(_apart, content.expandtabs(4)).split("\n"):
             yield self._line(each.rstrip(), block)
         self._gap = not self._margins
 

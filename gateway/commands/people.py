@@ -34,8 +34,8 @@ class People:
         ]
 
     def presses(self) -> dict[str, tuple[str, Press]]:
-        """By action: (the command whose rights count, what it does); these look at the role themselves."""
-        return {"pair-allow": ("", self.press_allow), "pair-refuse": ("", self.press_refuse)}
+        """By action: the command whose rights count, and what it does."""
+        return {"pair-allow": ("pair", self.press_allow), "pair-refuse": ("pair", self.press_refuse)}
 
     # -- letting in -------------------------------------------------------------------------------------------
 
