@@ -164,7 +164,13 @@ class Biller:
                 await check(unit)
             await unit.ledger.open(row)
 
-        await self._store.commit(Point.REQUEST, work)
+        try:
+            await self._store.commit(Point.REQUEST, work)
+        except asyncio.CancelledError:
+            # The row is stored all the same, and nobody would settle it; commits keep their order.
+            request.settled = self._settled(request, "failed", Tokens())
+            await self.settle(request)
+            raise
         return request
 
     async def stream(self, request: Request, prompt: Prompt) -> AsyncGenerator[Delta | Answer]:

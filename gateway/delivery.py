@@ -51,7 +51,9 @@ class Delivery:
         self.shown: dict[int, Chunk] = {}
 
     def register(self, account: Account, channel: Channel) -> Line:
-        line = Line(account, channel, RateGate(channel.limits))
+        # The gate waits by the loop's timers, so it reads the loop's clock.
+        gate = RateGate(channel.limits, clock=asyncio.get_running_loop().time)
+        line = Line(account, channel, gate)
         self._lines[account.id] = line
         return line
 

@@ -30,7 +30,7 @@ from gateway.reactions import Reactions, Shown
 from gateway.reports import usage_summary
 from gateway.sessions import gap_of
 from gateway.texts import say
-from gateway.turn import Outcome, Progress, Started, TurnRunner
+from gateway.turn import Outcome, Progress, Started, TurnRunner, resumed
 from gateway.types import (
     HOUR,
     SECOND,
@@ -563,7 +563,7 @@ class Dispatcher:
         turn = started.turn
         preview = self._preview(started)
         working_on = self._working(started, preview)
-        progress = Progress(entries=list(started.entries), step=started.last_step, lang=started.lang)
+        progress = resumed(started)
         ids = tuple(row.id for row in started.rows)
         place = turn.conversation
         self._hub.publish(

@@ -161,21 +161,21 @@ class TurnRunner:
 
         *interrupted*: by the person's next message, which says enough where nothing was shown yet.
         """
-        text = progress.shown + (progress.request.text if progress.request else "")
+        text, parts = _so_far(progress)
         why = say("during.interrupted" if interrupted else "turn.stopped", progress.lang)
         return Outcome(
             state="cancelled",
             text=f"{text.rstrip()} …\n\n*{why}*" if text.strip() else "" if interrupted else why,
-            parts=(Text(text),) if text.strip() else (),
+            parts=parts,
             request=progress.request,
         )
 
     def _stopped(self, progress: Progress, notice: str, kind: str, error: str | None = None) -> Outcome:
-        text = progress.shown + (progress.request.text if progress.request else "")
+        text, parts = _so_far(progress)
         return Outcome(
             state="failed",
             text=f"{text.rstrip()} …\n\n*{notice}*" if text.strip() else notice,
-            parts=(Text(text),) if text.strip() else (),
+            parts=parts,
             error_kind=kind,
             error=error,
             request=progress.request,
@@ -441,6 +441,28 @@ class TurnRunner:
         except ToolFailed as error:
             return ToolResult(call.id, call.name, str(error), True)
         return ToolResult(call.id, call.name, text)
+
+
+def _so_far(progress: Progress) -> tuple[str, tuple[transcript.Part, ...]]:
+    """What the person has seen of a turn that ends early, and what of it no entry holds yet."""
+    rest = progress.request.text if progress.request else ""
+    return progress.shown + rest, (Text(rest),) if rest.strip() else ()
+
+
+def resumed(started: Started) -> Progress:
+    """Where a turn stands: at its beginning, or where an earlier run of it was cut off."""
+    progress = Progress(entries=list(started.entries), step=started.last_step, lang=started.lang)
+    how, uses = started.conversation.settings.get("verbose"), list[ToolUse]()
+    for entry in started.entries:
+        if entry.turn == started.turn.id and entry.kind == "assistant":
+            parts = transcript.parts(entry.body)
+            text = "".join(part.text for part in parts if isinstance(part, Text))
+            progress.shown += text.rstrip() + "\n\n" if text.strip() else ""
+            uses = [part for part in parts if isinstance(part, ToolUse)]
+        elif entry.turn == started.turn.id and entry.kind == "results":
+            lines = verbose.lines(how, uses, transcript.tool_results(entry.body), started.lang)
+            progress.shown += lines + "\n\n" if lines else ""
+    return progress
 
 
 def think_of(session: Session) -> Think | None:

@@ -38,6 +38,10 @@ CALL_START = "UPDATE tool_call SET started = :now WHERE turn = :turn AND step = 
 CALL_END = """
 UPDATE tool_call SET state = :state, is_error = :is_error, ended = :now
  WHERE turn = :turn AND step = :step AND call_id = :call_id"""
+# Of a turn that ends early: what had started may have taken effect, what had not never will.
+CALLS_LEFT = """
+UPDATE tool_call SET state = CASE WHEN started IS NULL THEN 'denied' ELSE 'unknown' END, ended = :now
+ WHERE turn = :turn AND state = 'intent'"""
 CALLS = "SELECT call_id, name, state, started FROM tool_call WHERE turn = :turn AND step = :step ORDER BY id"
 
 
@@ -133,7 +137,9 @@ class Turns:
     async def finish(
         self, id: int, state: str, *, now: int, error_kind: str | None = None, error: str | None = None
     ) -> bool:
-        """False when it had ended before."""
+        """False when it had ended before. Calls that have no result yet get none any more."""
+        if state != "done":
+            await self._tx.run(CALLS_LEFT, turn=id, now=now)
         return (
             await self._tx.run(FINISH, id=id, state=state, now=now, error_kind=error_kind, error=error) == 1
         )

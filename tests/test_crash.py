@@ -47,6 +47,11 @@ async def test_with_placeholders_no_text_is_ever_repeated(tmp_path: Path) -> Non
     await lives(tmp_path, [plan, other])
 
 
+async def test_on_discord_nothing_is_lost_and_nothing_repeated(tmp_path: Path) -> None:
+    plans = [Plan(kills=10, messages=25, seed=seed, chats=4, platform="discord") for seed in (31, 32)]
+    await lives(tmp_path, plans)
+
+
 # Around each of these the promises are made or broken.
 SIEGES = {
     "accept-begin": (Point.ACCEPT, Point.BEGIN),
@@ -89,8 +94,8 @@ async def test_a_turn_goes_on_where_it_died_and_runs_no_tool_twice(tmp_path: Pat
             assert await broken(on) == []
         assert len(on.evidence.requests) == 2, f"{kill_at}: what was settled is not asked again"
         assert on.evidence.notes == [said.word], f"{kill_at}: the tool ran once"
-        (answer,) = on.evidence.telegram["chats"][str(said.chat)]["messages"]
-        assert f"the tool said {told}" in answer["text"], kill_at
+        (answer,) = on.evidence.shown[said.chat]
+        assert f"the tool said {told}" in answer.text, kill_at
 
     await asyncio.gather(*(one(*death) for death in deaths.items()))
 
@@ -106,7 +111,7 @@ async def test_a_request_cut_by_death_is_asked_again_and_booked_as_an_estimate(t
     assert verdict.wrong == []
     assert verdict.numbers["requests"] == verdict.numbers["ledger rows"] == 2
     assert verdict.numbers["estimated"] == 1
-    assert len(on.evidence.telegram["chats"][str(said.chat)]["messages"]) == 1
+    assert len(on.evidence.shown[said.chat]) == 1
 
 
 async def test_the_judge_sees_what_is_lost_repeated_or_not_billed(tmp_path: Path) -> None:
@@ -115,7 +120,7 @@ async def test_the_judge_sees_what_is_lost_repeated_or_not_billed(tmp_path: Path
         await answers(on)
         assert await broken(on) == []
     evidence, damage = on.evidence, tmp_path / "damaged.db"
-    shown = evidence.telegram["chats"][str(said[0].chat)]["messages"]
+    shown = evidence.shown[said[0].chat]
 
     def found(sql: str) -> str:
         shutil.copy(evidence.database, damage)
@@ -133,9 +138,9 @@ async def test_the_judge_sees_what_is_lost_repeated_or_not_billed(tmp_path: Path
     assert "1 turns still open" in found("UPDATE turn SET state = 'running' WHERE id = 2")
     assert "has 0 answers" in found("DELETE FROM entry WHERE turn = 1 AND kind = 'assistant'")
     assert "nothing accounts for" in found("UPDATE outbox SET message_id = '0' WHERE origin = 'turn:1'")
-    shown.append({**shown[0], "id": 99, "history": [shown[0]["text"]]})
+    shown.append(replace(shown[0], id=99, history=(shown[0].text,)))
     assert "nothing accounts for" in found("SELECT 1"), "a repeated whole text"
-    shown[-1]["history"] = [f"You said {said[0].word}."]
+    shown[-1] = replace(shown[-1], history=(f"You said {said[0].word}.",))
     assert "was not killed" in found("SELECT 1"), "a repeated opening, without a kill"
 
 

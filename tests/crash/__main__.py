@@ -24,7 +24,8 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--messages", type=int, default=500)
     parser.add_argument("--chats", type=int, default=8)
-    parser.add_argument("--delivery", choices=(*MODES, "both"), default="both")
+    parser.add_argument("--platform", choices=("telegram", "discord"), default="telegram")
+    parser.add_argument("--delivery", choices=(*MODES, "both"), default="both", help="on Telegram")
     parser.add_argument("--at-once", type=int, default=2, help="gateways side by side, each with its share")
     parser.add_argument("--provider", choices=("openai", "anthropic"), default="openai")
     parser.add_argument("--seed", type=int, help="none: a new one, which is printed")
@@ -44,6 +45,8 @@ def main() -> int:
 
         return points(chosen.points)
     modes = MODES if chosen.delivery == "both" else (chosen.delivery,)
+    if chosen.platform == "discord":
+        modes = ("nonce",)
     good = [proved(mode, chosen, seed) for mode in modes]
     return 0 if all(good) else 1
 
@@ -57,14 +60,16 @@ def proved(delivery: str, chosen: argparse.Namespace, seed: int) -> bool:
             messages=share(chosen.messages, chosen.at_once, number),
             chats=chosen.chats,
             seed=seed + number,
+            platform=chosen.platform,
             delivery=delivery,
             provider=chosen.provider,
         )
         for number in range(chosen.at_once)
     ]
     began = time.monotonic()
-    again = f"again with --seed {seed} --delivery {delivery} --provider {chosen.provider}"
-    print(f"\n{delivery}, {chosen.provider}, seed {seed}, in {folder}", flush=True)
+    mode = f" --delivery {delivery}" if delivery in MODES else ""
+    again = f"again with --seed {seed} --platform {chosen.platform}{mode} --provider {chosen.provider}"
+    print(f"\n{chosen.platform}, {delivery}, {chosen.provider}, seed {seed}, in {folder}", flush=True)
     try:
         all_evidence = asyncio.run(side_by_side(plans, folder))
     except ExceptionGroup as group:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import random
 import tempfile
 import time
@@ -71,9 +72,10 @@ def bot() -> None:
     from telegram.ext import Application, ContextTypes, MessageHandler, filters
 
     parser = argparse.ArgumentParser(prog="python -m tests.crash.control")
-    for name in ("data", "notes", "telegram-url", "token", "model-url", "allow", "delivery", "provider"):
+    for name in ("data", "notes", "platform", "settings", "model-url", "provider"):
         parser.add_argument(f"--{name}")
     chosen = parser.parse_args()
+    told = json.loads(chosen.settings)
     client = openai.AsyncOpenAI(api_key=KEY, base_url=f"{chosen.model_url}/v1", max_retries=0)
 
     async def reply(update: Update, context: ContextTypes.DEFAULT_TYPE) -> None:
@@ -86,7 +88,7 @@ def bot() -> None:
         for begin in range(0, len(text), 4096):
             await update.message.reply_text(text[begin : begin + 4096])
 
-    app = Application.builder().token(chosen.token).base_url(f"{chosen.telegram_url}/bot").build()
+    app = Application.builder().token(told["token"]).base_url(f"{told['api_url']}/bot").build()
     app.add_handler(MessageHandler(filters.TEXT, reply, block=False))
     app.run_polling(timeout=2)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import os
 import sys
 from collections.abc import Awaitable, Callable
@@ -43,13 +44,6 @@ class Note:
 def settings(chosen: argparse.Namespace) -> Settings:
     base_url = chosen.model_url + ("/v1" if chosen.provider == "openai" else "")
     model = OPENAI_MODELS[0] if chosen.provider == "openai" else "claude-sonnet-5"
-    telegram = {
-        "token": chosen.token,
-        "api_url": chosen.telegram_url,
-        "allow": chosen.allow.split(","),
-        "delivery": chosen.delivery,
-        "poll_seconds": 2,
-    }
     job = {"name": JOB, "schedule": "0 * * * *", "prompt": "job00000 short", "deliver_to": [chosen.job_to]}
     return Settings.model_validate(
         {
@@ -63,7 +57,7 @@ def settings(chosen: argparse.Namespace) -> Settings:
                     "price": {model: {"input": 3, "output": 15, "cache_read": 1, "cache_write_5m": 4}},
                 }
             },
-            "channels": {"telegram": telegram},
+            "channels": {chosen.platform: json.loads(chosen.settings)},
             "jobs": [job] if chosen.job_to else [],
         }
     )
@@ -91,10 +85,8 @@ def prodded(name: str) -> Callable[[App], Awaitable[None]]:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.crash.gateway")
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--telegram-url", required=True)
-    parser.add_argument("--token", required=True)
-    parser.add_argument("--allow", required=True, help="ids with commas between")
-    parser.add_argument("--delivery", default="opening")
+    parser.add_argument("--platform", required=True)
+    parser.add_argument("--settings", required=True, help="JSON, as in [channels.PLATFORM]")
     parser.add_argument("--provider", choices=("openai", "anthropic"), default="openai")
     parser.add_argument("--model-url", required=True)
     parser.add_argument("--notes", type=Path, required=True, help="the file the tool writes to")

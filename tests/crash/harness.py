@@ -21,7 +21,7 @@ from typing import Any
 import aiohttp
 
 from tests.crash.model import last_line
-from tests.fakes.telegram import TOKEN
+from tests.crash.platforms import PLATFORMS, Name, Platform, Shown
 
 ROOT = Path(__file__).resolve().parents[2]
 KINDS = ("short", "short", "medium", "long", "long", "tool")
@@ -30,7 +30,6 @@ BOOT = 8.0  # seconds within which a gateway must poll
 SETTLE = 60.0  # seconds within which everything must be answered at the end
 REPLY_DELAY = 0.04  # seconds from a call's effect to its answer: time enough for a kill in between
 QUIET = 1.2  # seconds without a call that count as the end
-SAVED = ("sendMessage", "editMessageText")
 
 
 class Stuck(Exception):
@@ -39,11 +38,11 @@ class Stuck(Exception):
 
 @dataclass(slots=True)
 class Said:
-    """A message as a person sent it; *update* is its update id."""
+    """A message as a person sent it; *number* is in the name of its event."""
 
     chat: int
     text: str
-    update: int
+    number: int
 
     @property
     def word(self) -> str:
@@ -54,11 +53,13 @@ class Said:
 class Evidence:
     """Everything the judge looks at."""
 
+    platform: Platform
     delivery: str
     database: Path
     said: list[Said] = field(default_factory=list)
     killed_at: list[float] = field(default_factory=list)  # on the monotonic clock, which the fakes share
-    telegram: dict[str, Any] = field(default_factory=dict)
+    shown: dict[int, list[Shown]] = field(default_factory=dict)  # the bot's messages by chat
+    errors: list[str] = field(default_factory=list)  # calls that the fake does not understand
     requests: list[dict[str, Any]] = field(default_factory=list)
     made: list[dict[str, Any]] = field(default_factory=list)  # usage of every answer made to its end
     notes: list[str] = field(default_factory=list)  # words the tool wrote down
@@ -85,17 +86,25 @@ class Stage:
     """Two fakes that stay and a gateway that comes and goes, in one folder."""
 
     def __init__(
-        self, folder: Path, *, delivery: str = "opening", provider: str = "openai", chats: int = 8
+        self,
+        folder: Path,
+        *,
+        platform: Name = "telegram",
+        delivery: str = "opening",
+        provider: str = "openai",
+        chats: int = 8,
     ) -> None:
         self.folder = folder
         self.data = folder / "data"
-        self.evidence = Evidence(delivery=delivery, database=self.data / "parley.db")
-        self.chats = [1001 + number for number in range(chats)]
-        self.telegram_url = self.model_url = ""
-        self.calls: list[dict[str, Any]] = []  # every call to Telegram: at, method, params
+        self.platform = PLATFORMS[platform]()
+        self.evidence = Evidence(self.platform, delivery, self.data / "parley.db")
+        self.chats: list[int] = []
+        self.platform_url = self.model_url = ""
+        self.settings: dict[str, object] = {}  # the channel's
+        self.calls: list[dict[str, Any]] = []  # every call to the platform: at, method, params
         self.life: Life | None = None
         self.module = "tests.crash.gateway"
-        self._delivery, self._provider = delivery, provider
+        self._provider, self._count = provider, chats
         self._processes: list[asyncio.subprocess.Process] = []
         self._session: aiohttp.ClientSession | None = None
         self._log = folder / "calls.jsonl"
@@ -111,9 +120,13 @@ class Stage:
         self._session = aiohttp.ClientSession()
         pace = ("--before", str(before), "--between", str(between))
         wire = ("--reply-delay", str(REPLY_DELAY))
-        told = json.loads(await self._fake("tests.fakes.telegram", *wire, "--log", str(self._log)))
-        self.telegram_url = told["url"]
+        told = json.loads(await self._fake(self.platform.fake, *wire, "--log", str(self._log)))
+        self.platform_url = told["url"]
         self.model_url = (await self._fake("tests.crash.model", *pace)).strip()
+        self.chats = await self.platform.people(self.control, self._count)
+        self.settings = self.platform.settings(told) | {"allow": self.platform.allow(self.chats)}
+        if not self.platform.exact:
+            self.settings["delivery"] = self.evidence.delivery
 
     async def _fake(self, module: str, *arguments: str) -> str:
         """Start a fake; gives the first line it prints."""
@@ -139,9 +152,9 @@ class Stage:
             await self._session.close()
 
     async def control(self, what: str, body: Any = None) -> Any:
-        """Steer the fake Telegram; without a body it is a report."""
+        """Steer the fake platform; without a body it is a report."""
         assert self._session is not None
-        url = f"{self.telegram_url}/control/{what}"
+        url = f"{self.platform_url}/control/{what}"
         async with self._session.request("GET" if body is None else "POST", url, json=body) as answer:
             told = await answer.json()
         if "error" in told:
@@ -157,8 +170,7 @@ class Stage:
 
     async def say_text(self, chat: int, text: str, **more: Any) -> Said:
         """Any text; only one that begins with a word of ours is looked for in the answers."""
-        told = await self.control("say", {"chat_id": chat, "text": text, **more})
-        said = Said(chat, text, told["result"])
+        said = Said(chat, text, await self.platform.say(self.control, chat, text, **more))
         if WORD.match(text):
             self.evidence.said.append(said)
             self._kinds[said.word] = text.split()[-1]
@@ -180,9 +192,8 @@ class Stage:
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", self.module),
                 *("--data", str(self.data), "--notes", str(self.folder / "notes.txt")),
-                *("--telegram-url", self.telegram_url, "--token", TOKEN, "--model-url", self.model_url),
-                *("--allow", ",".join(map(str, self.chats)), "--delivery", self._delivery),
-                *("--provider", self._provider, *arguments),
+                *("--platform", self.platform.name, "--settings", json.dumps(self.settings)),
+                *("--model-url", self.model_url, "--provider", self._provider, *arguments),
                 cwd=ROOT, env=environ, stdout=log, stderr=log,
             )  # fmt: skip
         self.life = Life(process, began, len(self.calls), bool(self._unanswered))
@@ -207,7 +218,11 @@ class Stage:
         self._measure()
         self.life = None
         self.evidence.broken += await asyncio.to_thread(
-            check_file, self.evidence.database, self.folder / "copy", confirmed(self.calls), self.evidence
+            check_file,
+            self.evidence.database,
+            self.folder / "copy",
+            self.platform.confirmed(self.calls),
+            self.evidence,
         )
 
     async def stop(self) -> None:
@@ -224,12 +239,12 @@ class Stage:
         self.life = None
 
     async def polling(self) -> None:
-        """Until the gateway has polled."""
+        """Until the gateway takes messages in."""
         life = self.life
         assert life is not None
 
         def polled() -> bool:
-            return any(call["method"] == "getUpdates" for call in self.look()[life.mark :])
+            return any(self.platform.connected(call["method"]) for call in self.look()[life.mark :])
 
         await self.until(lambda: polled() or life.process.returncode is not None, BOOT, "no poll")
 
@@ -252,11 +267,11 @@ class Stage:
             await asyncio.sleep(0.02)
 
     async def quiet(self, quiet: float, seconds: float = SETTLE) -> None:
-        """Until the bot has polled and then said nothing for *quiet* seconds."""
+        """Until the bot has connected and then said nothing for *quiet* seconds."""
         await self.polling()
 
         def done() -> bool:
-            last = [call["at"] for call in self.look()[-50:] if call["method"] in SAVED]
+            last = [call["at"] for call in self.look()[-50:] if call["method"] in self.platform.saved]
             assert self.life is not None
             return time.time() - max([self.life.began, *last]) > quiet
 
@@ -290,8 +305,8 @@ class Stage:
                 self._read += len(line)
                 call = json.loads(line)
                 self.calls.append(call)
-                if call["method"] in SAVED:
-                    self._heard(call["params"].get("text", ""))
+                if call["method"] in self.platform.saved:
+                    self._heard(self.platform.text(call["params"]))
         return self.calls
 
     def _heard(self, text: str) -> None:
@@ -310,7 +325,8 @@ class Stage:
     def spoke(self) -> bool:
         """Whether this life of the gateway has said something."""
         life = self.life
-        return life is not None and any(call["method"] in SAVED for call in self.look()[life.mark :])
+        saved = self.platform.saved
+        return life is not None and any(call["method"] in saved for call in self.look()[life.mark :])
 
     @property
     def unanswered(self) -> list[str]:
@@ -324,8 +340,8 @@ class Stage:
         calls = self.look()[life.mark :]
         # A call of the life before may still have been on the wire.
         calls = [call for call in calls if call["at"] > life.began]
-        polled = next((call["at"] for call in calls if call["method"] == "getUpdates"), None)
-        shown = next((call["at"] for call in calls if call["method"] in SAVED), None)
+        polled = next((call["at"] for call in calls if self.platform.connected(call["method"])), None)
+        shown = next((call["at"] for call in calls if call["method"] in self.platform.saved), None)
         if polled is not None:
             self.evidence.polled_after.append(polled - life.began)
         if life.pending and shown is not None:
@@ -334,7 +350,8 @@ class Stage:
     async def collect(self) -> Evidence:
         """The end state, for the judge; the gateway must have stopped."""
         assert self._session is not None
-        self.evidence.telegram = await self.control("state")
+        state = await self.control("state")
+        self.evidence.shown, self.evidence.errors = self.platform.shown(state), state["errors"]
         async with self._session.get(f"{self.model_url}/control/state?bodies") as answer:
             told = await answer.json()
         self.evidence.requests, self.evidence.made = told["requests"], told["sent"]
@@ -355,18 +372,6 @@ async def stage(folder: Path, *, kind: type[Stage] = Stage, **facts: Any) -> Asy
         await made.close()
 
 
-def confirmed(calls: Sequence[dict[str, Any]]) -> int:
-    """The highest update id that an offset has confirmed; 0 before the first."""
-    offsets = [int(c["params"].get("offset") or 0) for c in calls if c["method"] == "getUpdates"]
-    return max(offsets, default=1) - 1
-
-
-def update_of(event: str) -> int:
-    """The update id in the name of an event; 0 for what did not come from Telegram."""
-    number = event.partition(":")[0]
-    return int(number) if number.isdigit() else 0
-
-
 def check_file(database: Path, copy: Path, confirmed_id: int, evidence: Evidence) -> list[str]:
     """Of a copy, so that the gateway recovers its own file: is it whole, and does it hold what was confirmed?"""
     if not database.exists():
@@ -384,11 +389,11 @@ def check_file(database: Path, copy: Path, confirmed_id: int, evidence: Evidence
         found += [f"foreign_key_check: {row}" for row in db.execute("PRAGMA foreign_key_check")]
         if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'inbox'").fetchone():
             return found if not confirmed_id else [*found, "no inbox, yet updates were confirmed"]
-        stored = {update_of(row[0]) for row in db.execute("SELECT event_id FROM inbox")}
+        stored = {evidence.platform.number(row[0]) for row in db.execute("SELECT event_id FROM inbox")}
     finally:
         db.close()
-    lost = [s.text for s in evidence.said if s.update <= confirmed_id and s.update not in stored]
-    return found + [f"confirmed to Telegram but not on disk: {text}" for text in lost]
+    lost = [s.text for s in evidence.said if s.number <= confirmed_id and s.number not in stored]
+    return found + [f"confirmed to the platform but not on disk: {text}" for text in lost]
 
 
 # -- the random form ----------------------------------------------------------------------------------------------
@@ -401,6 +406,7 @@ class Plan:
     kills: int
     messages: int
     seed: int
+    platform: Name = "telegram"
     delivery: str = "opening"
     provider: str = "openai"
     chats: int = 8
@@ -409,9 +415,17 @@ class Plan:
 async def run(plan: Plan, folder: Path, tell: Callable[[str], None] = lambda text: None) -> Evidence:
     """Kill and start again and again while people write; ends when all is answered. Raises Stuck."""
     rng = random.Random(plan.seed)
-    async with stage(folder, delivery=plan.delivery, provider=plan.provider, chats=plan.chats) as on:
+    async with stage(
+        folder,
+        platform=plan.platform,
+        delivery=plan.delivery,
+        provider=plan.provider,
+        chats=plan.chats,
+    ) as on:
         await on.start()
         await on.polling()
+        if on.platform.exact:
+            await acquainted(on)
         for number in range(plan.kills):
             left, lives = plan.messages - len(on.evidence.said), plan.kills - number
             count = left // lives + (rng.random() < left % lives / lives)
@@ -425,6 +439,13 @@ async def run(plan: Plan, folder: Path, tell: Callable[[str], None] = lambda tex
         await on.settled()
         await on.stop()
         return await on.collect()
+
+
+async def acquainted(on: Stage) -> None:
+    """One message in each chat: what is said where nobody has been heard yet is in no history that we would read."""
+    for chat in on.chats:
+        await on.say(chat, "short")
+    await on.settled()
 
 
 async def live(on: Stage, rng: random.Random, number: int, count: int) -> None:

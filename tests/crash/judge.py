@@ -11,10 +11,12 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
-from channels.text import telegram as text
-from tests.crash.harness import WORD, Evidence, update_of
+from channels.text.telegram import utf16_len
+from tests.crash.harness import WORD, Evidence
 from tests.crash.model import answer, question, words_of
+from tests.crash.platforms import Shown
 
+WHERE = "coalesce(nullif(c.thread_id, ''), c.chat_id)"  # the chat that people see
 OPENING = 80  # UTF-16 units; the longest text that a crash may repeat in mode "opening"
 PLACEHOLDER = "…"
 OVER = "—"  # what stays in a message that the final text did not need
@@ -80,9 +82,7 @@ def judge(evidence: Evidence) -> Verdict:
     in_order(evidence, turns, verdict)
     exact_texts(evidence, turns, parts, verdict)
     leftovers(evidence, parts, verdict)
-    verdict.miss(
-        (bad := evidence.telegram["errors"]), f"the fake Telegram met calls it does not understand: {bad}"
-    )
+    verdict.miss(evidence.errors, f"the fake met calls it does not understand: {evidence.errors}")
     verdict.numbers["turns"] = len(turns)
     return verdict
 
@@ -93,7 +93,7 @@ def judge(evidence: Evidence) -> Verdict:
 def read_turns(db: sqlite3.Connection) -> list[Ran]:
     found = []
     for id, session, chat, state, trigger in db.execute(
-        "SELECT t.id, t.session, c.chat_id, t.state, t.trigger"
+        f"SELECT t.id, t.session, {WHERE}, t.state, t.trigger"
         " FROM turn t JOIN conversation c ON c.id = t.conversation ORDER BY t.id"
     ).fetchall():
         entries = [
@@ -124,7 +124,7 @@ def read_parts(db: sqlite3.Connection) -> list[Part]:
     return [
         Part(origin=origin, part=part, chat=int(chat), state=state, message=int(message or 0))
         for origin, part, chat, state, message in db.execute(
-            "SELECT o.origin, o.part, c.chat_id, o.state, o.message_id FROM outbox o"
+            f"SELECT o.origin, o.part, {WHERE}, o.state, o.message_id FROM outbox o"
             " JOIN conversation c ON c.id = o.conversation ORDER BY o.id"
         )
     ]
@@ -148,11 +148,11 @@ def nothing_open(db: sqlite3.Connection, verdict: Verdict) -> None:
 def each_once(db: sqlite3.Connection, evidence: Evidence, turns: Sequence[Ran], verdict: Verdict) -> None:
     """Every message is in one turn, which answered once; its tool ran at most once."""
     asked = Counter(word for turn in turns for word in words_of(turn.asked) if WORD.match(word))
-    rows = Counter(update_of(event) for (event,) in db.execute("SELECT event_id FROM inbox"))
+    rows = Counter(evidence.platform.number(event) for (event,) in db.execute("SELECT event_id FROM inbox"))
     for said in evidence.said:
         verdict.miss(asked[said.word] == 0, f"lost: {said.text!r} is in no turn")
         verdict.miss(asked[said.word] > 1, f"twice: {said.text!r} is in {asked[said.word]} turns")
-        verdict.miss(rows[said.update] != 1, f"{rows[said.update]} inbox rows for {said.text!r}")
+        verdict.miss(rows[said.number] != 1, f"{rows[said.number]} inbox rows for {said.text!r}")
     ghosts = set(asked) - {said.word for said in evidence.said}
     verdict.miss(ghosts, f"turns about words that nobody said: {sorted(ghosts)}")
     for turn in turns:
@@ -255,9 +255,9 @@ def in_order(evidence: Evidence, turns: Sequence[Ran], verdict: Verdict) -> None
         verdict.miss(sent != taken, f"chat {chat}: sent {sent}, taken {taken}")
 
 
-def expected(turn: Ran) -> list[str]:
+def expected(evidence: Evidence, turn: Ran) -> list[str]:
     """The texts of the messages that show a turn's answer."""
-    return [piece.text for piece in text.render(answer(turn.asked, turn.result))] if turn.asked else []
+    return evidence.platform.render(answer(turn.asked, turn.result)) if turn.asked else []
 
 
 def exact_texts(evidence: Evidence, turns: Sequence[Ran], parts: Sequence[Part], verdict: Verdict) -> None:
@@ -278,16 +278,15 @@ def exact_texts(evidence: Evidence, turns: Sequence[Ran], parts: Sequence[Part],
         shown = [current(evidence, part) for part in mine]
         while shown and shown[-1] == OVER:
             shown.pop()
-        verdict.miss(
-            shown != expected(turn), f"turn {turn.id} shows {brief(shown)}, expected {brief(expected(turn))}"
-        )
+        meant = expected(evidence, turn)
+        verdict.miss(shown != meant, f"turn {turn.id} shows {brief(shown)}, expected {brief(meant)}")
 
 
 def current(evidence: Evidence, part: Part) -> str | None:
     """What stands in the message of a chunk; None when there is no such message."""
-    for message in evidence.telegram["chats"].get(str(part.chat), {"messages": []})["messages"]:
-        if message["id"] == part.message and not message["deleted"]:
-            return str(message["text"])
+    for message in evidence.shown.get(part.chat, ()):
+        if message.id == part.message and not message.deleted:
+            return message.text
     return None
 
 
@@ -296,22 +295,22 @@ def brief(texts: Sequence[str | None]) -> list[str]:
 
 
 def leftovers(evidence: Evidence, parts: Sequence[Part], verdict: Verdict) -> None:
-    """What else the bot has said: what a crash may repeat, and once for each kill in a chat."""
+    """What else the bot has said: what a crash may repeat, and once for each kill in a chat; nothing where exact."""
     ours = {(part.chat, part.message) for part in parts}
     found: Counter[tuple[int, int]] = Counter()  # (chat, which life of the gateway)
     for chat, message, every in spoken(evidence):
-        if (chat, message["id"]) in ours:
+        if (chat, message.id) in ours:
             continue
-        allowed = (
-            message["history"] == [PLACEHOLDER]
+        allowed = not evidence.platform.exact and (
+            message.history == (PLACEHOLDER,)
             if evidence.delivery == "placeholder"
             else repeated_opening(message, every)
         )
         if allowed:
-            found[chat, bisect(evidence.killed_at, message["at"])] += 1
+            found[chat, bisect(evidence.killed_at, message.at)] += 1
         else:
             verdict.wrong.append(
-                f"chat {chat}: a message that nothing accounts for: {brief(message['history'])}"
+                f"chat {chat}: a message that nothing accounts for: {brief(message.history)}"
             )
     for (chat, life), count in found.items():
         verdict.miss(count > 1, f"chat {chat}: kill {life + 1} has left {count} messages")
@@ -320,21 +319,15 @@ def leftovers(evidence: Evidence, parts: Sequence[Part], verdict: Verdict) -> No
     verdict.numbers[name] = found.total()
 
 
-def spoken(evidence: Evidence) -> Iterator[tuple[int, dict[str, Any], list[str]]]:
+def spoken(evidence: Evidence) -> Iterator[tuple[int, Shown, list[str]]]:
     """(chat, message, every text the bot's other messages there ever had)."""
-    for chat, facts in evidence.telegram["chats"].items():
-        for message in facts["messages"]:
-            others = [
-                text
-                for other in facts["messages"]
-                if other is not message
-                for text in other["history"]
-                if text
-            ]
-            yield int(chat), message, others
+    for chat, messages in evidence.shown.items():
+        for message in messages:
+            others = [text for other in messages if other is not message for text in other.history if text]
+            yield chat, message, others
 
 
-def repeated_opening(message: dict[str, Any], others: Sequence[str]) -> bool:
+def repeated_opening(message: Shown, others: Sequence[str]) -> bool:
     """Short, never changed, and how another message of the chat begins."""
-    (said, *more) = message["history"]
-    return not more and text.utf16_len(said) <= OPENING and any(other.startswith(said) for other in others)
+    (said, *more) = message.history
+    return not more and utf16_len(said) <= OPENING and any(other.startswith(said) for other in others)
