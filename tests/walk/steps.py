@@ -15,8 +15,8 @@ from tests.walk.world import PLACES, World
 
 COMMANDS = (
     "/new", "/reset", "/compact", "/compress", "/stop", "/stop all", "/status", "/usage", "/cost", "/context",
-    "/resume", "/resume {code}", "/sessions", "/clear", "/whoami", "/help", "/queue steer", "/queue queue", "/model", "/think",
-    "/gap off", "/nonsense",
+    "/resume", "/resume {code}", "/sessions", "/clear", "/whoami", "/help", "/queue steer", "/queue queue", "/model",
+    "/think", "/gap off", "/nonsense",
 )  # fmt: skip
 WHERE = st.sampled_from([("ann", "ann"), ("ann", "ann"), ("bob", "bob"), ("group", "ann"), ("group", "bob")])
 FAULTS: dict[str, tuple[DeliveryErrorKind, ...]] = {
