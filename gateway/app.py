@@ -23,10 +23,10 @@ from gateway.billing import Pricing
 from gateway.commands.table import Table
 from gateway.core import Core, build, system_clock
 from gateway.cron import Cron, JobSpec
-from gateway.dispatcher import Habits
 from gateway.errors import DeliveryError, StoreError
 from gateway.failpoints import Point
 from gateway.floods import Limits
+from gateway.habits import Habits
 from gateway.manager import SessionManager
 from gateway.models.catalogue import DEMO, Catalogue, ProviderConfig
 from gateway.protocols import Channel, Clock, Tool, Webhook

@@ -11,8 +11,9 @@ from gateway import log
 from gateway.alerts import OVER
 from gateway.billing import Biller, Pricing
 from gateway.delivery import Delivery
-from gateway.dispatcher import Dispatcher, Habits
+from gateway.dispatcher import Dispatcher
 from gateway.errors import ModelError, Refused
+from gateway.habits import Habits
 from gateway.halt import Halt
 from gateway.hub import Hub
 from gateway.models.catalogue import Catalogue

@@ -18,10 +18,10 @@ from gateway.access import Policy
 from gateway.announcing import Audience
 from gateway.billing import Booking, Pricing
 from gateway.core import Core, build
-from gateway.dispatcher import Habits
 from gateway.errors import DeliveryError, NotFound, Refused
 from gateway.failpoints import Point
 from gateway.finish import notice
+from gateway.habits import Habits
 from gateway.hub import Seen
 from gateway.models.catalogue import DEMO, Catalogue
 from gateway.posting import Posted

@@ -12,9 +12,9 @@ from gateway.access import Policy
 from gateway.billing import Pricing
 from gateway.calls import Commands
 from gateway.core import Core, build
-from gateway.dispatcher import Habits
 from gateway.failpoints import Point
 from gateway.floods import Limits
+from gateway.habits import Habits
 from gateway.protocols import Tool
 from gateway.turn import Options
 from gateway.types import Account, Inbound, Kind, Place, Receipt, Sender

@@ -14,9 +14,9 @@ from gateway.access import Policy
 from gateway.billing import Pricing
 from gateway.core import build
 from gateway.cron import ON_TIME, Cron, JobSpec
-from gateway.dispatcher import Habits
 from gateway.errors import DeliveryError, DiskFull, NotFound, Refused
 from gateway.failpoints import Point
+from gateway.habits import Habits
 from gateway.jobs import LATEST, MISSED, MOST_NOTED, STILL_RUNNING, judge
 from gateway.models.demo import DemoModel
 from gateway.schedule import ScheduleError

@@ -6,9 +6,9 @@ import asyncio
 
 import pytest
 
-from gateway.dispatcher import Habits
 from gateway.errors import DeliveryError, ModelError
 from gateway.failpoints import Point
+from gateway.habits import Habits
 from gateway.protocols import ResultsMessage, ToolContext, ToolSpec, UserMessage
 from gateway.texts import say
 from gateway.transcript import ToolUse

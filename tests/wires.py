@@ -13,11 +13,12 @@ from aiohttp import web
 from gateway.access import Policy
 from gateway.billing import Pricing
 from gateway.core import build
-from gateway.dispatcher import Habits, Live
 from gateway.failpoints import Point
+from gateway.habits import Habits
 from gateway.manager import SessionManager
 from gateway.models.catalogue import Catalogue, ProviderConfig
 from gateway.protocols import Tool
+from gateway.runs import Live
 from gateway.tools import default_tools
 from gateway.turn import Options
 from gateway.usage import Rates
@@ -74,7 +75,7 @@ class Wired(Path):
     @property
     def running(self) -> Live | None:
         """The turn that is running; None when there is none."""
-        return next(iter(self.core.dispatcher._live.values()), None)
+        return next(iter(self.core.dispatcher.runs), None)
 
     async def use(self, ref: str) -> None:
         """Who answers from the next request on."""

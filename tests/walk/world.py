@@ -14,11 +14,11 @@ from gateway.access import Policy
 from gateway.billing import Pricing
 from gateway.commands.table import Table
 from gateway.core import Core, build
-from gateway.dispatcher import Habits
 from gateway.during import During
 from gateway.errors import Refused
 from gateway.failpoints import Point
 from gateway.floods import Limits
+from gateway.habits import Habits
 from gateway.manager import SessionManager
 from gateway.protocols import ToolContext, ToolSpec
 from gateway.roster import Roster

@@ -1,0 +1,372 @@
+"""The running of turns: what the person sees meanwhile, how each one ends, and what becomes of it when it cannot."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from gateway import footer, log, targets, working
+from gateway.delivery import Delivery
+from gateway.during import Busy
+from gateway.errors import DiskFull
+from gateway.failpoints import Point
+from gateway.finish import Finished, finish, keep, move_back, notice
+from gateway.habits import Habits
+from gateway.halt import Halt
+from gateway.hub import Hub, Seen
+from gateway.lanes import LOCAL
+from gateway.outage import Outage
+from gateway.preview import Preview
+from gateway.protocols import Clock
+from gateway.reactions import Reactions
+from gateway.reports import usage_summary
+from gateway.texts import say
+from gateway.turn import Outcome, Progress, Started, TurnRunner, resumed
+from gateway.types import HOUR, Conversation, Reaction, Turn, Waiting
+
+if TYPE_CHECKING:
+    from storage import Store
+
+KEEP_FOR = 6 * HOUR  # how long a message is kept for an operator to mend what is wrong
+MOST_TOLD = 1000  # waiting messages of one conversation whose askers are told
+STORE_RETRY = 5.0  # seconds
+
+
+@dataclass(slots=True)
+class Live:
+    """A turn that is running in this process."""
+
+    started: Started
+    progress: Progress
+    task: asyncio.Task[Outcome]
+    stopped: bool = False  # by the person, not by our own end
+    interrupted: bool = False  # by the person's next message
+    moved_to: int | None = None  # the session its messages go back to
+
+
+class Runs:
+    """The turns that run in this process, at most one in each conversation."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        delivery: Delivery,
+        runner: TurnRunner,
+        hub: Hub,
+        halt: Halt,
+        outage: Outage,
+        reactions: Reactions,
+        clock: Clock,
+        habits: Callable[[], Habits],
+        key: Callable[[Conversation], str],
+        spawn: Callable[[Coroutine[Any, Any, None], str], None],
+        on_trouble: Callable[[str, str], None],
+    ) -> None:
+        """*key* gives the name in the configuration of the account that speaks in a conversation."""
+        self._store = store
+        self._delivery = delivery
+        self._runner = runner
+        self._hub = hub
+        self._halt = halt
+        self._outage = outage
+        self._reactions = reactions
+        self._clock = clock
+        self._habits = habits
+        self._key = key
+        self._spawn = spawn
+        self._on_trouble = on_trouble
+        self._live: dict[int, Live] = {}
+        self._steering: set[int] = set()  # conversations whose running turn has something to take in
+
+    # -- what is running --------------------------------------------------------------------------------------
+
+    def __len__(self) -> int:
+        return len(self._live)
+
+    def __iter__(self) -> Iterator[Live]:
+        return iter(list(self._live.values()))
+
+    def get(self, conversation: int) -> Live | None:
+        return self._live.get(conversation)
+
+    def busy(self, conversation: int) -> Busy | None:
+        """The turn that runs there, for who decides what becomes of a message meanwhile."""
+        live = self._live.get(conversation)
+        if live is None or live.task.done():
+            return None
+        return Busy(turn=live.started.turn.id, identity=live.started.turn.identity)
+
+    def steer(self, conversation: int) -> None:
+        """The turn that runs there has something to take in."""
+        if conversation in self._live:
+            self._steering.add(conversation)
+
+    def steers(self, conversation: int) -> bool:
+        return conversation in self._steering
+
+    async def cancel(self, conversation: int, *, interrupted: bool = False) -> bool:
+        """Stop the running turn there; False when none is running. *interrupted*: by the person's next message."""
+        live = self._live.get(conversation)
+        if live is None or live.task.done():
+            return False
+        live.stopped, live.interrupted = True, interrupted
+        turn, now = live.started.turn.id, self._clock()
+        await self._store.commit(Point.CONTROL, lambda unit: unit.turns.cancel(turn, now=now))
+        live.task.cancel()
+        return True
+
+    def move(self, conversation: int, new: int, previous: int) -> bool:
+        """Let the messages of the turn running in session *new* wait for session *previous* instead."""
+        live = self._live.get(conversation)
+        if live is None or live.task.done() or live.started.session.id != new:
+            return False
+        live.moved_to = previous
+        live.task.cancel()
+        return True
+
+    def park(self) -> int:
+        """Put everything aside that runs; gives how many turns that were."""
+        running = [live for live in self._live.values() if not live.task.done()]
+        for live in running:
+            live.task.cancel()
+        return len(running)
+
+    # -- one turn ---------------------------------------------------------------------------------------------
+
+    async def run(self, started: Started, parts: list[Any]) -> Finished | None:
+        """Run a turn and store its end; None when it was put aside for later."""
+        turn = started.turn
+        preview = self._preview(started)
+        working_on = self._working(started, preview)
+        progress = resumed(started)
+        ids = tuple(row.id for row in started.rows)
+        place = turn.conversation
+        self._hub.publish(
+            Seen(kind="started", conversation=place, turn=turn.id, session=turn.session, inbox=ids)
+        )
+
+        def show(text: str) -> None:
+            if preview is not None:
+                preview.text = text
+            if self._hub.watched(place):
+                self._hub.publish(Seen(kind="text", conversation=place, turn=turn.id, text=text, inbox=ids))
+
+        if preview is not None:
+            preview.start(parts)
+        if working_on is not None:
+            working_on.start()
+        self._react(started, "seen")
+        task = asyncio.create_task(self._runner.run(started, progress, show), name=f"turn-{turn.id}")
+        live = self._live[place] = Live(started, progress, task)
+        try:
+            await asyncio.wait([task])
+            if preview is not None:
+                await preview.close()
+            outcome = self._outcome(live)
+            finished = await self._end(started, outcome, progress, preview)
+            self._react(started, "done" if outcome.state == "done" else "failed", progress.taken)
+            return finished
+        finally:
+            if not task.done():
+                task.cancel()
+            self._live.pop(place, None)
+            self._steering.discard(place)
+            if working_on is not None:
+                self._spawn(working_on.close(), f"tidy-{turn.id}")
+
+    def _react(self, started: Started, reaction: Reaction, more: Sequence[Waiting] = ()) -> None:
+        """Under every message of the turn, where that is wanted; else take away what said that it waits."""
+        place = started.conversation
+        shown = self._habits().reactions.get(self._key(place), "waiting")
+        for row in (*started.rows, *more) if place.channel not in LOCAL else ():
+            if shown == "all":
+                self._reactions.mark(place.id, row.message_id, reaction)
+            else:
+                self._reactions.clear(place.id, row.message_id)
+
+    def _outcome(self, live: Live) -> Outcome:
+        """How the task ended. Raises what it raised."""
+        if not live.task.cancelled():
+            return live.task.result()
+        if live.moved_to is not None:
+            return Outcome(state="moved", request=live.progress.request)
+        if live.stopped:
+            return self._runner.cancelled(live.progress, interrupted=live.interrupted)
+        return Outcome(state="parked", request=live.progress.request)
+
+    async def _end(
+        self, started: Started, outcome: Outcome, progress: Progress, preview: Preview | None
+    ) -> Finished | None:
+        now = self._clock()
+        turn = started.turn
+        if outcome.state == "kept" and now - turn.started >= KEEP_FOR:
+            outcome = replace(outcome, state="failed", text=say("turn.gave_up", started.lang))
+        if outcome.state in ("kept", "parked"):
+            await self._keep(started, outcome)
+            return None
+        if outcome.state == "moved":
+            live = self._live[turn.conversation]
+            assert live.moved_to is not None
+            rows = await self._store.commit(
+                Point.FINISH, move_back, started, outcome, live.moved_to, self._delivery.render, now
+            )
+            self._delivery.enqueue(rows)
+            return Finished(rows=rows, more=True)
+        text = await self._shown(started, outcome)
+        placed = preview.placed if preview else 0
+        found = await targets.targets(self._store, self._delivery, started, text, placed)
+        unread = turn.job_run is not None or (not found and not self._hub.watched(turn.conversation))
+        while True:
+            try:
+                finished = await self._store.commit(
+                    Point.FINISH, finish, started, outcome, found, now, unread, self._delivery.shown
+                )
+                break
+            except DiskFull as error:
+                # The answer is made and paid for: hold on to it until there is space again.
+                self._on_trouble("storage", str(error))
+                await asyncio.sleep(STORE_RETRY)
+        self._delivery.enqueue(finished.rows)
+        if outcome.state == "done":
+            self._outage.over()
+        self.publish_end(turn, outcome, tuple(row.id for row in started.rows))
+        _log(started, outcome, progress, self._clock())
+        return finished
+
+    async def _keep(self, started: Started, outcome: Outcome) -> None:
+        now = self._clock()
+        place = started.turn.conversation
+        halted = self._halt.now is not None
+        if outcome.state != "kept" and not halted:
+            await self._store.commit(
+                Point.FINISH, keep, started, outcome, self._delivery.render, now, None, ""
+            )
+            return
+        if not halted:
+            self._outage.begin()
+            self._outage.keep(place)
+        origin, text = self._kept_line(place, started.lang)
+        rows = await self._store.commit(
+            Point.FINISH, keep, started, outcome, self._delivery.render, now, origin, text
+        )
+        self._delivery.enqueue(rows)
+        self._hub.publish(
+            Seen(
+                kind="done",
+                conversation=place,
+                turn=started.turn.id,
+                session=started.turn.session,
+                text=text,
+                state="kept",
+                error=outcome.error,
+                inbox=tuple(row.id for row in started.rows),
+            )
+        )
+
+    def _kept_line(self, conversation: int, lang: str) -> tuple[str, str]:
+        """(origin, text) of what whoever writes now is told: one line a conversation and outage, or halt."""
+        if self._halt.now is not None:
+            return f"halted:{conversation}:{self._halt.now.at}", say("halt.kept", lang)
+        return f"kept:{conversation}:{self._outage.since}", say("turn.kept", lang)
+
+    async def say_kept(self, conversation: int) -> None:
+        """Whoever writes while nothing can be asked is told once that it is kept."""
+        lang = await self._store.read(lambda unit: unit.inbox.language(conversation, "waiting"))
+        origin, text = self._kept_line(conversation, lang or self._habits().language)
+        account = (await self._delivery.address(conversation)).account
+        now = self._clock()
+        rows = await self._store.commit(
+            Point.NOTICE, notice, account, conversation, origin, text, self._delivery.render, now
+        )
+        self._delivery.enqueue(rows)
+        if self._hub.watched(conversation):
+            # Who waits for the answer at a terminal or a socket must not wait until the trouble is over.
+            waiting = await self._store.read(
+                lambda unit: unit.inbox.head(conversation, now=now, count=MOST_TOLD)
+            )
+            ids = tuple(row.id for row in waiting)
+            self._hub.publish(
+                Seen(kind="done", conversation=conversation, text=text, state="kept", inbox=ids)
+            )
+
+    def _preview(self, started: Started) -> Preview | None:
+        place = started.conversation
+        line = self._delivery.line(place.account)
+        if line is None:
+            return None
+        return Preview(
+            store=self._store,
+            delivery=self._delivery,
+            line=line,
+            address=place.address,
+            turn=started.turn.id,
+            session=started.session.id,
+            clock=self._clock,
+        )
+
+    def _working(self, started: Started, preview: Preview | None) -> working.Working | None:
+        place = started.conversation
+        line = self._delivery.line(place.account)
+        if line is None or preview is None:
+            return None
+        return working.Working(
+            store=self._store,
+            delivery=self._delivery,
+            line=line,
+            address=place.address,
+            turn=started.turn,
+            lang=started.lang,
+            spoke=lambda: bool(preview.text),
+            patience=self._habits().patience,
+            clock=self._clock,
+        )
+
+    async def _shown(self, started: Started, outcome: Outcome) -> str:
+        """What the person is to read: the answer, and under it what /footer asks for."""
+        what = started.conversation.settings.get("footer")
+        if what not in ("tokens", "cost") or outcome.state != "done" or started.turn.trigger is not None:
+            return outcome.text
+        settled = outcome.request.settled if outcome.request else None
+        earlier = await self._store.read(lambda unit: unit.ledger.of_turn(started.turn.id))
+        return footer.under(outcome.text, what, usage_summary(earlier), settled)
+
+    def publish_end(self, turn: Turn, outcome: Outcome, ids: tuple[int, ...]) -> None:
+        self._hub.publish(
+            Seen(
+                kind="done",
+                conversation=turn.conversation,
+                turn=turn.id,
+                session=turn.session,
+                text=outcome.text,
+                state=outcome.state,
+                error=outcome.error,
+                inbox=ids,
+            )
+        )
+
+
+def _log(started: Started, outcome: Outcome, progress: Progress, now: int) -> None:
+    turn = started.turn
+    settled = outcome.request.settled if outcome.request else None
+    log.info(
+        "turn.finished",
+        turn=turn.id,
+        session=turn.session,
+        channel=started.conversation.channel,
+        trigger=turn.trigger,
+        state=outcome.state,
+        error=outcome.error_kind,
+        attempt=turn.attempt,
+        model=outcome.model or None,
+        requests=progress.requests,
+        input_tokens=settled.tokens.input if settled else None,
+        cache_read_tokens=settled.tokens.read if settled else None,
+        output_tokens=settled.tokens.output if settled else None,
+        cost_nano=settled.cost if settled else None,
+        messages=len(started.rows),
+        queued_ms=(turn.started - started.rows[0].received) // 1000 if started.rows else None,
+        turn_ms=(now - turn.started) // 1000,
+    )
