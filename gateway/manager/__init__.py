@@ -1,0 +1,126 @@
+"""SessionManager: the product's one public surface; commands, web and cli call nothing beneath it.
+
+Sessions are named by their code (10 characters). Times are microseconds UTC, money is nano-dollars.
+"""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gateway.access import Policy
+from gateway.announcing import Audience
+from gateway.billing import Pricing
+from gateway.core import Core, build
+from gateway.habits import Habits
+from gateway.manager.accounting import NEAR_LIMIT as NEAR_LIMIT
+from gateway.manager.accounting import Accounting
+from gateway.manager.agent import Agent
+from gateway.manager.choices import Choices
+from gateway.manager.here import Here
+from gateway.manager.posting import Posting
+from gateway.models.catalogue import DEMO, Catalogue
+from gateway.posting import Posted
+from gateway.tools import default_tools
+from gateway.turn import Options
+from gateway.views import (
+    Compacted,
+    ContextUsage,
+    Generated,
+    Message,
+    Offered,
+    Resumed,
+    SessionMeta,
+    Standing,
+    Stopped,
+    StoreHealth,
+    UsageRecord,
+)
+
+if TYPE_CHECKING:
+    from storage import Store
+
+__all__ = [
+    "Audience",
+    "Compacted",
+    "ContextUsage",
+    "Generated",
+    "Message",
+    "Offered",
+    "Posted",
+    "Resumed",
+    "SessionManager",
+    "SessionMeta",
+    "Standing",
+    "Stopped",
+    "StoreHealth",
+    "UsageRecord",
+]
+
+
+class SessionManager(Agent, Accounting, Choices, Posting, Here):
+    """Sessions, accounting and the agent over one store.
+
+    `async with await SessionManager.open("sqlite:///parley.db") as manager: ...`, or `from_store` over a store
+    that is open already, or the one inside a running gateway.
+    """
+
+    def __init__(self, core: Core, *, zone: str = "UTC") -> None:
+        self.core = core
+        self.zone = zone
+        self._store: Store = core.store
+        self._closing = AsyncExitStack()
+
+    @classmethod
+    async def open(
+        cls, url: str, *, model: str = "", catalogue: Catalogue | None = None, wait: float = 0.0
+    ) -> SessionManager:
+        """Over a database of its own: sqlite:///relative.db, sqlite:////absolute.db or a plain path.
+
+        *model* such as "anthropic:claude-sonnet-5" with a *catalogue* that knows the provider; the demo agent
+        otherwise. Raises Locked when another process has the file, SchemaTooNew, StoreError.
+        """
+        from storage import open_store
+
+        store = await open_store(_file(url), wait=wait)
+        manager = cls.from_store(store, model=model, catalogue=catalogue)
+        manager._closing.push_async_callback(store.close)
+        manager._closing.push_async_callback(manager.core.catalogue.close)
+        manager._closing.push_async_callback(manager.core.dispatcher.stop, 5.0)
+        await manager.core.dispatcher.recover()
+        return manager
+
+    @classmethod
+    def from_store(
+        cls,
+        store: Store,
+        *,
+        model: str = "",
+        catalogue: Catalogue | None = None,
+        options: Options | None = None,
+    ) -> SessionManager:
+        """Over an open store, which stays the caller's to close."""
+        core = build(
+            store=store,
+            catalogue=catalogue or Catalogue(providers={}, default=model or DEMO),
+            pricing=Pricing(),
+            tools=default_tools(),
+            options=options or Options(),
+            habits=Habits(policy=Policy(allow={}, owners={}), gap_minutes={"main": None, "telegram": 360}),
+        )
+        return cls(core)
+
+    async def close(self) -> None:
+        """Let running turns end (5 s), then give the database back."""
+        await self._closing.aclose()
+
+    async def __aenter__(self) -> SessionManager:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+
+def _file(url: str) -> Path:
+    return Path(url.removeprefix("sqlite:///")).expanduser()

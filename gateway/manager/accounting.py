@@ -1,0 +1,163 @@
+"""What was used, what it cost, how full the model's window is."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING
+
+from gateway import units, usage
+from gateway.errors import Refused
+from gateway.failpoints import Point
+from gateway.reports import (
+    CostOverview,
+    ToolUsage,
+    UsageSummary,
+    days,
+    shares,
+    usage_summary,
+)
+from gateway.types import (
+    DOLLAR,
+    Session,
+    Tokens,
+    UsageOpen,
+    UsageSettled,
+)
+from gateway.views import (
+    ContextUsage,
+    StoreHealth,
+    UsageRecord,
+)
+
+if TYPE_CHECKING:
+    from storage import Unit
+
+from gateway.manager.base import Base
+
+NEAR_LIMIT = 0.8  # of the context window
+DEFAULT_WINDOW = 200_000  # tokens, where nobody knows the model's
+
+
+class Accounting(Base):
+    """Money in nano-dollars, tokens in disjoint kinds."""
+
+    async def record_usage(self, id: str, record: UsageRecord, turn: int | None = None) -> None:
+        """Book usage that was measured elsewhere; exact as given. *turn* is a number of the caller's own."""
+        now = self.core.clock()
+        tokens = Tokens(record.input_tokens, record.cache_read, record.cache_write, 0, record.output_tokens)
+        if min(tokens.uncached, tokens.read, tokens.write_5m, tokens.output) < 0:
+            raise Refused("token counts are never negative")
+        cost = None if record.cost_usd is None else int((record.cost_usd * DOLLAR).to_integral_value())
+        uid = f"record:{id}:{turn}" if turn is not None else str(uuid.uuid4())
+
+        async def work(unit: Unit) -> None:
+            session = await units.session_named(unit, id)
+            place = await unit.places.get(session.conversation)
+            who = await unit.people.seen(place.channel, record.user_id) if record.user_id else None
+            await unit.ledger.open(
+                UsageOpen(
+                    uid=uid,
+                    worst=Tokens(),
+                    purpose="chat",
+                    channel=place.channel,
+                    provider=record.provider,
+                    model_asked=record.model or "unknown",
+                    at=now,
+                    session=session.id,
+                    conversation=place.id,
+                    identity=who.id if who else None,
+                    trigger=session.triggered_by,
+                )
+            )
+            settled = UsageSettled(
+                state="known",
+                tokens=tokens,
+                ended=now,
+                model=record.model,
+                cost=cost,
+                cost_state="unpriced" if cost is None else "priced",
+            )
+            await unit.ledger.settle(uid, settled)
+
+        await self._store.commit(Point.SESSION, work)
+
+    async def session_usage(self, id: str) -> UsageSummary:
+        """Zeros for a session that has used nothing."""
+
+        async def work(unit: Unit) -> UsageSummary:
+            return usage_summary(await unit.ledger.of_session((await units.session_named(unit, id)).id))
+
+        return await self._store.read(work)
+
+    async def cost_overview(
+        self, since: int | None = None, *, until: int | None = None, person: int | None = None
+    ) -> CostOverview:
+        """The bill from *since* (inclusive) to *until* (exclusive); of everybody or of one person."""
+        bounds: dict[str, int | None] = {"since": since, "until": until, "person": person}
+
+        async def work(unit: Unit) -> CostOverview:
+            costs = unit.costs
+            tools = await costs.tools(since=since, person=person)
+            return CostOverview(
+                since=since,
+                total=usage_summary(await costs.total(**bounds)),
+                by_user=shares(await costs.by("user", **bounds)),
+                by_model=shares(await costs.by("model", **bounds)),
+                by_channel=shares(await costs.by("channel", **bounds)),
+                by_trigger=shares(await costs.by("trigger", **bounds)),
+                by_purpose=shares(await costs.by("purpose", **bounds)),
+                by_day=days([(r[0], r[1], r[2]) for r in await costs.rows(**bounds)], self.zone),
+                by_tool=[ToolUsage(name=r[0], invocations=r[1], errors=r[2]) for r in tools],
+            )
+
+        return await self._store.read(work)
+
+    async def record_compaction(
+        self, id: str, trigger: str, pre_tokens: int, summary: str, messages_compacted: int
+    ) -> None:
+        """Write a compaction that was made elsewhere: the next prompt starts from its summary."""
+        now = self.core.clock()
+
+        async def work(unit: Unit) -> None:
+            session = await units.at_rest(unit, id)
+            await units.compacted(unit, session, summary, trigger, pre_tokens, None, now, messages_compacted)
+
+        await self._store.commit(Point.COMPACT, work)
+
+    async def context_usage(self, id: str) -> ContextUsage:
+        """Of the last exact request; zeros before the first."""
+
+        async def work(unit: Unit) -> tuple[Session, tuple[int, int, str] | None]:
+            session = await units.session_named(unit, id)
+            return session, await unit.ledger.context(session.id)
+
+        session, last = await self._store.read(work)
+        model = self._model(session)
+        listed = usage.context_window(model.model, provider_kind=model.kind)
+        window = self.core.runner.options.context_window or listed or DEFAULT_WINDOW
+        used = last[0] + last[1] if last else 0
+        return ContextUsage(
+            used_tokens=used, max_tokens=window, percent=100 * used / window, turns=session.next_turn
+        )
+
+    async def is_near_limit(self, id: str) -> bool:
+        """Whether the next requests may not fit: 80 % of the window is used."""
+        return (await self.context_usage(id)).percent >= 100 * NEAR_LIMIT
+
+    async def store_health(self) -> StoreHealth:
+        """Look at the database: never raises for a sick one, says so."""
+
+        async def work(unit: Unit) -> StoreHealth:
+            problem = await unit.meta.problem()
+            return StoreHealth(
+                engine=self._store.database.engine,
+                path=str(getattr(self._store.database, "path", "")),
+                schema=int(await unit.meta.get("schema") or 0),
+                sessions=await unit.sessions.total(),
+                inbox_waiting=await unit.inbox.total_waiting(),
+                outbox=await unit.outbox.counts(),
+                ok=problem is None,
+                problem=problem,
+            )
+
+        return await self._store.read(work)

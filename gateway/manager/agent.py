@@ -1,0 +1,213 @@
+"""The agent: asking, stopping, shortening what it is told; the emergency stop."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any
+
+from gateway import compaction, history, transcript, units
+from gateway.billing import Booking
+from gateway.core import Core
+from gateway.errors import NotFound, Refused
+from gateway.failpoints import Point
+from gateway.hub import Seen
+from gateway.protocols import Answer
+from gateway.reports import (
+    usage_summary,
+)
+from gateway.types import (
+    Account,
+    Inbound,
+    Kind,
+    Place,
+    Sender,
+    Session,
+)
+from gateway.views import (
+    Compacted,
+    Generated,
+)
+
+if TYPE_CHECKING:
+    from storage import Unit
+
+from gateway.manager.sessions import Sessions
+
+LOCAL_USER = "local"  # who speaks through the terminal and the local API
+
+
+class Agent(Sessions):
+    """Everything asked goes through accept, as from a platform."""
+
+    async def generate(self, id: str, prompt: str, *, timeout: float | None = None) -> Generated:
+        """Ask in that session and wait for the whole answer; enters at accept like any message."""
+        async with asyncio.timeout(timeout), aclosing(self.generate_streaming(id, prompt)) as events:
+            async for event in events:
+                if isinstance(event, Generated):
+                    return event
+        raise Refused(key="message.internal")
+
+    async def generate_streaming(self, id: str, prompt: str) -> AsyncGenerator[Seen | Generated]:
+        """Seen(kind='text') with the whole text so far, then one Generated. Breaking off does not stop the turn."""
+        meta = await self.get_session(id)
+        if meta is None:
+            raise NotFound(f"There is no session {id}.")
+        async with aclosing(self.say(prompt, session=meta.id)) as events:
+            async for event in events:
+                yield event
+
+    async def say(
+        self, text: str, *, key: str = "main", session: str | None = None, event_id: str | None = None
+    ) -> AsyncGenerator[Seen | Generated]:
+        """A local person's message or command on `main`, under *key*; what happens, then one Generated.
+
+        *session*: run there instead of in the key's current session. *event_id* makes a repeat harmless: what
+        was answered before is given again.
+        """
+        if not text.strip():
+            raise Refused(key="message.empty")
+        inside = await self._store.read(units.by_code, session) if session is not None else None
+        account, place = await self._store.commit(Point.PEOPLE, units.local_place, key)
+        dispatcher, hub = self.core.dispatcher, self.core.hub
+        event = Inbound(
+            event_id=event_id or str(uuid.uuid4()),
+            kind=Kind.COMMAND if text.startswith("/") else Kind.API,
+            place=Place(chat_id=key, kind="client"),
+            sender=Sender(user_id=LOCAL_USER, name="local"),
+            text=text,
+            session=inside.id if inside else None,
+            sent=self.core.clock(),
+        )
+        with hub.listen(place.id) as queue:
+            (receipt,) = await dispatcher.accept(account, [event])
+            row = receipt.inbox_id
+            if row is None:
+                yield await self._answered(account, event.event_id)
+                return
+            while True:
+                seen = await queue.get()
+                if row in seen.inbox and seen.kind == "done":
+                    yield await self._generated(seen)
+                    return
+                if row in seen.inbox or seen.kind == "notice":
+                    yield seen
+
+    async def cancel_operation(self, id: str) -> bool:
+        """Stop the turn that is running in that session; False when none is."""
+
+        async def work(unit: Unit) -> Session:
+            return await units.session_named(unit, id)
+
+        session = await self._store.read(work)
+        live = self.core.dispatcher.running(session.conversation)
+        if live is None or live.started.session.id != session.id:
+            return False
+        return await self.core.dispatcher.cancel(session.conversation)
+
+    async def compact(self, id: str, cause: str = "manual", *, identity: int | None = None) -> Compacted:
+        """Replace what was said so far, in the next prompts, by a summary the model writes now; booked.
+
+        Raises Refused when a turn is running or there is nothing to compact, ModelError when no summary came.
+        """
+        session = await self._store.read(units.at_rest, id)
+        entries = await self._store.read(lambda unit: unit.transcript.live(session.id))
+        messages = history.build(entries, ask=False)
+        if len(messages) < 2:
+            raise Refused(key="window.nothing")
+        model = self._model(session)
+        ask = compaction.prompt(messages, max_output_tokens=self.core.runner.options.max_output_tokens)
+        place = await self._store.read(lambda unit: unit.places.get(session.conversation))
+        await model.ready()
+        request = await self.core.biller.open(
+            model,
+            ask,
+            Booking(
+                purpose="compaction",
+                channel=place.channel,
+                session=session.id,
+                conversation=place.id,
+                identity=identity,
+                trigger=session.triggered_by,
+            ),
+        )
+        try:
+            answer = await _whole(self.core, request, ask)
+        except BaseException:
+            if request.settled is not None:
+                await self.core.biller.settle(request)
+            raise
+        summary = "".join(part.text for part in answer.parts if isinstance(part, transcript.Text)).strip()
+        now = self.core.clock()
+
+        async def work(unit: Unit) -> int:
+            if request.settled is not None:
+                await unit.ledger.settle(request.uid, request.settled)
+            if not summary:
+                return 0
+            last = await unit.ledger.context(session.id)
+            before = last[0] + last[1] if last else history.size(messages) // 4
+            await units.compacted(unit, session, summary, cause, before, request.uid, now, len(entries))
+            return before
+
+        before = await self._store.commit(Point.COMPACT, work)
+        if not summary:
+            raise Refused(key="window.no_summary")
+        return Compacted(messages=len(messages), before=before, after=len(summary) // 4, summary=summary)
+
+    @property
+    def halted(self) -> str | None:
+        """Who has pulled the emergency stop, and why; None when it is not pulled."""
+        return self.core.dispatcher.halted
+
+    async def halt(self, *, by: str, why: str = "") -> int:
+        """The emergency stop: no new request to any provider, running ones are cancelled, messages are kept.
+
+        *by* as channel:id, or cli. Gives how many running answers were put aside. Raises Refused when it is so
+        already. It holds over restarts.
+        """
+        return await self.core.dispatcher.halt(by=by, why=why)
+
+    async def unhalt(self, *, by: str) -> None:
+        """Go on with everything that was kept. Raises Refused when nothing was halted."""
+        await self.core.dispatcher.unhalt(by=by)
+
+    async def _generated(self, seen: Seen) -> Generated:
+        if seen.session is None:
+            return Generated(
+                text=seen.text,
+                session_id="",
+                state=seen.state,
+                error=seen.error,
+                usage=usage_summary([0] * 11),
+            )
+
+        async def work(unit: Unit) -> Generated:
+            session = await unit.sessions.get(seen.session or 0)
+            return Generated(
+                text=seen.text,
+                session_id=session.code if session else "",
+                state=seen.state,
+                error=seen.error,
+                usage=usage_summary(await unit.ledger.of_turn(seen.turn or 0)),
+            )
+
+        return await self._store.read(work)
+
+    async def _answered(self, account: Account, event_id: str) -> Generated:
+        """What a repeated event was answered the first time; waits while that is still being made."""
+        while True:
+            found = await self._store.read(units.answer_to, account.id, event_id)
+            if found is not None:
+                return found
+            await asyncio.sleep(0.2)
+
+
+async def _whole(core: Core, request: Any, prompt: Any) -> Answer:
+    async with aclosing(core.biller.stream(request, prompt)) as events:
+        async for event in events:
+            if isinstance(event, Answer):
+                return event
+    raise Refused(key="window.no_answer")

@@ -1,0 +1,30 @@
+"""What every part of the public surface stands on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gateway.core import Core
+from gateway.protocols import Model
+from gateway.types import (
+    Session,
+)
+
+if TYPE_CHECKING:
+    from storage import Store
+
+
+class Base:
+    """*zone*: the IANA zone of reports and of times in chats."""
+
+    core: Core
+    zone: str
+    _store: Store
+
+    def _model(self, session: Session) -> Model:
+        return self.core.catalogue.chain(session.model)[0]
+
+    @property
+    def _language(self) -> str:
+        """Of whoever's own is not known."""
+        return self.core.dispatcher.habits.language
