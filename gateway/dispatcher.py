@@ -508,7 +508,11 @@ class Dispatcher:
         if self._away_timer is not None:
             self._away_timer.cancel()
         loop = asyncio.get_running_loop()
-        self._away_timer = loop.call_later(away.NOTICE_AFTER, lambda: self._spawn(self._tell_away(), "away"))
+        self._away_timer = loop.call_later(away.NOTICE_AFTER, self._tell_away_now)
+
+    def _tell_away_now(self) -> None:
+        if not self._stopping:
+            self._spawn(self._tell_away(), "away")
 
     async def _tell_away(self) -> None:
         since, until = (away.clock_time(at, self.habits.zone) for at in (self._last_alive, self._booted))

@@ -160,6 +160,7 @@ class World:
         assert isinstance(database, Mortal)
         database.die()
         life.channel.die()
+        life.core.dispatcher._stopping = True  # the timers of the dead fire, and find nothing to do
         self.crashes += 1
         database.leave(self.folder / str(self.crashes))
         for _ in range(3):
