@@ -402,7 +402,7 @@ CommandRights = dict[str, Literal["user", "admin", "owner", "off"]]
 
 
 class LimitSettings(Table):
-    messages_per_minute: Annotated[int, Field(ge=1)] = 120  # of one person
+    messages_per_minute: Annotated[int, Field(ge=1)] = 240  # of one person
     most_waiting: Annotated[int, Field(ge=1)] = 50  # messages in one chat
 
 

@@ -18,7 +18,7 @@ Flood = Literal["too fast", "too many waiting"]
 class Limits:
     """*messages_per_minute* of one person; *most_waiting* messages in one chat."""
 
-    messages_per_minute: int = 120
+    messages_per_minute: int = 240
     most_waiting: int = 50
 
 
