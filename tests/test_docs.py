@@ -49,3 +49,24 @@ def test_every_dependency_is_bounded_and_locked_with_hashes() -> None:
         assert re.search(rf"^{name}(\[[^]]*\])?==", lock, re.MULTILINE), name
     assert "--hash=sha256:" in lock
     assert "://" not in lock  # no addresses: whoever installs chooses the index
+
+
+def test_every_command_stands_in_the_list_as_it_is() -> None:
+    from gateway.commands.people import People
+    from gateway.commands.table import ALIASES, _commands
+
+    async def handler(*_: object) -> None: ...
+
+    listed = {
+        found[1]: line
+        for line in (ROOT / "docs/commands.md").read_text("utf-8").splitlines()
+        if (found := re.match(r"\| `/(\w+)`", line))
+    }
+    commands = [*_commands(handler, handler), *People(None).commands()]  # type: ignore[arg-type]
+    assert list(listed) == [each.name for each in commands]
+    for each in commands:
+        names, what, when, who, private = [cell.strip() for cell in listed[each.name].strip("|").split(" | ")]
+        aliases = [alias for alias, name in ALIASES.items() if name == each.name]
+        assert names == ", ".join(f"`/{name}`" for name in (each.name, *aliases))
+        assert (what, when, bool(private)) == (each.summary(), each.mode, each.private)
+        assert (who == "admins") == (each.role != "user")
