@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -271,11 +270,6 @@ def opening(channel: Channel, chunk: Chunk) -> Chunk:
 def first_state(channel: Channel, chunk: Chunk) -> Literal["sending", "placing"]:
     """The state in which a chunk that goes out at once is committed."""
     return "sending" if opening(channel, chunk) == chunk else "placing"
-
-
-def nonce(origin: str, part: int) -> str:
-    """The same for every try of a chunk; 24 characters (Discord allows 25)."""
-    return hashlib.sha256(f"{origin}/{part}".encode()).hexdigest()[:24]
 
 
 async def _state(unit: Unit, id: int, state: str, now: int) -> None:
