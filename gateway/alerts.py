@@ -10,7 +10,7 @@ from gateway import log
 from gateway.delivery import Delivery
 from gateway.errors import StoreError
 from gateway.failpoints import Point
-from gateway.finish import notice
+from gateway.notices import notice
 from gateway.protocols import Clock
 from gateway.types import HOUR, OutboxRow, Place
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gateway.delivery import nonce
+from gateway.notices import put
 from gateway.types import DAY, Chunk, Conversation, OutboxRow
 
 if TYPE_CHECKING:
@@ -56,19 +56,13 @@ async def enter(
     """The rows that are new: a chat that has the announcement *id* already gets no second one."""
     rows: list[OutboxRow] = []
     for place in await chats(unit, served, now):
-        origin = f"{ORIGIN}{id}:{place.id}"
-        for part, chunk in enumerate(render(place.account, text)):
-            row = await unit.outbox.add(
-                origin=origin,
-                part=part,
-                account=place.account,
-                conversation=place.id,
-                session=None,
-                kind="job",  # behind people's answers
-                payload_=chunk,
-                nonce=nonce(origin, part),
-                now=now,
-            )
-            if row is not None:
-                rows.append(row)
+        rows += await put(
+            unit,
+            account=place.account,
+            conversation=place.id,
+            origin=f"{ORIGIN}{id}:{place.id}",
+            chunks=render(place.account, text),
+            now=now,
+            kind="job",  # behind people's answers
+        )
     return rows

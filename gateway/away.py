@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from gateway.delivery import nonce
+from gateway.notices import put, under
 from gateway.texts import say
 from gateway.types import SECOND, Button, Chunk, OutboxRow
 
@@ -36,7 +35,7 @@ async def tell(
 
     *language* where that of the person is not known.
     """
-    rows = []
+    rows: list[OutboxRow] = []
     for conversation, last in await unit.inbox.held_places():
         place = await unit.places.get(conversation)
         count, _, _ = await unit.inbox.held(conversation)
@@ -45,25 +44,18 @@ async def tell(
         if not chunks:
             continue
         tokens = {choice: secrets.token_urlsafe(16) for choice in ("answer", "drop")}
-        origin = f"away:{conversation}:{last}"
         buttons = tuple(
             Button(label=say(f"button.{choice}", lang), token=token) for choice, token in tokens.items()
         )
-        row = await unit.outbox.add(
-            origin=origin,
-            part=0,
+        told = await put(
+            unit,
             account=place.account,
             conversation=conversation,
-            session=None,
-            kind="notice",
-            payload_=replace(chunks[0], buttons=buttons),
-            nonce=nonce(origin, 0),
+            origin=f"away:{conversation}:{last}",
+            chunks=under(chunks, buttons),
             now=now,
         )
-        if row is not None:
-            rows.append(row)
-            for choice, token in tokens.items():
-                await unit.outbox.button(
-                    token, action=f"away-{choice}", args={"v": 1}, conversation=conversation
-                )
+        rows += told
+        for choice, token in tokens.items() if told else ():
+            await unit.outbox.button(token, action=f"away-{choice}", args={"v": 1}, conversation=conversation)
     return rows

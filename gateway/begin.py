@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from gateway import access, transcript
 from gateway.errors import LeaseLost
+from gateway.notices import nonce, put, under
 from gateway.sessions import Continue, New, carried_over, new_code, reset_notice, resolve, title_of
 from gateway.texts import say
 from gateway.turn import Started
@@ -46,7 +47,6 @@ class Rules:
     gap_minutes: Callable[[Conversation], int | None]  # None: explicit
     carry_over: bool
     render: Callable[[int, str], list[Chunk]]
-    nonce: Callable[[str, int], str]
     token: Callable[[], str]
     recover: Callable[[tuple[Any, ...]], tuple[str, UsageSettled]]
     resume_parked: bool
@@ -345,32 +345,25 @@ async def _tell_reset(
     """One line with the way back."""
     since = previous.last_person or previous.created
     text = reset_notice(lang, idle_minutes=(head.received - since) // 60_000_000, title=previous.title)
-    origin = f"reset:{session.id}"
     chunks = rules.render(place.account, text)
-    rows: list[OutboxRow] = []
-    for part, chunk in enumerate(chunks):
-        if part == len(chunks) - 1:
-            token = rules.token()
-            chunk = replace(chunk, buttons=(Button(label=say("button.previous", lang), token=token),))
-            await unit.outbox.button(
-                token,
-                action="continue-previous",
-                args={"v": 1, "previous": previous.id, "new": session.id},
-                conversation=place.id,
-            )
-        row = await unit.outbox.add(
-            origin=origin,
-            part=part,
-            account=place.account,
-            conversation=place.id,
-            session=session.id,
-            kind="notice",
-            payload_=chunk,
-            nonce=rules.nonce(origin, part),
-            now=rules.now,
-        )
-        if row is not None:
-            rows.append(row)
+    if not chunks:
+        return []
+    token = rules.token()
+    rows = await put(
+        unit,
+        account=place.account,
+        conversation=place.id,
+        origin=f"reset:{session.id}",
+        chunks=under(chunks, [Button(label=say("button.previous", lang), token=token)]),
+        now=rules.now,
+        session=session.id,
+    )
+    await unit.outbox.button(
+        token,
+        action="continue-previous",
+        args={"v": 1, "previous": previous.id, "new": session.id},
+        conversation=place.id,
+    )
     return rows
 
 
@@ -431,7 +424,7 @@ async def _poison(unit: Unit, place: Conversation, turn: Turn, rules: Rules, tex
                 session=turn.session,
                 kind="notice",
                 payload_=chunk,
-                nonce=rules.nonce(f"turn:{turn.id}", part),
+                nonce=nonce(f"turn:{turn.id}", part),
                 state="ready",
                 now=rules.now,
             )

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gateway import log
 from gateway.calls import Call, Commands, Reply
-from gateway.delivery import Delivery, nonce
+from gateway.delivery import Delivery
 from gateway.errors import DeliveryError, ModelError, Refused, StoreError
 from gateway.failpoints import Point
 from gateway.hub import Hub, Seen
 from gateway.lanes import command_of
+from gateway.notices import put
 from gateway.protocols import Clock
 from gateway.texts import say
 from gateway.types import Button, Chunk, Conversation, Identity, Kind, OutboxRow, Place, Role, Waiting
@@ -149,10 +150,19 @@ class Controls:
                 target = await unit.places.at(account, Place(chat_id=elsewhere, kind="direct"))
             for token, offer in buttons if chunks else ():
                 await unit.outbox.button(token, action=offer.action, args=offer.args, conversation=target.id)
-            rows = await self._enter(unit, row.account, target.id, origin, chunks, now)
+            rows = await put(
+                unit, account=row.account, conversation=target.id, origin=origin, chunks=chunks, now=now
+            )
             if elsewhere is not None:
                 told = self._delivery.render(row.account, private)
-                rows += await self._enter(unit, row.account, here.id, f"{origin}:here", told, now)
+                rows += await put(
+                    unit,
+                    account=row.account,
+                    conversation=here.id,
+                    origin=f"{origin}:here",
+                    chunks=told,
+                    now=now,
+                )
             return rows
 
         self._delivery.enqueue(await self._store.commit(Point.CONTROL, work))
@@ -192,26 +202,6 @@ class Controls:
     async def _lang(self, row: Waiting) -> str:
         who = await self._who(row)
         return (who.lang if who else "") or self._language()
-
-    async def _enter(
-        self, unit: Unit, account: int, conversation: int, origin: str, chunks: Sequence[Chunk], now: int
-    ) -> list[OutboxRow]:
-        rows = []
-        for part, chunk in enumerate(chunks):
-            rows.append(
-                await unit.outbox.add(
-                    origin=origin,
-                    part=part,
-                    account=account,
-                    conversation=conversation,
-                    session=None,
-                    kind="notice",
-                    payload_=chunk,
-                    nonce=nonce(origin, part),
-                    now=now,
-                )
-            )
-        return [found for found in rows if found is not None]
 
 
 async def _use(unit: Unit, token: str, row: int) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
 PLACEHOLDER = Chunk(text="…")
 LONGEST_WAIT = 60.0  # seconds between two tries
 GIVE_UP_AFTER = DAY  # the platform keeps inbound for a day; we keep outbound as long
+MOST_RECENT = 1_000  # rows that are remembered as done with
 MOST_LOST = 5  # ambiguous sends of one chunk before it is given up
 
 
@@ -46,6 +46,8 @@ class Delivery:
         self._lines: dict[int, Line] = {}
         self._queues: dict[int, deque[OutboxRow]] = {}
         self._senders: dict[int, asyncio.Task[None]] = {}
+        self._queued: set[int] = set()  # rows
+        self._recent: dict[int, None] = {}  # the latest rows that are done with, oldest first
         self._addresses: dict[int, Address] = {}
         # What the person sees in a message right now, where we know it: saves an edit that changes nothing.
         self.shown: dict[int, Chunk] = {}
@@ -80,10 +82,13 @@ class Delivery:
         return conversation not in self._senders
 
     def enqueue(self, rows: Sequence[OutboxRow]) -> None:
-        """Send rows that were just committed."""
+        """Send rows that were just committed; each once, whoever else has found it on disk meanwhile."""
         for row in rows:
             if row.account not in self._lines or row.state in ("sent", "dead"):
                 continue
+            if row.id in self._queued or row.id in self._recent:
+                continue
+            self._queued.add(row.id)
             self._queues.setdefault(row.conversation, deque()).append(row)
             if row.conversation not in self._senders:
                 task = asyncio.create_task(self._send_all(row.conversation), name=f"send-{row.conversation}")
@@ -101,9 +106,8 @@ class Delivery:
                 found += [row for row in rows if row.account == account and row.origin not in unfinished]
             return found
 
-        rows = await self._store.read(work)
-        busy = {row.id for queue in self._queues.values() for row in queue}
-        rows = [row for row in rows if row.id not in busy]
+        known = self._queued | self._recent.keys()
+        rows = [row for row in await self._store.read(work) if row.id not in known]
         self.enqueue(rows)
         return len(rows)
 
@@ -134,7 +138,7 @@ class Delivery:
                 address = await self.address(conversation)  # it may have moved
                 again = await self._send(self._lines[queue[0].account], address, queue[0])
                 if again is None:
-                    self.shown.pop(queue.popleft().id, None)
+                    self._done(queue.popleft())
                 else:
                     queue[0] = again
         except StoreError as error:
@@ -143,10 +147,18 @@ class Delivery:
         finally:
             del self._senders[conversation]
             left = self._queues.pop(conversation)
+            self._queued.difference_update(row.id for row in left)
             if left:
                 self.shown = {
                     id: chunk for id, chunk in self.shown.items() if id not in {row.id for row in left}
                 }
+
+    def _done(self, row: OutboxRow) -> None:
+        self.shown.pop(row.id, None)
+        self._queued.discard(row.id)
+        self._recent[row.id] = None
+        if len(self._recent) > MOST_RECENT:
+            del self._recent[next(iter(self._recent))]
 
     async def _send(self, line: Line, address: Address, row: OutboxRow) -> OutboxRow | None:
         """One step with one row; None when it is done with, else the row as it is now."""
@@ -271,11 +283,6 @@ def opening(channel: Channel, chunk: Chunk) -> Chunk:
 def first_state(channel: Channel, chunk: Chunk) -> Literal["sending", "placing"]:
     """The state in which a chunk that goes out at once is committed."""
     return "sending" if opening(channel, chunk) == chunk else "placing"
-
-
-def nonce(origin: str, part: int) -> str:
-    """The same for every try of a chunk; 24 characters (Discord allows 25)."""
-    return hashlib.sha256(f"{origin}/{part}".encode()).hexdigest()[:24]
 
 
 async def _state(unit: Unit, id: int, state: str, now: int) -> None:

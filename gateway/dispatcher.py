@@ -13,7 +13,7 @@ from gateway.begin import MOST_CRASHES, Ask, Command, Nothing, Poisoned, Rules, 
 from gateway.billing import Biller
 from gateway.calls import Commands
 from gateway.controls import Controls
-from gateway.delivery import Delivery, nonce
+from gateway.delivery import Delivery
 from gateway.errors import LeaseLost, StoreError
 from gateway.failpoints import Point
 from gateway.habits import Habits
@@ -130,7 +130,6 @@ class Dispatcher:
             policy=self.habits.policy,
             mode=self._mode,
             render=self.render,
-            nonce=nonce,
             now=now,
             away_before=now - self.habits.away_after,
             busy=self.runs.busy,
@@ -456,7 +455,6 @@ class Dispatcher:
             gap_minutes=lambda place: gap_of(place, self.usual_gap(place)),
             carry_over=self.habits.carry_over,
             render=self.render,
-            nonce=nonce,
             token=lambda: secrets.token_urlsafe(16),
             recover=self._recovered,
             resume_parked=self._outage.try_now(),

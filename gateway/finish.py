@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from gateway import transcript
-from gateway.delivery import first_state, nonce
+from gateway.delivery import first_state
+from gateway.notices import nonce, notice
 from gateway.protocols import Channel
 from gateway.texts import say
 from gateway.turn import Outcome, Started, check
@@ -157,32 +158,4 @@ async def move_back(
     ):
         await unit.outbox.repay(row.id, chunk)
         rows.append(replace(row, payload=chunk))
-    return rows
-
-
-async def notice(
-    unit: Unit,
-    account: int,
-    conversation: int,
-    origin: str,
-    text: str,
-    render: Callable[[int, str], list[Chunk]],
-    now: int,
-) -> list[OutboxRow]:
-    """A line from the gateway itself; once per origin."""
-    rows: list[OutboxRow] = []
-    for part, chunk in enumerate(render(account, text)):
-        row = await unit.outbox.add(
-            origin=origin,
-            part=part,
-            account=account,
-            conversation=conversation,
-            session=None,
-            kind="notice",
-            payload_=chunk,
-            nonce=nonce(origin, part),
-            now=now,
-        )
-        if row is not None:
-            rows.append(row)
     return rows

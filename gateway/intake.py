@@ -42,7 +42,6 @@ class Door:
     policy: access.Policy
     mode: Callable[[str], Literal["now", "between"] | None]
     render: Callable[[int, str], list[Chunk]]  # (account, text)
-    nonce: Callable[[str, int], str]
     now: int
     away_before: int
     busy: Callable[[int], Busy | None]  # the turn that is running in a conversation

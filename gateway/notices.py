@@ -1,10 +1,11 @@
-"""Lines of the gateway's own on their way out: rendered, with buttons under the last part, once per origin."""
+"""Lines of the gateway's own on their way out: into the outbox, once per origin."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from gateway.types import Button, Chunk, OutboxRow
 
@@ -12,13 +13,66 @@ if TYPE_CHECKING:
     from storage import Unit
 
 
+def nonce(origin: str, part: int) -> str:
+    """The same for every try of a chunk; 24 characters (Discord allows 25)."""
+    return hashlib.sha256(f"{origin}/{part}".encode()).hexdigest()[:24]
+
+
+async def put(
+    unit: Unit,
+    *,
+    account: int,
+    conversation: int,
+    origin: str,
+    chunks: Sequence[Chunk],
+    now: int,
+    session: int | None = None,
+    kind: Literal["notice", "job"] = "notice",
+) -> list[OutboxRow]:
+    """The rows to be sent; [] when that origin was there already. *kind* 'job' goes behind people's answers."""
+    rows: list[OutboxRow] = []
+    for part, chunk in enumerate(chunks):
+        row = await unit.outbox.add(
+            origin=origin,
+            part=part,
+            account=account,
+            conversation=conversation,
+            session=session,
+            kind=kind,
+            payload_=chunk,
+            nonce=nonce(origin, part),
+            now=now,
+        )
+        if row is not None:
+            rows.append(row)
+    return rows
+
+
+async def notice(
+    unit: Unit,
+    account: int,
+    conversation: int,
+    origin: str,
+    text: str,
+    render: Callable[[int, str], list[Chunk]],
+    now: int,
+) -> list[OutboxRow]:
+    """A line of text. *render* gives [] for an account that cannot speak now."""
+    return await put(
+        unit,
+        account=account,
+        conversation=conversation,
+        origin=origin,
+        chunks=render(account, text),
+        now=now,
+    )
+
+
 class Pen(Protocol):
-    """What is needed to write one. *render* gives [] for an account that cannot speak now."""
+    """What is needed to write one with buttons."""
 
     @property
     def render(self) -> Callable[[int, str], list[Chunk]]: ...  # (account, text)
-    @property
-    def nonce(self) -> Callable[[str, int], str]: ...
     @property
     def now(self) -> int: ...
 
@@ -33,23 +87,15 @@ async def enter(
     text: str,
     buttons: Sequence[Button] = (),
 ) -> list[OutboxRow]:
-    """The rows that are to be sent; [] when that origin was there already, or the account cannot speak."""
-    chunks = pen.render(account, text)
-    if chunks and buttons:
-        chunks[-1] = replace(chunks[-1], buttons=tuple(buttons))
-    rows: list[OutboxRow] = []
-    for part, chunk in enumerate(chunks):
-        row = await unit.outbox.add(
-            origin=origin,
-            part=part,
-            account=account,
-            conversation=conversation,
-            session=None,
-            kind="notice",
-            payload_=chunk,
-            nonce=pen.nonce(origin, part),
-            now=pen.now,
-        )
-        if row is not None:
-            rows.append(row)
-    return rows
+    """A line of text, with buttons under its last part."""
+    chunks = under(pen.render(account, text), buttons)
+    return await put(
+        unit, account=account, conversation=conversation, origin=origin, chunks=chunks, now=pen.now
+    )
+
+
+def under(chunks: Sequence[Chunk], buttons: Sequence[Button]) -> list[Chunk]:
+    """The chunks with buttons under the last of them."""
+    if not chunks or not buttons:
+        return list(chunks)
+    return [*chunks[:-1], replace(chunks[-1], buttons=tuple(buttons))]

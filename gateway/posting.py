@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Literal
 
 from gateway import transcript, units
 from gateway.addressee import Addressee
-from gateway.delivery import nonce
 from gateway.errors import Refused
-from gateway.finish import notice
+from gateway.notices import put
 from gateway.sessions import Continue
 from gateway.types import Account, Chunk, Conversation, OutboxRow
 
@@ -49,7 +48,7 @@ async def post(
     place = known or await unit.places.at(account, to.place)
     if await _repeated(unit, origin, place):
         return []
-    return await notice(unit, account.id, place.id, origin, text, lambda _, __: chunks, now)
+    return await put(unit, account=account.id, conversation=place.id, origin=origin, chunks=chunks, now=now)
 
 
 async def leave(unit: Unit, key: str, origin: str, text: str, now: int) -> Conversation | None:
@@ -64,19 +63,17 @@ async def leave(unit: Unit, key: str, origin: str, text: str, now: int) -> Conve
             session = await units.created(unit, place, now)
     await unit.transcript.add(session.id, "note", transcript.note(text), now=now)
     await unit.sessions.set_unread(session.id, True)
-    row = await unit.outbox.add(
-        origin=origin,
-        part=0,
+    rows = await put(
+        unit,
         account=account.id,
         conversation=place.id,
-        session=session.id,
-        kind="notice",
-        payload_=Chunk(text=text),
-        nonce=nonce(origin, 0),
+        origin=origin,
+        chunks=[Chunk(text=text)],
         now=now,
+        session=session.id,
     )
-    assert row is not None
-    await unit.outbox.sent(row.id, now=now)
+    for row in rows:
+        await unit.outbox.sent(row.id, now=now)
     return place
 
 

@@ -7,9 +7,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gateway import log
-from gateway.delivery import Delivery, Line, nonce, opening
+from gateway.delivery import Delivery, Line, opening
 from gateway.errors import DeliveryError, StoreError
 from gateway.failpoints import Point
+from gateway.notices import nonce
 from gateway.protocols import Clock
 from gateway.rate import Priority
 from gateway.types import Address, Chunk, OutboxRow

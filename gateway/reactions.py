@@ -10,7 +10,7 @@ from gateway import log
 from gateway.delivery import Delivery
 from gateway.errors import DeliveryError, StoreError
 from gateway.failpoints import Point
-from gateway.finish import notice
+from gateway.notices import notice
 from gateway.protocols import Clock
 from gateway.rate import Priority
 from gateway.types import Reaction

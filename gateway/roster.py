@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from gateway import linking, pairing
 from gateway.access import Policy, enough
-from gateway.delivery import Delivery, nonce
+from gateway.delivery import Delivery
 from gateway.errors import NotFound, Refused
 from gateway.failpoints import Point
 from gateway.protocols import Clock
@@ -62,7 +62,6 @@ OPERATOR = Actor()
 @dataclass(frozen=True, slots=True)
 class _Pen:
     render: Callable[[int, str], list[Chunk]]
-    nonce: Callable[[str, int], str]
     now: int
 
 
@@ -265,7 +264,7 @@ class Roster:
 
     def _pen(self) -> _Pen:
         render = self._delivery.render if self._delivery is not None else _mute
-        return _Pen(render, nonce, self._clock())
+        return _Pen(render, self._clock())
 
     def _send(self, rows: Sequence[OutboxRow]) -> None:
         if self._delivery is not None:

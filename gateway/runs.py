@@ -12,11 +12,12 @@ from gateway.delivery import Delivery
 from gateway.during import Busy
 from gateway.errors import DiskFull
 from gateway.failpoints import Point
-from gateway.finish import Finished, finish, keep, move_back, notice
+from gateway.finish import Finished, finish, keep, move_back
 from gateway.habits import Habits
 from gateway.halt import Halt
 from gateway.hub import Hub, Seen
 from gateway.lanes import LOCAL
+from gateway.notices import notice
 from gateway.outage import Outage
 from gateway.preview import Preview
 from gateway.protocols import Clock

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import aclosing
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from gateway import history, log, transcript, verbose
 from gateway.billing import Biller, Booking, Request
@@ -32,6 +32,8 @@ from gateway.types import Conversation, Entry, Identity, Json, Session, Turn, Wa
 
 if TYPE_CHECKING:
     from storage import Store, Unit
+
+T = TypeVar("T")
 
 MOST_WAIT = 30.0  # seconds; a longer retry-after is not waited for inside a turn
 TOOL_TIMEOUT = 60.0  # seconds
@@ -205,8 +207,7 @@ class TurnRunner:
                     model=answer.model,
                     request=progress.request,
                 )
-            await self._journal(started, progress, answer, uses)
-            progress.shown += text.rstrip() + "\n\n" if text.strip() else ""
+            await self._journal(started, progress, answer, uses, text)
 
     async def _steered(self, started: Started, progress: Progress) -> None:
         """Take in what people have sent for the running answer; it waits until the next request of the turn."""
@@ -229,9 +230,11 @@ class TurnRunner:
                 await unit.sessions.count(turn.session, now=now, messages=len(taken), person=last)
             return taken
 
-        for row, entry in await self._store.commit(Point.STEER, work):
-            progress.entries.append(entry)
-            progress.taken.append(row)
+        def stored(taken: list[tuple[Waiting, Entry]]) -> None:
+            progress.taken += [row for row, _ in taken]
+            progress.entries += [entry for _, entry in taken]
+
+        await whole(self._store.commit(Point.STEER, work), stored)
 
     def prompt(self, session: Session, entries: Sequence[Entry], overheard: Sequence[Json] = ()) -> Prompt:
         """What the model is sent: the same prefix for the whole session, what changes comes last."""
@@ -335,7 +338,7 @@ class TurnRunner:
         raise ModelError("the stream ended without an answer", kind="cut")
 
     async def _journal(
-        self, started: Started, progress: Progress, answer: Answer, uses: list[ToolUse]
+        self, started: Started, progress: Progress, answer: Answer, uses: list[ToolUse], text: str
     ) -> None:
         """The answer that asks for tools, its ledger row and the intents, in one commit."""
         turn, request = started.turn, progress.request
@@ -354,8 +357,12 @@ class TurnRunner:
                 )
             return Entry(seq=seq, turn=turn.id, kind="assistant", body=body, created=now)
 
-        progress.entries.append(await self._store.commit(Point.SETTLE, work))
-        progress.request = None
+        def stored(entry: Entry) -> None:
+            progress.entries.append(entry)
+            progress.request = None
+            progress.shown += text.rstrip() + "\n\n" if text.strip() else ""
+
+        await whole(self._store.commit(Point.SETTLE, work), stored)
 
     async def _run_tools(
         self, started: Started, progress: Progress, calls: Sequence[ToolUse], show: Callable[[str], None]
@@ -405,7 +412,7 @@ class TurnRunner:
             seq = await unit.transcript.add(turn.session, "results", body, now=done, turn=turn.id)
             return Entry(seq=seq, turn=turn.id, kind="results", body=body, created=done)
 
-        progress.entries.append(await self._store.commit(Point.RESULTS, finish))
+        await whole(self._store.commit(Point.RESULTS, finish), progress.entries.append)
         if lines := verbose.lines(
             started.conversation.settings.get("verbose"), calls, results, progress.lang
         ):
@@ -481,6 +488,24 @@ def _hinted(started: Started, text: str) -> str:
     if started.picked is None:
         return text
     return f"{text} {say('failed.picked', started.lang, model=f'`{started.picked}`')}"
+
+
+async def whole(commit: Coroutine[Any, Any, T], stored: Callable[[T], None]) -> None:
+    """Wait for a commit to its end, also when cancelled meanwhile, and note what it stored.
+
+    It cannot be called back: who forgot what it has stored would store it again, as the last words of a turn.
+    """
+    task = asyncio.ensure_future(commit)
+    try:
+        await asyncio.wait([task])
+    except asyncio.CancelledError:
+        while not task.done():
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait([task])
+        if task.exception() is None:
+            stored(task.result())
+        raise
+    stored(task.result())
 
 
 async def check(unit: Unit, turn: Turn) -> None:

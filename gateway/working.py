@@ -9,9 +9,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gateway import log
-from gateway.delivery import Delivery, Line, nonce
+from gateway.delivery import Delivery, Line
 from gateway.errors import DeliveryError, StoreError
 from gateway.failpoints import Point
+from gateway.notices import put
 from gateway.rate import Priority
 from gateway.texts import say
 from gateway.types import SECOND, Address, Button, Chunk, OutboxRow, Turn
@@ -92,32 +93,23 @@ class Working:
         chunk = self._chunk(token)
         if chunk is None:
             return
-        origin = f"{ORIGIN}{self._turn.id}"
 
-        async def work(unit: Unit) -> OutboxRow | None:
-            row = await unit.outbox.add(
-                origin=origin,
-                part=0,
+        async def work(unit: Unit) -> list[OutboxRow]:
+            place = self._address.conversation
+            rows = await put(
+                unit,
                 account=self._address.account,
-                conversation=self._address.conversation,
-                session=None,
-                kind="notice",
-                payload_=chunk,
-                nonce=nonce(origin, 0),
+                conversation=place,
+                origin=f"{ORIGIN}{self._turn.id}",
+                chunks=[chunk],
                 now=self._clock(),
             )
-            if row is not None and token is not None:
-                await unit.outbox.button(
-                    token,
-                    action="stop",
-                    args={"v": 1, "turn": self._turn.id},
-                    conversation=self._address.conversation,
-                )
-            return row
+            if rows and token is not None:
+                args = {"v": 1, "turn": self._turn.id}
+                await unit.outbox.button(token, action="stop", args=args, conversation=place)
+            return rows
 
-        row = await self._store.commit(Point.NOTICE, work)
-        if row is not None:
-            self._delivery.enqueue([row])
+        self._delivery.enqueue(await self._store.commit(Point.NOTICE, work))
 
     async def _renew(self) -> None:
         """A new number, if the gate lets it pass."""

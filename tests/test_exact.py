@@ -6,6 +6,7 @@ import asyncio
 
 from gateway.errors import DeliveryError
 from gateway.failpoints import Point
+from gateway.notices import put
 from gateway.types import Address, Chunk, Place
 from storage import Store
 from tests.conftest import Clock
@@ -107,3 +108,26 @@ async def test_a_chat_that_moved_gets_the_answer_at_its_new_place(store: Store, 
         await gw.says("hello", place=group)
         await gw.channel.until("-100500", "hello")
         assert await gw.rows("SELECT chat_id FROM conversation") == [("-100500",)]
+
+
+async def test_what_two_find_on_disk_at_once_goes_out_once(store: Store, clock: Clock) -> None:
+    """Whoever has just committed a line, and the start of an account that looks for what was left, both have it."""
+    async with path(store, clock=clock) as gw:
+        place = await store.commit(Point.PEOPLE, lambda unit: unit.places.at(gw.account, Place(chat_id=ANN)))
+        rows = await store.commit(
+            Point.NOTICE,
+            lambda unit: put(
+                unit,
+                account=gw.account.id,
+                conversation=place.id,
+                origin="notice:1",
+                chunks=[Chunk(text="only once")],
+                now=clock(),
+            ),
+        )
+        await gw.core.delivery.recover(gw.account.id)
+        gw.core.delivery.enqueue(rows)
+        await gw.channel.until(ANN, "only once")
+        gw.core.delivery.enqueue(rows)  # also when the first of them has finished
+        await asyncio.sleep(0.1)
+        assert gw.channel.texts(ANN) == ["only once"]

@@ -188,6 +188,9 @@ ANY = st.one_of(st.text(max_size=400), st.lists(PIECES, max_size=60).map("".join
 @example("```" * 90, 200)
 @example("- ```\n> ```", 200)
 @example("```\n0`````", 200)
+@example("http://```", 200)
+@example("[a](http://b/```)", 200)
+@example("<http://```>", 200)
 def test_whatever_comes_every_part_can_be_sent(markdown: str, limit: int) -> None:
     parts = render(markdown, limit)
     assert parts == render(markdown, limit)

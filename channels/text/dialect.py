@@ -15,9 +15,9 @@ _LINK = re.compile(rf"(!?){_LABEL}{_ADDRESS}{_TITLE}", re.S)
 _TOKEN = re.compile(
     r"(?P<escape>\\[!-/:-@\[-`{-~])"
     r"|(?P<ticks>`+)"
-    r"|(?P<auto><https?://[^\s<>]+>)"
+    r"|(?P<auto><https?://[^\s<>`]+>)"
     r"|(?P<link>!?\[)"
-    r"|(?P<url>https?://[^\s<>]+)"
+    r"|(?P<url>https?://[^\s<>`]+)"
     r"|(?P<entity>&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});)"
     r"|(?P<run>\*\*|~~|__)"
 )
@@ -98,7 +98,8 @@ def _link(text: str, bracket: re.Match[str], out: list[str]) -> int:
         return bracket.end()
     label = " ".join(_LINK.sub(r"\2", found[2]).split("\n")).strip()
     url = re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", html.unescape(found[3].strip("<>")))
-    out.append(_linked(rewritten(label) if visible(label) else "", url))
+    # RFC 3986 has no backtick in addresses, and three of them would begin a block of code.
+    out.append(_linked(rewritten(label) if visible(label) else "", url.replace("`", "%60")))
     return found.end()
 
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from gateway import units
 from gateway.errors import Refused
 from gateway.failpoints import Point
-from gateway.finish import notice
 from gateway.hub import Seen
+from gateway.notices import notice
 from gateway.reports import (
     UsageSummary,
     usage_summary,
