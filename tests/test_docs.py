@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
+# What the list of commands says of each rule of shared chats.
+WHO = {"member": "", "asker": "in a group who asked, or an administrator", "admin": "administrators"}
 DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
@@ -69,4 +71,33 @@ def test_every_command_stands_in_the_list_as_it_is() -> None:
         aliases = [alias for alias, name in ALIASES.items() if name == each.name]
         assert names == ", ".join(f"`/{name}`" for name in (each.name, *aliases))
         assert (what, when, bool(private)) == (each.summary(), each.mode, each.private)
-        assert (who == "admins") == (each.role != "user")
+        assert (who == "admins") == (each.role == "admin") and each.role != "owner"
+        rules = {each.shared(""), each.shared("something")}
+        assert all(WHO[rule] in who for rule in rules) and (rules == {"member"}) == ("group" not in who), (
+            each.name
+        )
+
+
+def test_every_command_line_command_stands_in_the_table() -> None:
+    from typer.main import get_command
+
+    from gateway.cli import app
+
+    lines = (ROOT / "docs/operating.md").read_text("utf-8").splitlines()
+    table = "\n".join(line.split(" | ")[0] for line in lines if line.startswith("| `parley "))
+    for name, command in vars(get_command(app))["commands"].items():
+        assert re.search(rf"`parley {name}\b", table), name
+        for inner in vars(command).get("commands", {}):
+            assert re.search(rf"`parley {name} [^`]*\b{inner}\b", table), f"{name} {inner}"
+
+
+def test_every_setting_that_a_reload_takes_over_is_said_to_be() -> None:
+    from gateway.settings import AT_ONCE
+
+    text = (ROOT / "docs/operating.md").read_text("utf-8")
+    found = re.search(r"^`parley reload` or SIGHUP.*?taken over\s+at once", text, re.MULTILINE | re.DOTALL)
+    assert found
+    for key in AT_ONCE:
+        table, name = key.split(".")[0], key.split(".")[-1]
+        words = {f"`{name}`"} if name != "*" else {f"`[{table}]`", f"`[[{table}]]`"}
+        assert any(word in found[0] for word in words), key
