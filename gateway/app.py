@@ -115,6 +115,10 @@ class App:
         """Up to where an account's events are on disk, by the channel's own scopes."""
         return await self.core.store.read(lambda unit: unit.people.cursors(account))
 
+    async def remember(self, account: int, scope: str, value: str) -> None:
+        """Set a cursor that comes with no event."""
+        await self.core.store.commit(Point.META, lambda unit: unit.people.set_cursor(account, scope, value))
+
     # -- tasks ------------------------------------------------------------------------------------------------
 
     async def serve(self, state: ChannelState) -> None:
@@ -360,6 +364,7 @@ def _channels(app: App, table: Table) -> None:
                 catch_up_messages=bot.catch_up_messages,
                 commands=menu,
                 cursors=app.cursors,
+                remember=app.remember,
                 clock=app.clock,
                 on_health=health,
             )

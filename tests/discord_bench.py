@@ -20,6 +20,7 @@ class Bot:
         self.channel = Discord(
             **settings,
             cursors=self._cursors,
+            remember=self._remember,
             clock=lambda: time.time_ns() // 1000 + self.ahead,
             on_health=lambda *told: self.health.append(told),
             sleep=self._sleep,
@@ -27,7 +28,10 @@ class Bot:
         self.task = None
 
     async def _cursors(self, account):
-        return dict(self.inbox.cursors)
+        return self.inbox.cursors | self.inbox.noted
+
+    async def _remember(self, account, scope, value):
+        self.inbox.noted[scope] = value
 
     async def _sleep(self, seconds):
         self.pauses.append(seconds)

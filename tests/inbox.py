@@ -15,6 +15,7 @@ class Inbox:
         self.refusing = set()  # ids of people who may not
         self.gate = None  # an Event that is waited for before a page is taken
         self.cursors = {}
+        self.noted = {}  # cursors that came with no event
         self.seen = set()
 
     async def __call__(self, account, events):

@@ -905,16 +905,29 @@ async def test_catching_up_can_be_switched_off(dc, make, bot, ann, dm, off):
     assert bot.inbox.texts == ["before", "now"]
 
 
-async def test_a_channel_that_did_not_move_is_not_read_and_a_new_one_begins_now(dc, make, bot, ann, hall):
+async def test_a_channel_that_did_not_move_is_not_read(dc, make, bot, ann, hall):
     dc.user_says(hall, "before", ann)
     await dc.until(lambda: bot.inbox.events)
-    quiet = dc.add_channel(dc.world.channels[hall].guild_id, "never heard of")
-    dc.user_says(quiet, "before us", ann)
-    await dc.until(lambda: len(bot.inbox.events) == 2)
-    del bot.inbox.cursors[str(quiet)]
-    again = await away(dc, make, bot, lambda: dc.user_says(quiet, "also before", ann))
-    dc.user_says(quiet, "now", ann)
+    again = await away(dc, make, bot, lambda: None)
+    dc.user_says(hall, "now", ann)
     await dc.until(lambda: "now" in again.inbox.texts)
+    assert dc.calls_of("get_messages") == []
+
+
+async def test_where_nobody_had_spoken_yet_what_was_said_meanwhile_is_taken_in(dc, make, bot, ann, hall):
+    await dc.until(lambda: bot.inbox.noted)
+    again = await away(dc, make, bot, lambda: dc.user_says(hall, f"{mention(dc)} while away", ann))
+    await dc.until(lambda: again.inbox.texts == ["while away"])
+    third = await away(dc, make, again, lambda: dc.user_says(hall, f"{mention(dc)} and again", ann))
+    await dc.until(lambda: third.inbox.texts == ["while away", "and again"])
+
+
+async def test_the_first_start_takes_in_nothing_old(dc, make, ann, hall):
+    dc.user_says(hall, "before us", ann)
+    bot = await make().runs()
+    dc.user_says(hall, "now", ann)
+    await dc.until(lambda: bot.inbox.texts)
+    assert bot.inbox.texts == ["now"]
     assert dc.calls_of("get_messages") == []
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from channels.discord.api import DEFER, DEFER_UPDATE, SAY, Api
 from channels.discord.body import HIDDEN, NOBODY
-from channels.discord.catchup import CatchUp
+from channels.discord.catchup import ALIVE, CatchUp
 from channels.discord.health import Health
 from channels.discord.inbound import Manner, is_ours, to_inbound
 from channels.discord.link import Handler, Link
@@ -19,9 +19,13 @@ from channels.discord.places import Places
 from channels.discord.press import Press
 from channels.discord.refusal import ApiError
 from channels.discord.snowflake import is_id
+from gateway.errors import StoreError
 from gateway.protocols import Accept, Clock
 from gateway.texts import say
-from gateway.types import Account, Inbound, Json, Kind, Receipt
+from gateway.types import MINUTE, Account, Inbound, Json, Kind, Receipt
+
+ALIVE_EVERY = 30.0  # seconds
+SLACK = MINUTE  # between two clocks; what we had taken in already is a duplicate, and changes nothing
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +48,7 @@ class Running:
         health: Health,
         hidden: frozenset[str],
         cursors: Mapping[str, str],
+        remember: Callable[[str, str], Awaitable[None]],
         clock: Clock,
         catch_up_minutes: int,
         catch_up_messages: int,
@@ -71,6 +76,8 @@ class Running:
             messages=catch_up_messages,
             sleep=sleep,
         )
+        self._clock, self._sleep, self._remember = clock, sleep, remember
+        self._listening = asyncio.Event()
         self._calls: set[asyncio.Task[None]] = set()
         self.handlers: dict[str, Handler] = {
             "READY": self._ready,
@@ -96,6 +103,7 @@ class Running:
                 ("link", link.run()),
                 ("messages", self._messages.run()),
                 ("presses", self._presses.run()),
+                ("alive", self._stay_alive()),
             )
         ]
         try:
@@ -111,8 +119,22 @@ class Running:
 
     # -- what the gateway tells --------------------------------------------------------------------------------
 
+    async def _stay_alive(self) -> None:
+        """While we listen, note it on disk: what is said afterwards, wherever it is, will have been missed."""
+        await self._listening.wait()
+        while True:
+            moment = self._clock() - SLACK
+            try:
+                await self._remember(ALIVE, str(moment))
+            except StoreError as error:
+                log.warning("discord.alive", extra={"reason": str(error)})
+            else:
+                self._catch_up.alive(moment)
+            await asyncio.sleep(ALIVE_EVERY)
+
     def _ready(self, data: Any) -> None:
         self._catch_up.begin()
+        self._listening.set()
         self._connected()
 
     def _joined(self, guild: Any) -> None:

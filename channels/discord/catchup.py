@@ -12,10 +12,11 @@ from channels.discord.inbound import DIRECT
 from channels.discord.pages import Raw
 from channels.discord.places import DM, Places, Spot
 from channels.discord.refusal import ApiError
-from channels.discord.snowflake import first_at, is_id
+from channels.discord.snowflake import is_id, made_at, said_at, tells_time
 from gateway.protocols import Clock
 from gateway.types import MINUTE, Json
 
+ALIVE = "alive"  # the scope of a cursor that is no channel's
 AT_ONCE = 4  # histories being read
 _PRIVATE = Spot(DM)
 
@@ -23,8 +24,9 @@ _PRIVATE = Spot(DM)
 class CatchUp:
     """Puts every message behind those that were missed before it in the same channel.
 
-    *cursors*: the last message taken in, by the scope of its channel; one without begins now. *put* takes
-    events in order; *counts* tells whether one is a person's message.
+    *cursors*: the last message taken in, by the scope of its channel, and under ALIVE the moment (microseconds
+    UTC) at which we were last known to listen: from then on a channel counts in which nobody had spoken yet. Without
+    that too it begins now. *put* takes events in order; *counts* tells whether one is a person's message.
     """
 
     def __init__(
@@ -42,7 +44,9 @@ class CatchUp:
     ) -> None:
         self._api, self._places, self._put, self._counts = api, places, put, counts
         self._clock, self._minutes, self._messages, self._sleep = clock, minutes, messages, sleep
-        self._last = {scope: id for scope, id in cursors.items() if is_id(id)}
+        self._last = {scope: id for scope, id in cursors.items() if is_id(id) and scope != ALIVE}
+        self._alive = int(cursors[ALIVE]) if is_id(cursors.get(ALIVE)) else None
+        self._listened = self._alive  # as it stood when the session began
         self._unread: set[str] = set()  # scopes whose history has not been read since the session began
         self._held: dict[str, list[Raw]] = {}  # by scope: what came while its history is being read
         self._again: set[str] = set()  # a new session began while it was being read
@@ -53,13 +57,16 @@ class CatchUp:
         """A new session: what happened before it is in no replay."""
         if not self._minutes or not self._messages:
             return
-        self._unread = set(self._last)
+        self._unread, self._listened = set(self._last), self._alive
         for scope in sorted((each for each in self._unread if each.startswith(DIRECT)), key=self._age):
             self._start(scope)
 
     def joined(self, channel: Json) -> None:
         """A channel or thread of a server, as its GUILD_CREATE tells of it."""
         scope, newest = str(channel["id"]), channel.get("last_message_id")
+        if scope not in self._last and self._spoken_since(newest):
+            self._last[scope] = "0"
+            self._unread.add(scope)
         if scope not in self._unread:
             return
         if "last_message_id" in channel and (not is_id(newest) or int(str(newest)) <= int(self._last[scope])):
@@ -77,6 +84,16 @@ class CatchUp:
             return
         self._seen(scope, raw)
         self._put(raw)
+
+    def alive(self, moment: int) -> None:
+        """We listened at that moment."""
+        self._alive = moment
+
+    def _spoken_since(self, newest: object) -> bool:
+        """Whether something may have been said in a channel without a cursor since we last listened."""
+        if self._listened is None or not is_id(newest) or not self._minutes or not self._messages:
+            return False
+        return made_at(str(newest)) >= self._listened or not tells_time(str(newest))
 
     async def close(self) -> None:
         for task in self._readers:
@@ -112,7 +129,9 @@ class CatchUp:
     async def _missed(self, scope: str) -> list[Raw]:
         """The newest messages after the last one taken in, oldest first."""
         channel = scope.removeprefix(DIRECT)
-        floor = max(int(self._last[scope]), int(first_at(self._clock() - self._minutes * MINUTE)))
+        last, since = int(self._last[scope]), self._clock() - self._minutes * MINUTE
+        if not last and self._listened is not None:
+            since = max(since, self._listened)
         spot = _PRIVATE if scope.startswith(DIRECT) else self._places.get(channel)
         found: list[Raw] = []
         before = ""
@@ -126,7 +145,11 @@ class CatchUp:
                     return []  # no longer ours to read
                 await self._sleep(error.retry_after or pause.next())
                 continue
-            newer = [Raw("MESSAGE_CREATE", each, spot) for each in page if int(each["id"]) > floor]
+            newer = [
+                Raw("MESSAGE_CREATE", each, spot)
+                for each in page
+                if int(each["id"]) > last and said_at(each) >= since
+            ]
             found = newer + found
             if len(newer) < PAGE or spot is None:
                 break

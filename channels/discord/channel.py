@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from channels.discord import menu
@@ -77,6 +78,7 @@ class Discord:
         catch_up_messages: int = 100,
         commands: Sequence[MenuEntry] = (),
         cursors: Callable[[int], Awaitable[dict[str, str]]] | None = None,
+        remember: Callable[[int, str, str], Awaitable[None]] | None = None,
         clock: Clock,
         on_health: Callable[[str, str | None], None] | None = None,
         silence: float = 60.0,
@@ -100,7 +102,7 @@ class Discord:
         self._api_url, self._gateway_url, self._content = api_url, gateway_url, message_content
         self._always, self._threads = frozenset(always), threads
         self._catch_up = (catch_up_minutes, catch_up_messages)
-        self._commands, self._cursors = tuple(commands), cursors
+        self._commands, self._cursors, self._noted = tuple(commands), cursors, remember
         self._clock, self._sleep, self._silence = clock, sleep, silence
         self._on_health = on_health or (lambda kind, text: None)
         self._places = Places()
@@ -140,6 +142,7 @@ class Discord:
             health=health,
             hidden=menu.private(self._commands),
             cursors=await self._cursors(account.id) if self._cursors else {},
+            remember=partial(self._remember, account.id),
             clock=self._clock,
             catch_up_minutes=self._catch_up[0],
             catch_up_messages=self._catch_up[1],
@@ -157,6 +160,10 @@ class Discord:
             sleep=self._sleep,
         )
         await running.run(link)
+
+    async def _remember(self, account: int, scope: str, value: str) -> None:
+        if self._noted is not None:
+            await self._noted(account, scope, value)
 
     def render(self, markdown: str) -> list[Chunk]:
         return [Chunk(text=part) for part in text.render(markdown)]

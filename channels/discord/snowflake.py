@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
+from gateway.types import DAY, SECOND, Json
+
 EPOCH = 1_420_070_400_000  # milliseconds since 1970: the first second of 2015
 
 
@@ -18,3 +22,16 @@ def made_at(id: str) -> int:
 def first_at(moment: int) -> str:
     """The lowest id that can have been made at *moment* (microseconds UTC)."""
     return str(max(0, moment // 1000 - EPOCH) << 22)
+
+
+def tells_time(id: str) -> bool:
+    """Whether an id is one of Discord's: servers that stand in for it may count from one."""
+    return made_at(id) > EPOCH * 1000 + DAY
+
+
+def said_at(message: Json) -> int:
+    """When a message was sent, in microseconds UTC: by its own word, else by its id."""
+    try:
+        return int(datetime.fromisoformat(str(message.get("timestamp"))).timestamp() * SECOND)
+    except ValueError:
+        return made_at(str(message["id"]))
