@@ -37,11 +37,13 @@ check: $(VENV)/.dev ## format, lint, types, import rules
 fix: $(VENV)/.dev ## format and repair what can be repaired
 	@$(BIN)/ruff check --fix-only . ; $(BIN)/ruff format .
 
-crash: $(VENV)/.dev ## kill -9 at 200 random points, in each delivery mode
+crash: $(VENV)/.dev ## kill -9 at 200 random points, on each platform and in each delivery mode
 	@$(BIN)/python -m tests.crash --kills 200 --messages 500
+	@$(BIN)/python -m tests.crash --kills 200 --messages 500 --platform discord
 
-bench: $(VENV)/.dev ## side by side with a bare bot; see bench/RESULTS.md
+bench: $(VENV)/.dev ## side by side with a bare bot, and both platforms at once; see bench/RESULTS.md
 	@$(BIN)/python -m bench
+	@$(BIN)/python -m bench.mixed
 
 lock: ## renew the locked versions (needs uv)
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header -o requirements.lock pyproject.toml requirements-build.in

@@ -50,6 +50,10 @@ class Server:
         with urllib.request.urlopen(request) as answer:
             return json.loads(answer.read())
 
+    def get(self, what: str) -> Any:
+        with urllib.request.urlopen(f"{self.told['url']}/control/{what}") as answer:
+            return json.loads(answer.read())
+
     def stop(self) -> None:
         self._process.kill()
         self._process.wait()
@@ -107,6 +111,8 @@ def drive(
         servers[name].post("say", {**place, "text": TEXT, "user_id": who})
 
     answered = 0
+    while "discord" in servers and not servers["discord"].get("state")["gateway"]["counts"].get("identifies"):
+        time.sleep(0.05)  # what is said before the first start is nobody's
     for name in platforms:  # one each, so that everything is imported
         say(name, FIRST)
     sent = wait(database, gateway, len(platforms))

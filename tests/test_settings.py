@@ -942,3 +942,57 @@ def test_importing_settings_stays_light():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environ
     )
     assert done.stdout.strip() == "[]"
+
+
+# --- several bots
+
+
+TWO = """
+[channels.telegram]
+token = "1:a"
+allow = [7]
+gap_minutes = 30
+access = "open"
+[channels.telegram.accounts.work]
+token = "2:b"
+gap_minutes = "never"
+[channels.telegram.accounts.asleep]
+enabled = false
+token = "3:c"
+"""
+
+
+def test_an_account_takes_over_what_its_platform_says_and_not_what_opens_it(folder):
+    bots = dict(configured(TWO).channels.bots())
+    assert list(bots) == ["telegram", "telegram.work"]
+    work = bots["telegram.work"]
+    assert (work.token.get_secret_value(), work.allow, work.gap_minutes) == ("2:b", ("7",), None)
+    assert (bots["telegram"].access, work.access) == ("open", "closed")
+
+
+def test_an_account_can_be_set_in_the_environment(folder):
+    environ = {
+        "PARLEY_CHANNELS__DISCORD__ACCOUNTS__WORK__TOKEN": "abc",
+        "PARLEY_CHANNELS__DISCORD__ALLOW": "7",
+    }
+    ((key, bot),) = load(environ=environ).channels.bots()
+    assert (key, bot.token.get_secret_value(), bot.allow) == ("discord.work", "abc", ("7",))
+
+
+def test_an_account_without_a_token_is_off_unless_it_was_switched_on(folder):
+    assert list(configured("[channels.discord.accounts.a]\nallow = [1]\n").channels.bots()) == []
+    with pytest.raises(SettingsError, match=r"\[channels.discord.accounts.a\] enabled: there is no token"):
+        configured("[channels.discord.accounts.a]\nenabled = true\n")
+
+
+@pytest.mark.parametrize(
+    ("url", "root"),
+    [
+        ("https://discord.example", "https://discord.example/api/v10"),
+        ("https://discord.example/api/", "https://discord.example/api/v10"),
+        ("http://127.0.0.1:8081/api/v9", "http://127.0.0.1:8081/api/v9"),
+        ("http://127.0.0.1:8081/elsewhere", "http://127.0.0.1:8081/elsewhere"),
+    ],
+)
+def test_the_version_may_be_left_out_of_discords_address(folder, url, root):
+    assert configured(f'[channels.discord]\napi_url = "{url}"\n').channels.discord.api_url == root
