@@ -277,10 +277,11 @@ async def test_a_command_is_deferred_after_it_was_accepted_and_answered_in_its_p
     reply = called.channel.answering(Chunk(text="Done."), event.press_id, whisper=False)
     first = await called.channel.send(to(dm), reply, nonce="a")
     assert await called.channel.send(to(dm), reply, nonce="a", tried=0) == first
-    await called.channel.send(
-        to(dm), called.channel.answering(Chunk(text="More."), event.press_id, whisper=False), nonce="b"
-    )
-    assert [each.content for each in dc.answers(given)] == ["Done.", "More."]
+    more = called.channel.answering(Chunk(text="More."), event.press_id, whisper=False)
+    dc.fault("create_message", "lost")
+    await failure(called.channel.send(to(dm), more, nonce="b"))
+    await called.channel.send(to(dm), more, nonce="b")  # an ordinary message: it has a nonce
+    assert [each.content for each in dc.answers(given)] == ["Done."]
     await called.channel.edit(to(dm), first, Chunk(text="Done!"))
     assert dc.texts(dm) == ["Done!", "More."]
     assert dc.interactions[given].answer_ms < 3000
@@ -545,6 +546,17 @@ async def test_after_the_nonce_window_the_history_tells_whether_it_was_said(dc, 
     assert sent == str(dc.messages(dm)[0].id)
     await send(bot, dm, "never said", nonce="other", tried=begun)
     assert dc.texts(dm) == ["once", "never said"]
+
+
+async def test_after_the_nonce_window_a_beginning_is_known_and_completed(dc, bot, ann, dm):
+    begun = bot.channel._clock()
+    beginning = "What a preview had said before its answer was lost"
+    dc.fault("create_message", "lost")
+    await failure(send(bot, dm, beginning))
+    dc.world.nonce_window = 0.0
+    bot.ahead = 5 * MINUTE
+    await send(bot, dm, f"{beginning}, and the rest of it.", tried=begun)
+    assert dc.texts(dm) == [f"{beginning}, and the rest of it."]
 
 
 async def test_the_same_words_of_others_or_of_long_ago_are_not_ours_now(dc, bot, ann, dm):

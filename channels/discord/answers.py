@@ -72,12 +72,12 @@ class Answers:
         press = self._through.get(message)
         return press if press is not None and press.lives(self._clock()) else None
 
-    async def owed(self, press: Press, nonce: str) -> bool:
+    async def owed(self, press: Press, nonce: str, text: str) -> bool:
         """Whether its deferred answer still waits, or was filled with just that chunk."""
         if press.button or not press.lives(self._clock()):
             return False
         answer = await self._answer(press)
-        return bool(answer.open) or answer.nonce == nonce
+        return bool(answer.open) or answer.nonce == nonce or (bool(text) and answer.text == text)
 
     async def say(self, press: Press, chunk: Chunk, *, nonce: str, whisper: bool | None) -> str:
         """One message, in the deferred answer's place if nothing is there; its id.

@@ -9,13 +9,14 @@ from channels.discord.answers import Answers, late
 from channels.discord.api import PAGE, Api
 from channels.discord.press import Hint, Press
 from channels.discord.refusal import UNKNOWN_CHANNEL, ApiError
-from channels.discord.snowflake import first_at
+from channels.discord.snowflake import first_at, said_at
 from gateway.protocols import Clock
 from gateway.types import SECOND, Address, Chunk, Json, Place
 
 NONCE_SURE = 60 * SECOND  # a repeat is recognised for "the past few minutes"; Create Message
 SKEW = 60 * SECOND  # between Discord's clock and ours
 MOST_PLACES = 1000
+BEGINNING = 40  # characters by which a message is known that had only begun
 MOST_PAGES = 10  # of history to look for a message of ours
 TITLE = "Conversation"
 
@@ -47,7 +48,9 @@ class Outbound:
         whisper = bool(chunk.extra.get("whisper"))
         hint = self._hint(address)
         if press is not None:
-            if press.lives(self._clock()):
+            # What has no nonce could be there twice; where we may write, only the deferred answer goes that way.
+            elsewhere = hint.member and not whisper and not await self._open(press, nonce, chunk.text)
+            if press.lives(self._clock()) and not elsewhere:
                 try:
                     return await self.answers.say(press, chunk, nonce=nonce, whisper=whisper)
                 except ApiError as error:
@@ -102,7 +105,7 @@ class Outbound:
         try:
             while waiting:
                 press = waiting[0]
-                if await self._open(press, nonce):
+                if await self._open(press, nonce, chunk.text):
                     return await self.answers.say(press, chunk, nonce=nonce, whisper=None)
                 waiting.popleft()
             if hint.member or latest is None or not latest.lives(self._clock()):
@@ -113,9 +116,9 @@ class Outbound:
                 raise
             return None
 
-    async def _open(self, press: Press, nonce: str) -> bool:
+    async def _open(self, press: Press, nonce: str, text: str) -> bool:
         try:
-            return await self.answers.owed(press, nonce)
+            return await self.answers.owed(press, nonce, text)
         except ApiError as error:
             if not late(error):
                 raise
@@ -152,20 +155,23 @@ class Outbound:
         for _ in range(MOST_PAGES):
             page = await self._api.history(channel, after=after)
             for message in page:
-                if self._is_it(message, chunk, nonce):
+                if self._is_it(message, chunk, nonce, since):
                     return message
             if len(page) < PAGE:
                 break
             after = str(page[-1]["id"])
         return None
 
-    def _is_it(self, message: Json, chunk: Chunk, nonce: str) -> bool:
+    def _is_it(self, message: Json, chunk: Chunk, nonce: str, since: int) -> bool:
+        """By its nonce where Discord still says it; else by its text, of which a preview may have said the beginning."""
         author = message.get("author")
         if not isinstance(author, dict) or author.get("id") != self._me:
             return False
         if message.get("nonce") is not None:
             return str(message["nonce"]) == nonce
-        return str(message.get("content", "")).strip() == chunk.text.strip()
+        said, text = str(message.get("content", "")).strip(), chunk.text.strip()
+        begun = len(said) >= BEGINNING and said[:BEGINNING] == text[:BEGINNING]
+        return said == text or (begun and said_at(message) <= since + SKEW + NONCE_SURE)
 
     def _alive(self, address: Address, chunk: Chunk) -> Press | None:
         press = Press.read(chunk.extra.get("press", "")) or Press.read(self._hint(address).press)
