@@ -6,7 +6,6 @@ import re
 from dataclasses import dataclass
 
 from gateway.errors import Refused
-from gateway.types import Place, PlaceKind
 
 HOME = "main"
 _WRITTEN = re.compile(r"([a-z][a-z0-9_]*(?:\.[a-z0-9_-]+)?):([^\s:/]+)(?:/([^\s:/]+))?")
@@ -22,17 +21,9 @@ class Addressee:
     thread: str = ""
 
     @property
-    def place(self) -> Place:
-        """As far as it can be told by its ids; a place that is known already keeps its kind.
-
-        Bot API: only private chats have positive ids. Discord's ids tell nothing, and one that has never written
-        to us is a channel of a server.
-        """
-        platform = self.key.partition(".")[0]
-        kind: PlaceKind = "thread" if self.thread and platform == "discord" else "group"
-        if platform == "telegram" and not self.chat.startswith("-"):
-            kind = "direct"
-        return Place(chat_id=self.chat, thread_id=self.thread, kind=kind)
+    def address(self) -> str:
+        """As it was written."""
+        return f"{self.key}:{self.chat}" + (f"/{self.thread}" if self.thread else "")
 
 
 def parse(text: str) -> Addressee:

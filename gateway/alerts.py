@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING
 
 from gateway import log
 from gateway.delivery import Delivery
-from gateway.errors import StoreError
+from gateway.errors import DeliveryError, StoreError
 from gateway.failpoints import Point
 from gateway.notices import notice
 from gateway.protocols import Clock
-from gateway.types import HOUR, OutboxRow, Place
+from gateway.types import HOUR
+from gateway.whereabouts import conversation_of
 
 if TYPE_CHECKING:
-    from storage import Store, Unit
+    from storage import Store
 
 OVER = "-over"  # a cause with this ending says that the trouble is over
 
@@ -63,41 +64,23 @@ class Alerts:
             await asyncio.wait(list(self._tasks), timeout=seconds)
 
     async def _send(self, cause: str, text: str, now: int) -> None:
-        said = text if cause.endswith(OVER) else f"⚠ {text}"
-        try:
-            for address in await self._addresses():
-                channel, _, chat = address.partition(":")
-                line = self._delivery.line_of(channel)
-                if line is None:
+        said = log.clean(text if cause.endswith(OVER) else f"⚠ {text}")
+        for address in await self._addresses():
+            try:
+                there = await conversation_of(self._store, self._delivery, address)
+                if there is None:
                     continue
+                line, place = there
                 rows = await self._store.commit(
                     Point.NOTICE,
-                    self._enter,
+                    notice,
                     line.account.id,
-                    channel,
-                    chat,
-                    f"alert:{cause}:{now}",
+                    place.id,
+                    f"alert:{cause}:{now}:{address}",
                     said,
+                    self._delivery.render,
                     now,
                 )
                 self._delivery.enqueue(rows)
-        except StoreError as error:
-            log.error("alert.store", cause=cause, error=str(error))
-
-    async def _enter(
-        self, unit: Unit, account: int, channel: str, chat: str, origin: str, text: str, now: int
-    ) -> list[OutboxRow]:
-        speaker = await unit.people.account_by_id(account)
-        assert speaker is not None
-        place = await unit.places.at(speaker, Place(chat_id=chat, kind="direct"))
-        line = self._delivery.line(account)
-        assert line is not None
-        return await notice(
-            unit,
-            account,
-            place.id,
-            f"{origin}:{channel}:{chat}",
-            log.clean(text),
-            lambda _, markdown: line.channel.render(markdown),
-            now,
-        )
+            except (StoreError, DeliveryError) as error:
+                log.error("alert.undelivered", cause=cause, to=address, error=str(error))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gateway.notices import put
-from gateway.types import DAY, Chunk, Conversation, OutboxRow
+from gateway.types import DAY, Chunk, Conversation, Identity, OutboxRow
 
 if TYPE_CHECKING:
     from storage import Unit
@@ -28,15 +28,28 @@ class Audience:
         return self.direct + self.groups
 
 
-async def chats(unit: Unit, served: Callable[[int], bool], now: int) -> list[Conversation]:
+@dataclass(frozen=True, slots=True)
+class Served:
+    """Whom an announcement can and may reach."""
+
+    account: Callable[[int], bool]  # whether it is connected
+    person: Callable[[Identity], bool]  # whether they are let in, by hand or by the configuration
+
+
+async def chats(unit: Unit, served: Served, now: int) -> list[Conversation]:
     """Direct chats of people who are let in, and groups that were active; each chat once, whatever bots are in it.
 
-    *served*: whether that account is connected.
+    *served*: which accounts are connected, and who is let in.
     """
     found: dict[tuple[str, str], Conversation] = {}
     for place in await unit.places.audience(since=now - ACTIVE):
-        if served(place.account):
-            found.setdefault((place.channel, place.chat_id), place)
+        if not served.account(place.account):
+            continue
+        if place.kind == "direct":
+            writers = await unit.people.writers(place.id, place.chat_id, place.channel)
+            if not any(map(served.person, writers)):
+                continue
+        found.setdefault((place.channel, place.chat_id), place)
     return list(found.values())
 
 
@@ -49,7 +62,7 @@ async def enter(
     unit: Unit,
     id: int,
     text: str,
-    served: Callable[[int], bool],
+    served: Served,
     render: Callable[[int, str], list[Chunk]],
     now: int,
 ) -> list[OutboxRow]:

@@ -36,6 +36,7 @@ from gateway.tools import default_tools
 from gateway.turn import Options
 from gateway.types import DAY, MINUTE, Account
 from gateway.usage import Rates
+from gateway.whereabouts import open_private
 
 LOCK_WAIT = 10.0  # seconds for a CLI command to let go of the database
 TICK = 60.0  # seconds between two rounds of housekeeping
@@ -164,6 +165,13 @@ class App:
         log.info("channel.connected", channel=state.name, account=id, name=name)
         # Not before the first poll: whoever writes now waits for nothing.
         self.tasks.append(asyncio.create_task(self.core.dispatcher.connected(account.id), name="connected"))
+        self.tasks.append(asyncio.create_task(self._open_private(account, state.channel), name="private"))
+
+    async def _open_private(self, account: Account, channel: Channel) -> None:
+        try:
+            await open_private(self.core.store, account, channel, self.core.dispatcher.habits.policy)
+        except StoreError as error:
+            self.alerts.tell("storage", f"nothing can be stored: {error}")
 
     def health(self, state: ChannelState, kind: str, text: str | None) -> None:
         """A channel's own word on how it is."""

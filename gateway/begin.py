@@ -152,7 +152,7 @@ async def _early(unit: Unit, place: Conversation, rules: Rules) -> bool:
         return False
     job = await unit.jobs.get(place.chat_id)
     targets = job.spec.get("deliver_to", ()) if job else ()
-    return any(rules.connecting(str(target).partition(":")[0]) for target in targets)
+    return any(rules.connecting(str(target).partition(":")[0].partition(".")[0]) for target in targets)
 
 
 async def _refusal(

@@ -71,7 +71,7 @@ def _user_id(value: object) -> object:
 
 
 def _address(value: str) -> str:
-    if value != "main" and not re.fullmatch(r"[a-z][a-z0-9_]*:[^\s:]+(:[^\s:]+)?", value):
+    if value != "main" and not re.fullmatch(r"[a-z][a-z0-9_]*(\.[a-z0-9_-]+)?:[^\s:]+(:[^\s:]+)?", value):
         raise Mistake(f"{value!r} is not an address", 'write channel:id, as in "telegram:12345"')
     return value
 

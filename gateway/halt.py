@@ -71,3 +71,4 @@ def read(text: str | None) -> Halted | None:
 async def write(unit: Unit, halted: Halted | None, by: str, at: int) -> None:
     """Set or clear it, in one unit of work with its line in the audit trail."""
     await unit.meta.put(KEY, json.dumps({"v": 1, **asdict(halted)}) if halted else "")
+    await unit.audit.add(at=at, actor=by, action="halt" if halted else "unhalt", outcome="done")

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from storage import Unit
     from storage.pairings import Pairing
 
+PRIVATE = "private:"  # before a person's number: the scope of a cursor that holds their private chat's id
 VALID = HOUR  # of a code
 MOST_OPEN = 3  # requests of an account
 QUIET = DAY  # who was refused may ask again after it
@@ -120,8 +121,11 @@ async def _private(unit: Unit, account: Account, channel: str, user_id: str) -> 
         return known
     accounts = [each for each in await unit.people.accounts() if each.channel == channel]
     speaker = next((each for each in accounts if each.id == account.id), accounts[-1] if accounts else None)
-    # The id of a private chat is its person's own (Bot API, Chat); where it is not, sending fails for good.
-    return None if speaker is None else await unit.places.at(speaker, Place(chat_id=user_id))
+    if speaker is None:
+        return None
+    # The id of a private chat is its person's own (Bot API, Chat), or was asked for when we connected.
+    opened = await unit.people.cursors(speaker.id)
+    return await unit.places.at(speaker, Place(chat_id=opened.get(f"{PRIVATE}{user_id}", user_id)))
 
 
 async def _link(

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from gateway import transcript, units
-from gateway.addressee import Addressee
 from gateway.errors import Refused
 from gateway.notices import put
 from gateway.sessions import Continue
-from gateway.types import Account, Chunk, Conversation, OutboxRow
+from gateway.types import Chunk, Conversation, OutboxRow
 
 if TYPE_CHECKING:
     from storage import Unit
@@ -41,14 +40,14 @@ def summed(id: str, fate: Sequence[tuple[str, str | None]]) -> Posted:
 
 
 async def post(
-    unit: Unit, account: Account, to: Addressee, origin: str, text: str, chunks: list[Chunk], now: int
+    unit: Unit, place: Conversation, origin: str, chunks: list[Chunk], now: int
 ) -> list[OutboxRow]:
-    """Into the outbox of that account; [] for a repeat. Raises Refused when *origin* was for another place."""
-    known = None if to.thread else await unit.places.of_thread(account.id, to.chat)
-    place = known or await unit.places.at(account, to.place)
+    """Into the outbox; [] for a repeat. Raises Refused when *origin* was for another place."""
     if await _repeated(unit, origin, place):
         return []
-    return await put(unit, account=account.id, conversation=place.id, origin=origin, chunks=chunks, now=now)
+    return await put(
+        unit, account=place.account, conversation=place.id, origin=origin, chunks=chunks, now=now
+    )
 
 
 async def leave(unit: Unit, key: str, origin: str, text: str, now: int) -> Conversation | None:

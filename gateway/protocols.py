@@ -15,6 +15,7 @@ from gateway.types import (
     Inbound,
     Json,
     Limits,
+    Place,
     Reaction,
     Receipt,
     Tokens,
@@ -96,6 +97,13 @@ class Channel(Protocol):
 
     async def typing(self, address: Address) -> None:
         """Show that an answer is being made."""
+        ...
+
+    async def place(self, id: str) -> Place:
+        """Where an address of the configuration is: a chat, a thread of it, or the private chat with a person.
+
+        Asked of the platform where the id does not tell. Raises DeliveryError.
+        """
         ...
 
     async def direct(self, user_id: str) -> str:

@@ -85,6 +85,8 @@ AT_ONCE = (
     "channels.*.reactions",
     "commands.*",
     "gateway.alerts",
+    "gateway.away_after_minutes",
+    "gateway.language",
     "jobs.*",
     "limits.*",
     "providers.*",

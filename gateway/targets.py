@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
+from gateway import log
 from gateway.delivery import Delivery
-from gateway.failpoints import Point
+from gateway.errors import DeliveryError
 from gateway.finish import Target
 from gateway.turn import Started
-from gateway.types import Place
+from gateway.whereabouts import conversation_of
 
 if TYPE_CHECKING:
-    from storage import Store, Unit
+    from storage import Store
 
 
 async def targets(store: Store, delivery: Delivery, started: Started, text: str, placed: int) -> list[Target]:
@@ -52,17 +53,15 @@ async def _job_places(store: Store, delivery: Delivery, run: int | None) -> list
     """(account, conversation) of everywhere a job's answer is to be delivered."""
     if run is None:
         return []
-
-    async def work(unit: Unit) -> list[tuple[int, int]]:
-        job = await unit.jobs.of_run(run)
-        found: list[tuple[int, int]] = []
-        for target in job.spec.get("deliver_to", ()) if job else ():
-            channel, _, chat = str(target).partition(":")
-            line = delivery.line_of(channel)
-            if line is not None and chat:
-                kind: Literal["direct", "group"] = "group" if chat.startswith("-") else "direct"
-                place = await unit.places.at(line.account, Place(chat_id=chat, kind=kind))
-                found.append((line.account.id, place.id))
-        return found
-
-    return await store.commit(Point.JOB, work)
+    job = await store.read(lambda unit: unit.jobs.of_run(run))
+    found: list[tuple[int, int]] = []
+    for target in job.spec.get("deliver_to", ()) if job else ():
+        try:
+            there = await conversation_of(store, delivery, str(target))
+        except DeliveryError as error:
+            log.warning("job.target", target=str(target), kind=error.kind, error=str(error))
+            continue
+        if there is not None:
+            line, place = there
+            found.append((line.account.id, place.id))
+    return found

@@ -100,6 +100,17 @@ class People:
         row = await self._tx.one(f"{IDENTITY} WHERE i.id = :id", id=id)
         return None if row is None else _identity(row)
 
+    async def writers(self, conversation: int, chat_id: str, channel: str) -> list[Identity]:
+        """Who has written in a direct chat, or whose number it has."""
+        rows = await self._tx.all(
+            f"{IDENTITY} WHERE i.id IN (SELECT x.identity FROM inbox x WHERE x.conversation = :conversation) "
+            "OR (i.channel = :channel AND i.user_id = :chat_id)",
+            conversation=conversation,
+            chat_id=chat_id,
+            channel=channel,
+        )
+        return [_identity(row) for row in rows]
+
     async def identities(self) -> list[Identity]:
         return [_identity(row) for row in await self._tx.all(f"{IDENTITY} ORDER BY i.channel, i.id")]
 

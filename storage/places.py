@@ -36,14 +36,7 @@ SERVER = "UPDATE conversation SET server = :server WHERE id = :id"
 # stands for its chat.
 AUDIENCE = f"""{FIELDS}
  WHERE c.blocked IS NULL AND a.channel NOT IN ('main', 'http', 'job') AND (
-   (c.kind = 'direct' AND EXISTS (
-      SELECT 1 FROM session s JOIN identity i ON i.person = s.owner AND i.channel = a.channel
-       WHERE s.conversation = c.id AND i.state = 'allowed'
-      UNION ALL
-      SELECT 1 FROM identity i WHERE i.channel = a.channel AND i.user_id = c.chat_id AND i.state = 'allowed')
-    AND NOT EXISTS (
-      SELECT 1 FROM identity i WHERE i.channel = a.channel AND i.user_id = c.chat_id AND i.state = 'blocked'))
-   OR (c.kind = 'group' AND EXISTS (
+   c.kind = 'direct' OR (c.kind = 'group' AND EXISTS (
       SELECT 1 FROM session s WHERE s.conversation = c.id AND s.last_active >= :since)))
  ORDER BY c.thread_id <> '', c.user_id <> '', c.id"""
 BLOCKED = "UPDATE conversation SET blocked = :at WHERE id = :id"
@@ -171,7 +164,7 @@ class Places:
         return lost
 
     async def audience(self, *, since: int) -> list[Conversation]:
-        """Direct chats of people who are let in, and groups with something going on *since* then (microseconds).
+        """Direct chats, whoever's they are, and groups with something going on *since* then (microseconds).
 
         Who has blocked us is left out. A chat comes once for each bot, topic and member that has a row of its own.
         """

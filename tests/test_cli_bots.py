@@ -177,14 +177,6 @@ def test_what_is_no_target_is_refused_with_examples(text: str) -> None:
         parse(text)
 
 
-@pytest.mark.parametrize(
-    "text, kind",
-    [("telegram:5", "direct"), ("telegram:-5/7", "group"), ("discord:5", "group"), ("discord:5/6", "thread")],
-)
-def test_a_place_that_is_not_known_yet_has_a_kind(text: str, kind: str) -> None:
-    assert parse(text).place.kind == kind
-
-
 # -- posting and stopping -------------------------------------------------------------------------------------
 
 

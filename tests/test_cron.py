@@ -21,7 +21,7 @@ from gateway.jobs import LATEST, MISSED, MOST_NOTED, STILL_RUNNING, judge
 from gateway.models.demo import DemoModel
 from gateway.schedule import ScheduleError
 from gateway.turn import Options
-from gateway.types import HOUR, MINUTE, SECOND, Capabilities, Chunk, Limits
+from gateway.types import HOUR, MINUTE, SECOND, Capabilities, Chunk, Limits, Place
 
 
 def at(text):
@@ -122,6 +122,9 @@ class Recorder:
 
     def answering(self, chunk, press_id, *, whisper):
         return chunk
+
+    async def place(self, id):
+        return Place(chat_id=id, kind="group" if id.startswith("-") else "direct")
 
     async def send(self, address, chunk, *, nonce, tried=None):
         if self.broken:

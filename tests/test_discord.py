@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from channels.discord import Discord
 from gateway.errors import DeliveryError, DiskFull, StoreError
-from gateway.types import MINUTE, SECOND, Button, Chunk, Kind, MenuEntry, Quote
+from gateway.types import MINUTE, SECOND, Button, Chunk, Kind, MenuEntry, Place, Quote
 from tests.discord_bench import Bot, to
 from tests.fakes.discord import TOKEN, FakeDiscord
 
@@ -636,6 +636,16 @@ async def test_who_manages_the_server_administers_its_channels(dc, bot, dm, hall
     assert not await bot.channel.administers(address, str(bo))
     assert not await bot.channel.administers(to(dm), str(ann))
     assert (await failure(bot.channel.administers(address, "12345"))).kind in ("rejected", "gone")
+
+
+async def test_an_id_is_a_channel_a_thread_or_a_persons_private_chat(dc, bot, ann, hall):
+    thread = dc.add_thread(hall, user_id=ann)
+    guild = str(dc.world.channels[hall].guild_id)
+    found = {id: await bot.channel.place(str(id)) for id in (hall, thread, ann)}
+    assert found[hall] == Place(chat_id=str(hall), kind="group", server=guild)
+    assert found[thread] == Place(chat_id=str(hall), thread_id=str(thread), kind="thread", server=guild)
+    assert (found[ann].kind, found[ann].chat_id) == ("direct", await bot.channel.direct(str(ann)))
+    assert (await failure(bot.channel.place("123456"))).kind in ("gone", "rejected")
 
 
 async def test_a_private_chat_can_be_opened(dc, bot, ann, dm):

@@ -16,7 +16,7 @@ from channels.telegram.channel import REACTIONS
 from channels.telegram.keyboard import keyboard
 from channels.telegram.refusal import refusal
 from gateway.errors import DeliveryError, DiskFull, StoreError
-from gateway.types import Account, Address, Button, Chunk, Kind, Lane, MenuEntry, Receipt
+from gateway.types import Account, Address, Button, Chunk, Kind, Lane, MenuEntry, Place, Receipt
 from tests.fakes.telegram import TOKEN, FakeTelegram
 
 ANN = 7001
@@ -967,3 +967,15 @@ async def test_a_sent_message_that_the_sdk_cannot_read_is_still_known_by_its_num
     sender._requests[1].fetch = bare
     assert await send(bot, "hello") == "77"
     await bot.channel.edit(to(), str(tg.messages(ANN)[0].id), Chunk(text="hello again"))
+
+
+@pytest.mark.parametrize(
+    ("id", "expected"),
+    [
+        ("5", Place(chat_id="5")),
+        ("-5", Place(chat_id="-5", kind="group")),
+        ("-1005/7", Place(chat_id="-1005", thread_id="7", kind="group")),
+    ],
+)
+async def test_an_id_tells_where_it_is(make, id, expected):
+    assert await make().channel.place(id) == expected

@@ -70,7 +70,7 @@ async def test_somebody_else_cannot_stop_it_by_the_button(store: Store, clock: C
         ((_, buttons),) = gw.channel.buttons.items()
         token = buttons[say("working.stop")]
         await gw.says("", user=BOB, place=group, kind=Kind.BUTTON, button=token, press_id="p")
-        await gw.channel.until("-500", say("working.not_yours"))
+        await gw.channel.until("-500", say("rights.shared_asker", name="stop"))
         gate.set()
         await gw.channel.until("-500", "at last")
 

@@ -18,7 +18,7 @@ from channels.text import discord as text
 from gateway.errors import DeliveryError
 from gateway.failpoints import Point, passing
 from gateway.protocols import Accept, Clock
-from gateway.types import Account, Address, Capabilities, Chunk, Limits, MenuEntry, Reaction
+from gateway.types import Account, Address, Capabilities, Chunk, Limits, MenuEntry, Place, Reaction
 
 if TYPE_CHECKING:
     from channels.discord.api import Api
@@ -215,6 +215,20 @@ class Discord:
             if error.code != UNKNOWN_CHANNEL or not address.thread_id:
                 raise
             await self._api.typing(address.chat_id)  # the thread begins with the answer
+
+    async def place(self, id: str) -> Place:
+        """A channel or thread by its id, or the private channel with the person of that id."""
+        try:
+            spot = self._places.get(id) or self._places.learn(await self._api.channel(id))
+        except ApiError as error:
+            if error.kind != "gone":
+                raise
+            spot = None
+        if spot is None:
+            return Place(chat_id=await self._api.direct(id))
+        if spot.is_thread:
+            return Place(chat_id=spot.parent or id, thread_id=id, kind="thread", server=spot.server)
+        return Place(chat_id=id, kind="group" if spot.server else "direct", server=spot.server)
 
     async def direct(self, user_id: str) -> str:
         return await self._api.direct(user_id)

@@ -163,7 +163,7 @@ class Outbound:
         return None
 
     def _is_it(self, message: Json, chunk: Chunk, nonce: str, since: int) -> bool:
-        """By its nonce where Discord still says it; else by its text, of which a preview may have said the beginning."""
+        """By its nonce where Discord says it; else by its text, of which a preview may have said the beginning."""
         author = message.get("author")
         if not isinstance(author, dict) or author.get("id") != self._me:
             return False

@@ -19,7 +19,18 @@ from channels.text import telegram as text
 from gateway.errors import DeliveryError
 from gateway.failpoints import Point, passing
 from gateway.protocols import Accept, Clock, Webhook
-from gateway.types import Account, Address, Capabilities, Chunk, Inbound, Json, Limits, MenuEntry, Reaction
+from gateway.types import (
+    Account,
+    Address,
+    Capabilities,
+    Chunk,
+    Inbound,
+    Json,
+    Limits,
+    MenuEntry,
+    Place,
+    Reaction,
+)
 
 if TYPE_CHECKING:
     from channels.telegram.api import Api
@@ -203,6 +214,11 @@ class Telegram:
     async def react(self, address: Address, message_id: str, reaction: Reaction | None) -> None:
         emoji = None if reaction is None else REACTIONS[reaction]
         await self._api.react(address.chat_id, int(message_id), emoji)
+
+    async def place(self, id: str) -> Place:
+        """Bot API, Chat.id: groups are negative; a topic stands behind a slash."""
+        chat, _, topic = id.partition("/")
+        return Place(chat_id=chat, thread_id=topic, kind="group" if chat.startswith("-") else "direct")
 
     async def direct(self, user_id: str) -> str:
         return user_id  # Bot API, Chat.id: a private chat has the id of the person

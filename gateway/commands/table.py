@@ -44,7 +44,7 @@ PRESSES: dict[str, tuple[str, Press]] = {
     "continue-previous": ("", session.press_previous),
     "away-answer": ("", work.press_answer),
     "away-drop": ("", work.press_drop),
-    "stop": ("", work.press_stop),
+    "stop": ("stop", work.press_stop),
     "announce": ("announce", announce.press_announce),
 }
 Right = Literal["user", "admin", "owner", "off"]

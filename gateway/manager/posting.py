@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 from gateway import addressee, announcing, posting
 from gateway.announcing import Audience
-from gateway.errors import NotFound, Refused
+from gateway.errors import DeliveryError, NotFound, Refused
 from gateway.failpoints import Point
 from gateway.hub import Seen
 from gateway.posting import Posted
+from gateway.types import Identity
+from gateway.whereabouts import conversation_of
 
 if TYPE_CHECKING:
     pass
@@ -43,9 +45,12 @@ class Posting(Base):
         chunks = line.channel.render(text)
         if not chunks:
             raise Refused("There is nothing to send.")
-        rows = await self._store.commit(
-            Point.NOTICE, posting.post, line.account, where, named, text, chunks, now
-        )
+        try:
+            there = await conversation_of(self._store, self.core.delivery, where.address)
+        except DeliveryError as error:
+            raise Refused(f"{address} could not be found, so nothing was sent: {error}") from None
+        assert there is not None
+        rows = await self._store.commit(Point.NOTICE, posting.post, there[1], named, chunks, now)
         self.core.delivery.enqueue(rows)
         return await self.posted(id)
 
@@ -71,5 +76,14 @@ class Posting(Base):
         self.core.delivery.enqueue(rows)
         return len({row.conversation for row in rows})
 
-    def _served(self, account: int) -> bool:
-        return self.core.delivery.line(account) is not None
+    @property
+    def _served(self) -> announcing.Served:
+        delivery, policy = self.core.delivery, self.core.dispatcher.habits.policy
+
+        def let_in(who: Identity) -> bool:
+            if policy.owns(who.channel, who.user_id):
+                return True
+            named = policy.names(who.channel, who.user_id)
+            return who.state == "allowed" or (named and who.state != "blocked")
+
+        return announcing.Served(lambda account: delivery.line(account) is not None, let_in)

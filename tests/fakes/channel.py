@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from gateway.errors import DeliveryError
 from gateway.protocols import Accept
-from gateway.types import Account, Address, Capabilities, Chunk, Limits, Reaction
+from gateway.types import Account, Address, Capabilities, Chunk, Limits, Place, Reaction
 
 LONGEST = 400
 
@@ -75,6 +75,9 @@ class FakeChannel:
 
     async def typing(self, address: Address) -> None:
         await self._call("typing", address, Chunk(text=""))
+
+    async def place(self, id: str) -> Place:
+        return Place(chat_id=id, kind="group" if id.startswith("-") else "direct")
 
     async def direct(self, user_id: str) -> str:
         return user_id
