@@ -138,10 +138,23 @@ class Webhook:
 
 
 @dataclass(frozen=True, slots=True)
+class Picture:
+    """An image for a model that sees: image/jpeg, image/png, image/webp or image/gif.
+
+    *media* is its number in the media folder; *data* b'' as long as it has not been read from there.
+    """
+
+    media: int
+    type: str
+    data: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
 class UserMessage:
-    """What people said, in order; each text is one message."""
+    """What people said, in order; each text is one message. The pictures belong to them all."""
 
     texts: tuple[str, ...]
+    pictures: tuple[Picture, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +218,21 @@ class Counted:
     tokens: Tokens
 
 
+@dataclass(frozen=True, slots=True)
+class Thought:
+    """More of what the model thinks, as far as its provider shows it; not part of the answer."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A file that a model has made: an image, mostly. *type* is its media type."""
+
+    type: str
+    data: bytes
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """The end of a whole, uncut response. *model* is the one that really answered.
@@ -218,9 +246,10 @@ class Answer:
     provider_id: str = ""
     finish: str = "stop"  # stop, length, tools, filter
     provider_cost: int | None = None
+    files: tuple[Made, ...] = ()
 
 
-ModelEvent = Delta | Counted | Answer
+ModelEvent = Delta | Thought | Counted | Answer
 
 
 class Model(Protocol):
@@ -238,6 +267,10 @@ class Model(Protocol):
 
     async def thinks(self) -> bool:
         """Whether it can be told how long to think."""
+        ...
+
+    async def sees(self) -> bool:
+        """Whether it takes pictures; where nothing is known of the model, yes: its refusal is told."""
         ...
 
     def stream(self, prompt: Prompt) -> AsyncGenerator[ModelEvent]:

@@ -86,6 +86,25 @@ class Quote:
     ours: bool = False  # our own words: the model knows them already if they are in the session
 
 
+MediaKind = Literal["image", "voice", "audio", "video", "file"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attachment:
+    """A file that came with a message, as its platform describes it; nothing of it has been fetched yet.
+
+    *ref* is what the channel fetches it by and may be secret-like; *name*, *type* (a media type) and *size*
+    (bytes) are what the sender's side says and are not trusted. *seconds*: how long it plays.
+    """
+
+    kind: MediaKind
+    ref: str
+    name: str = ""
+    type: str = ""
+    size: int | None = None
+    seconds: int | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inbound:
     """One event from a channel. *event_id* is unique within (channel, account); a repeat changes nothing."""
@@ -99,6 +118,7 @@ class Inbound:
     message_id: str = ""
     reply_to: str = ""  # id of the message this one answers
     quotes: tuple[Quote, ...] = ()
+    files: tuple[Attachment, ...] = ()
     album: str = ""
     button: str = ""  # token of the pressed button
     press_id: str = ""  # what the platform wants back with the answer to a button or an application command
@@ -167,12 +187,29 @@ class Button:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class File:
+    """A file to send: its own *text*, or what the media folder keeps under the number *media*.
+
+    *type* is a media type; what begins with image/ is shown as a picture where the platform does that.
+    """
+
+    name: str
+    type: str
+    text: str = ""
+    media: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Chunk:
-    """One platform message. *extra* belongs to the channel that rendered it (formatting entities)."""
+    """One platform message. *extra* belongs to the channel that rendered it (formatting entities).
+
+    *file*: sent with it, the text as its caption; such a message is sent whole and never edited.
+    """
 
     text: str
     extra: Json = field(default_factory=dict)
     buttons: tuple[Button, ...] = ()
+    file: File | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

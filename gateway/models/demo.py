@@ -78,6 +78,9 @@ class DemoModel:
     async def ready(self) -> None:
         return
 
+    async def sees(self) -> bool:
+        return False
+
     async def thinks(self) -> bool:
         return False
 

@@ -34,6 +34,10 @@ class ProviderModel:
         wire = await self._connection.wire(self.model)
         return bool(wire.profile.get("supports_thinking")) and not BEFORE_THINKING.search(self.model)
 
+    async def sees(self) -> bool:
+        """By what the price list's data says of it; True where it says nothing."""
+        return True
+
     async def stream(self, prompt: Prompt) -> AsyncGenerator[ModelEvent, None]:
         """Any Delta and Counted, then one Answer; raises ModelError. Closing it drops the connection."""
         self._connection.begin()

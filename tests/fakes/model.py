@@ -43,6 +43,9 @@ class ScriptedModel:
     async def ready(self) -> None:
         return
 
+    async def sees(self) -> bool:
+        return True
+
     async def thinks(self) -> bool:
         return self.thinking
 
