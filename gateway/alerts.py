@@ -38,6 +38,7 @@ class Alerts:
         self._addresses = addresses
         self._told: dict[str, int] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._in_turn = asyncio.Lock()  # in the order in which they were told: an end never before its trouble
 
     def tell(self, cause: str, text: str) -> None:
         """Trouble (or the end of it); never raises, never waits."""
@@ -64,6 +65,10 @@ class Alerts:
             await asyncio.wait(list(self._tasks), timeout=seconds)
 
     async def _send(self, cause: str, text: str, now: int) -> None:
+        async with self._in_turn:
+            await self._send_to_all(cause, text, now)
+
+    async def _send_to_all(self, cause: str, text: str, now: int) -> None:
         said = log.clean(text if cause.endswith(OVER) else f"⚠ {text}")
         for address in await self._addresses():
             try:
