@@ -38,7 +38,9 @@ class Alerts:
         self._addresses = addresses
         self._told: dict[str, int] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._in_turn = asyncio.Lock()  # in the order in which they were told: an end never before its trouble
+        self._in_turn = (
+            asyncio.Lock()
+        )  # in the order in which they were told: an end never before its trouble
 
     def tell(self, cause: str, text: str) -> None:
         """Trouble (or the end of it); never raises, never waits."""

@@ -48,7 +48,8 @@ DeliveryErrorKind = Literal[
     "rejected",  # any other permanent refusal
     "auth",  # the bot's token was refused: the channel stops
     "unchanged",  # an edit that changes nothing: success
-    "missing",  # the message to edit is gone
+    "missing",  # the message to edit, or the file to fetch, is gone
+    "too_big",  # a file is larger than was asked for, or than the platform takes or gives
     "server",  # 5xx: try again
 ]
 

@@ -76,10 +76,27 @@ class Channel(Protocol):
         """
         ...
 
-    async def send(self, address: Address, chunk: Chunk, *, nonce: str, tried: int | None = None) -> str:
+    async def send(
+        self,
+        address: Address,
+        chunk: Chunk,
+        *,
+        nonce: str,
+        tried: int | None = None,
+        content: bytes | None = None,
+    ) -> str:
         """One message; gives its id.
 
-        *tried*: when this chunk was first sent, if it may have arrived then (microseconds UTC).
+        *tried*: when this chunk was first sent, if it may have arrived then (microseconds UTC). *content*: what
+        is in `chunk.file`; None where the chunk has none.
+        """
+        ...
+
+    async def fetch(self, ref: str, put: Callable[[bytes], None], *, most: int) -> None:
+        """The bytes of an attachment, piece by piece; *ref* is an Attachment's.
+
+        Raises DeliveryError: kind 'missing' when it is there no longer, 'too_big' above *most* bytes or above what
+        the platform gives out. Whoever called tries again after the other kinds; *put* then begins anew.
         """
         ...
 

@@ -126,7 +126,7 @@ class Recorder:
     async def place(self, id):
         return Place(chat_id=id, kind="group" if id.startswith("-") else "direct")
 
-    async def send(self, address, chunk, *, nonce, tried=None):
+    async def send(self, address, chunk, *, nonce, tried=None, content=None):
         if self.broken:
             raise DeliveryError("no such chat", kind="rejected")
         if address.chat_id in self.slow:

@@ -182,11 +182,22 @@ class Discord:
         extra = {**chunk.extra, "press": press_id} | ({"whisper": 1} if whisper else {})
         return Chunk(text=chunk.text, extra=extra, buttons=chunk.buttons)
 
-    async def send(self, address: Address, chunk: Chunk, *, nonce: str, tried: int | None = None) -> str:
+    async def send(
+        self,
+        address: Address,
+        chunk: Chunk,
+        *,
+        nonce: str,
+        tried: int | None = None,
+        content: bytes | None = None,
+    ) -> str:
         passing(Point.SEND, "before")
         sent = await self._outbound.send(address, chunk, nonce=nonce, tried=tried)
         passing(Point.SEND, "after")
         return sent
+
+    async def fetch(self, ref: str, put: Callable[[bytes], None], *, most: int) -> None:
+        raise DeliveryError(f"no attachment {ref!r}", kind="missing")
 
     async def edit(self, address: Address, message_id: str, chunk: Chunk) -> None:
         passing(Point.EDIT, "before")

@@ -192,12 +192,23 @@ class Telegram:
     def answering(self, chunk: Chunk, press_id: str, *, whisper: bool) -> Chunk:
         return chunk
 
-    async def send(self, address: Address, chunk: Chunk, *, nonce: str, tried: int | None = None) -> str:
+    async def send(
+        self,
+        address: Address,
+        chunk: Chunk,
+        *,
+        nonce: str,
+        tried: int | None = None,
+        content: bytes | None = None,
+    ) -> str:
         """*nonce* and *tried* are of no use here: the Bot API has no way to recognise a repeat."""
         passing(Point.SEND, "before")
         sent = await self._api.send(address.chat_id, _thread(address), chunk.text, _options(chunk))
         passing(Point.SEND, "after")
         return sent
+
+    async def fetch(self, ref: str, put: Callable[[bytes], None], *, most: int) -> None:
+        raise DeliveryError(f"no attachment {ref!r}", kind="missing")
 
     async def edit(self, address: Address, message_id: str, chunk: Chunk) -> None:
         passing(Point.EDIT, "before")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from gateway.errors import DeliveryError
 from gateway.protocols import Accept
@@ -26,6 +26,8 @@ class FakeChannel:
         self.messages: dict[str, dict[str, str]] = {}  # chat -> message id -> text now
         self.buttons: dict[str, dict[str, str]] = {}  # message id -> label -> token
         self.calls: list[tuple[str, str, str]] = []  # method, chat, text
+        self.attachments: dict[str, bytes] = {}  # ref -> what it holds
+        self.sent_files: dict[str, tuple[str, bytes]] = {}  # message id -> name, content
         self.acks: list[tuple[str, str]] = []
         self.fail: dict[str, list[DeliveryError]] = {}
         self.hold = asyncio.Event()
@@ -51,12 +53,33 @@ class FakeChannel:
     def answering(self, chunk: Chunk, press_id: str, *, whisper: bool) -> Chunk:
         return chunk
 
-    async def send(self, address: Address, chunk: Chunk, *, nonce: str, tried: int | None = None) -> str:
+    async def send(
+        self,
+        address: Address,
+        chunk: Chunk,
+        *,
+        nonce: str,
+        tried: int | None = None,
+        content: bytes | None = None,
+    ) -> str:
         await self._call("send", address, chunk)
         message_id = str(next(self._ids))
         self.messages.setdefault(address.chat_id, {})[message_id] = chunk.text
+        if chunk.file is not None:
+            assert content is not None
+            self.sent_files[message_id] = (chunk.file.name, content)
         self._note(message_id, chunk)
         return message_id
+
+    async def fetch(self, ref: str, put: Callable[[bytes], None], *, most: int) -> None:
+        await self._call("fetch", Address(account=0, conversation=0, chat_id=""), Chunk(text=ref))
+        if ref not in self.attachments:
+            raise DeliveryError(f"no attachment {ref}", kind="missing")
+        data = self.attachments[ref]
+        for at in range(0, len(data), 65_536):
+            if at + 65_536 > most and len(data) > most:
+                raise DeliveryError("too big", kind="too_big")
+            put(data[at : at + 65_536])
 
     async def edit(self, address: Address, message_id: str, chunk: Chunk) -> None:
         await self._call("edit", address, chunk)
