@@ -28,6 +28,7 @@ from gateway.failpoints import Point
 from gateway.floods import Limits
 from gateway.habits import Habits
 from gateway.manager import SessionManager
+from gateway.media.collecting import Bounds
 from gateway.models.catalogue import DEMO, Catalogue, ProviderConfig
 from gateway.protocols import Channel, Clock, Tool, Webhook
 from gateway.roster import Roster
@@ -39,6 +40,7 @@ from gateway.usage import Rates
 from gateway.whereabouts import open_private
 
 LOCK_WAIT = 10.0  # seconds for a CLI command to let go of the database
+MEDIA = "media"  # the folder of files, in the data folder
 TICK = 60.0  # seconds between two rounds of housekeeping
 DOWN_AFTER = 5 * MINUTE  # a channel that is down as long is an alert
 LEAST_FREE = 200 * 1024 * 1024  # bytes of disk
@@ -194,6 +196,7 @@ class App:
     async def housekeeping(self) -> None:
         """Once a minute: a sign of life, idle sessions, the disk, channels that stay down."""
         swept = self.clock()
+        tidied = 0
         while not self.stopping.is_set():
             with suppress(TimeoutError):
                 # Not wait_for: on Python 3.11 it can swallow a cancellation.
@@ -203,6 +206,10 @@ class App:
             now = self.clock()
             try:
                 await self.core.dispatcher.alive()
+                if now - tidied >= DAY:
+                    tidied = now
+                    keep = self.settings.media.keep_days * DAY
+                    await self.core.gallery.sweep(now, before=now - keep if keep else 0)
                 if now - swept >= self.settings.sessions.idle_sweep_minutes * MINUTE:
                     swept = now
                     await self.core.dispatcher.sweep()
@@ -275,6 +282,7 @@ async def start(
         tools=default_tools() if tools is None else tools,
         options=options(settings),
         habits=habits(settings),
+        media=data / MEDIA,
         clock=clock,
         on_trouble=lambda cause, text: alerts.tell(cause, text),
         on_stranger=_stranger,
@@ -503,6 +511,9 @@ def habits(settings: Settings) -> Habits:
             most_waiting=settings.limits.most_waiting,
         ),
         gap_minutes=local | {key: bot.gap_minutes for key, bot in bots.items()},
+        files=Bounds(
+            most_bytes=settings.media.max_megabytes * 1_000_000, most_files=settings.media.max_files
+        ),
         carry_over=settings.sessions.carry_over,
         each_member=settings.sessions.group_scope == "user",
         during={key: bot.during_turn for key, bot in bots.items()},

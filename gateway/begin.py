@@ -81,6 +81,16 @@ class Ask:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Collect:
+    """Files to fetch before the turn of these rows can begin; *conversation* is where they were sent."""
+
+    rows: tuple[Waiting, ...]
+    conversation: Conversation
+    fence: int
+    lang: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
     """A command that waited for its place in the order."""
 
@@ -99,7 +109,7 @@ class Poisoned:
     text: str  # what they say
 
 
-Begun = Nothing | Ask | Command | Poisoned
+Begun = Nothing | Ask | Collect | Command | Poisoned
 
 
 async def begin(unit: Unit, id: int, fence: int | None, rules: Rules) -> Begun:
@@ -143,7 +153,13 @@ async def begin(unit: Unit, id: int, fence: int | None, rules: Rules) -> Begun:
             await unit.inbox.take(head[0].id, None)
             return Command(row=head[0], conversation=place, identity=identity, fence=fence)
         else:
-            return await _first(unit, place, identity, _run(head), fence, rules)
+            run = _run(head)
+            unread = tuple(row for row in run if row.body.get("attachments"))
+            if not unread:
+                return await _first(unit, place, identity, run, fence, rules)
+            for row in unread:
+                await unit.inbox.collecting(row.id)
+            return Collect(rows=unread, conversation=place, fence=fence, lang=_lang(identity, rules))
 
 
 async def _early(unit: Unit, place: Conversation, rules: Rules) -> bool:

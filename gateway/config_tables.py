@@ -406,6 +406,12 @@ class LimitSettings(Table):
     most_waiting: Annotated[int, Field(ge=1)] = 50  # messages in one chat
 
 
+class MediaSettings(Table):
+    max_megabytes: Annotated[int, Field(ge=0)] = 20  # of one file that is sent; 0: none is taken
+    max_files: Annotated[int, Field(ge=1, le=100)] = 10  # of one message
+    keep_days: Annotated[int, Field(ge=0)] = 30  # 0: for ever
+
+
 class JobSettings(Table):
     name: Annotated[str, AfterValidator(_job_name)]
     schedule: str  # "0 9 * * MON-FRI", "@daily", "every 90m" or "at 2026-12-01 09:00"

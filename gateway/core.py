@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gateway import log
@@ -16,6 +19,10 @@ from gateway.errors import ModelError, Refused
 from gateway.habits import Habits
 from gateway.halt import Halt
 from gateway.hub import Hub
+from gateway.media.collecting import Collector
+from gateway.media.enclosed import Enclosures
+from gateway.media.folder import Folder
+from gateway.media.gallery import Gallery
 from gateway.models.catalogue import Catalogue
 from gateway.protocols import Clock, Model, Tool
 from gateway.turn import Options, TurnRunner
@@ -41,6 +48,7 @@ class Core:
     delivery: Delivery
     runner: TurnRunner
     dispatcher: Dispatcher
+    gallery: Gallery
     clock: Clock
 
 
@@ -52,11 +60,15 @@ def build(
     tools: Mapping[str, Tool],
     options: Options,
     habits: Habits,
+    media: Path | None = None,
     clock: Clock = system_clock,
     on_trouble: Callable[[str, str], None] = lambda cause, text: None,
     on_stranger: Callable[[str, str], None] = lambda channel, user_id: None,
 ) -> Core:
-    """*on_trouble*(cause, text) is told what the operator should know."""
+    """*media*: the folder of files that came in or were made; None: a temporary one.
+
+    *on_trouble*(cause, text) is told what the operator should know.
+    """
 
     refusing: set[str] = set()  # by model: another one of the same provider may answer all the while
 
@@ -86,12 +98,28 @@ def build(
     halt = Halt(store)
     biller = Biller(store=store, pricing=pricing, halt=halt, clock=clock)
     hub = Hub()
-    delivery = Delivery(store=store, clock=clock, on_gone=lambda text: on_trouble("dead-letter", text))
+    folder = Folder(media or Path(tempfile.gettempdir()) / f"parley-{os.getpid()}")
+    gallery = Gallery(store, folder)
+    delivery = Delivery(
+        store=store,
+        clock=clock,
+        content=gallery.content,
+        on_gone=lambda text: on_trouble("dead-letter", text),
+    )
+    enclosures = Enclosures(
+        store=store,
+        delivery=delivery,
+        collector=Collector(folder=folder, bounds=lambda: dispatcher.habits.files),
+        folder=folder,
+        bounds=lambda: dispatcher.habits.files,
+        clock=clock,
+    )
     runner = TurnRunner(
         store=store,
         biller=biller,
         chain=catalogue.chain,
         tools=tools,
+        gallery=gallery,
         options=options,
         clock=clock,
         on_fault=fault,
@@ -109,6 +137,7 @@ def build(
         habits=habits,
         clock=clock,
         model_kind=kind,
+        enclosures=enclosures,
         on_trouble=on_trouble,
         on_stranger=on_stranger,
     )
@@ -121,5 +150,6 @@ def build(
         delivery=delivery,
         runner=runner,
         dispatcher=dispatcher,
+        gallery=gallery,
         clock=clock,
     )

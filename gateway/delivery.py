@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from gateway import log
-from gateway.errors import DeliveryError, StoreError
+from gateway.errors import DeliveryError, NotFound, StoreError
 from gateway.failpoints import Point
 from gateway.protocols import Channel, Clock
 from gateway.rate import Priority, RateGate
-from gateway.types import DAY, SECOND, Account, Address, Chunk, OutboxRow
+from gateway.types import DAY, SECOND, Account, Address, Chunk, File, OutboxRow
 
 if TYPE_CHECKING:
     from storage import Store, Unit
 
 PLACEHOLDER = Chunk(text="…")
+OVER = Chunk(
+    text="—"
+)  # instead of a message that the final text no longer needs, where it cannot be taken back
 LONGEST_WAIT = 60.0  # seconds between two tries
 GIVE_UP_AFTER = DAY  # the platform keeps inbound for a day; we keep outbound as long
 MOST_RECENT = 1_000  # rows that are remembered as done with
@@ -38,9 +41,16 @@ class Delivery:
     """Sends what is in the outbox; the only caller of Channel.send and Channel.edit besides the preview."""
 
     def __init__(
-        self, *, store: Store, clock: Clock, on_gone: Callable[[str], None] = lambda text: None
+        self,
+        *,
+        store: Store,
+        clock: Clock,
+        content: Callable[[File], Awaitable[bytes]],
+        on_gone: Callable[[str], None] = lambda text: None,
     ) -> None:
+        """*content* gives what is in a file that is to be sent; it raises NotFound."""
         self._store = store
+        self._content = content
         self._clock = clock
         self._on_gone = on_gone
         self._lines: dict[int, Line] = {}
@@ -166,12 +176,18 @@ class Delivery:
         if wait > 0:
             await asyncio.sleep(wait)
         try:
+            if row.payload == OVER and row.message_id is None and line.channel.limits.placing != "exact":
+                # Whether it was ever there cannot be known: nothing is better than a dash.
+                await self._store.commit(Point.SENT, _sent, row, self._clock(), None)
+                return None
             if row.state != "placed":
                 row = await self._place(line, address, row)
             if row.state == "placed":
                 await self._complete(line, address, row)
         except DeliveryError as error:
             return await self._failed(line, address, row, error)
+        except NotFound as error:
+            return await self._failed(line, address, row, DeliveryError(str(error), kind="rejected"))
         return None
 
     async def _place(self, line: Line, address: Address, row: OutboxRow) -> OutboxRow:
@@ -188,7 +204,10 @@ class Delivery:
         await line.gate.admit(
             address.chat_id, kind=address.kind, priority=Priority.BULK if bulk else Priority.FINAL
         )
-        message_id = await line.channel.send(address, first, nonce=row.nonce, tried=row.first_try)
+        content = None if first.file is None else await self._content(first.file)
+        message_id = await line.channel.send(
+            address, first, nonce=row.nonce, tried=row.first_try, content=content
+        )
         if whole:
             await self._store.commit(Point.SENT, _sent, row, self._clock(), message_id)
             return replace(row, state="sent", message_id=message_id)
@@ -198,7 +217,10 @@ class Delivery:
     async def _complete(self, line: Line, address: Address, row: OutboxRow) -> None:
         """The final text into a message whose id is on disk: can be repeated without harm."""
         assert row.message_id is not None
-        if self.shown.get(row.id) != row.payload:
+        if row.payload == OVER and line.channel.can.delete:
+            await line.gate.admit(address.chat_id, kind=address.kind, priority=Priority.FINAL)
+            await line.channel.delete(address, row.message_id)
+        elif self.shown.get(row.id) != row.payload:
             await line.gate.admit(address.chat_id, kind=address.kind, priority=Priority.FINAL)
             try:
                 await line.channel.edit(address, row.message_id, row.payload)
@@ -223,6 +245,8 @@ class Delivery:
                 if plain != row.payload:
                     await self._store.commit(Point.PUT_OFF, _repay, row.id, plain)
                     return replace(row, payload=plain)
+            case "missing" if row.payload == OVER:
+                pass
             case "missing":
                 # The person deleted the message we were filling: say it anew.
                 if row.attempts <= MOST_LOST:
@@ -270,7 +294,9 @@ def _said(error: DeliveryError) -> str:
 
 
 def opening(channel: Channel, chunk: Chunk) -> Chunk:
-    """What is sent first of a chunk, by the channel's way of placing."""
+    """What is sent first of a chunk, by the channel's way of placing; with a file it is sent whole."""
+    if chunk.file is not None:
+        return chunk
     match channel.limits.placing:
         case "exact":
             return chunk

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from gateway import away, intake, log, working
 from gateway.access import role_of
-from gateway.begin import MOST_CRASHES, Ask, Command, Nothing, Poisoned, Rules, begin
+from gateway.begin import MOST_CRASHES, Ask, Collect, Command, Nothing, Poisoned, Rules, begin
 from gateway.billing import Biller
 from gateway.calls import Commands
 from gateway.controls import Controls
@@ -20,6 +20,7 @@ from gateway.habits import Habits
 from gateway.halt import Halt
 from gateway.hub import Hub, Seen
 from gateway.lanes import LOCAL
+from gateway.media.enclosed import Enclosures
 from gateway.outage import Outage
 from gateway.protocols import Clock
 from gateway.reactions import Reactions
@@ -60,6 +61,7 @@ class Dispatcher:
         habits: Habits,
         clock: Clock,
         model_kind: Callable[[str], tuple[str, str]],
+        enclosures: Enclosures,
         on_trouble: Callable[[str, str], None] = lambda cause, text: None,
         on_stranger: Callable[[str, str], None] = lambda channel, user_id: None,
     ) -> None:
@@ -72,6 +74,7 @@ class Dispatcher:
         self.habits = habits
         self._clock = clock
         self._model_kind = model_kind
+        self._enclosures = enclosures
         self._on_trouble = on_trouble
         self._on_stranger = on_stranger
         self._controls = Controls(
@@ -430,6 +433,9 @@ class Dispatcher:
                 self._on_trouble("dead-letter", f"turn {turn.id} was put aside: {say('turn.poison')}")
                 self.runs.publish_end(turn, Outcome(state="dead", text=text), ())
                 return None, True
+            case Collect(rows=rows, conversation=place, fence=held, lang=lang):
+                self._delivery.enqueue(await self._enclosures.collect(rows, place, held, lang))
+                return held, True
             case Command(row=waiting, fence=held):
                 await self._controls.command(waiting)
                 return held, True

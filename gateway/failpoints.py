@@ -33,6 +33,7 @@ class Point(StrEnum):
     JOB_DUE = "job-due"
     COMPACT = "compact"
     META = "meta"
+    MEDIA = "media"
     # calls to the outside
     POLL = "poll"
     SEND = "send"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from gateway import transcript
-from gateway.delivery import first_state
+from gateway.delivery import OVER, first_state
 from gateway.notices import nonce, notice
 from gateway.protocols import Channel
 from gateway.texts import say
@@ -16,8 +16,6 @@ from gateway.types import Chunk, OutboxRow
 
 if TYPE_CHECKING:
     from storage import Unit
-
-OVER = Chunk(text="—")  # what is left in a message that the final text no longer needs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,8 +53,13 @@ async def finish(
     await check(unit, turn)
     if outcome.request is not None and outcome.request.settled is not None:
         await unit.ledger.settle(outcome.request.uid, outcome.request.settled)
-    if outcome.parts:
-        body = transcript.assistant(outcome.parts, model=outcome.model, interrupted=outcome.state != "done")
+    if outcome.parts or outcome.files:
+        body = transcript.assistant(
+            outcome.parts,
+            model=outcome.model,
+            interrupted=outcome.state != "done",
+            files=[{"media": file.media, "type": file.type, "name": file.name} for file in outcome.files],
+        )
         await unit.transcript.add(turn.session, "assistant", body, now=now, turn=turn.id)
     rows = [row for target in targets for row in await _outgoing(unit, started, target, now, shown)]
     await unit.inbox.settle_turn(turn.id, "done")
@@ -77,9 +80,14 @@ async def finish(
 async def _outgoing(
     unit: Unit, started: Started, target: Target, now: int, shown: Mapping[int, Chunk]
 ) -> list[OutboxRow]:
-    """One row a chunk. The first goes out at once, so it is committed in the state of being sent."""
+    """One row a chunk. The first goes out at once, so it is committed in the state of being sent.
+
+    Files come behind all that a preview has begun: no message of text can become one.
+    """
     rows: list[OutboxRow] = []
-    chunks = [*target.chunks, *[OVER] * (target.placed - len(target.chunks))]
+    texts = [chunk for chunk in target.chunks if chunk.file is None]
+    files = [chunk for chunk in target.chunks if chunk.file is not None]
+    chunks = [*texts, *[OVER] * (target.placed - len(texts)), *files]
     for part, chunk in enumerate(chunks):
         row = await unit.outbox.put(
             origin=target.origin,

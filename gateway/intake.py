@@ -299,6 +299,10 @@ def cleaned(event: Inbound) -> Inbound:
             replace(quote, text=_clean(quote.text), author=_clean(quote.author)[:200])
             for quote in event.quotes
         ),
+        files=tuple(
+            replace(each, ref=_clean(each.ref), name=_clean(each.name)[:200], type=_clean(each.type)[:100])
+            for each in event.files
+        ),
         button=_clean(event.button),
         press_id=_clean(event.press_id),
         raw=_clean(event.raw),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 from gateway import bursts, during, transcript
@@ -51,15 +51,30 @@ async def path_of(
         case Kind.BUTTON:
             return Path(lane=Lane.CONTROL, state="waiting", facts=_facts(event))
         case Kind.EDIT:
-            if askable(event.text):
-                await unit.inbox.replace_text(place.id, event.message_id, event.text)
-            return DONE
+            return await _edit(unit, account, event, place, identity, door)
         case Kind.MESSAGE | Kind.API | Kind.JOB:
-            if not askable(event.text):
+            if not askable(event.text) and not (event.files and not event.text.strip()):
                 return Path(lane=Lane.CONTROL, state="waiting", facts=_facts(event))
             return await _prompt(unit, account, event, place, identity, door)
         case _:
             return DONE
+
+
+async def _edit(
+    unit: Unit, account: Account, event: Inbound, place: Conversation, identity: Identity | None, door: Door
+) -> Path:
+    """Before its turn an edit takes the message's place; later it is a message of its own, if it says anything else."""
+    if not askable(event.text):
+        return DONE
+    if await unit.inbox.replace_text(place.id, event.message_id, event.text):
+        if event.files:
+            await unit.inbox.replace_files(place.id, event.message_id, [asdict(each) for each in event.files])
+        return DONE
+    before = await unit.inbox.said(place.id, event.message_id)
+    if before is None or before.strip() == event.text.strip() or event.text.startswith("/"):
+        return DONE
+    path = await _prompt(unit, account, event, place, identity, door)
+    return replace(path, facts={**path.facts, "edited": 1})
 
 
 async def _prompt(
@@ -82,6 +97,8 @@ async def _prompt(
     )
     if what == "reject":
         return Path(lane=Lane.NOTE, state="refused", during=what)
+    if what == "steer" and event.files:
+        what = "queue"  # they must be fetched first
     if what == "steer" and busy is not None:
         facts["steer"] = busy.turn
     not_before = 0
@@ -106,6 +123,8 @@ def _facts(event: Inbound) -> Json:
         facts["from"] = event.sender.name or event.sender.user_id
     if event.quotes:
         facts["quotes"] = [transcript.quoted(quote) for quote in event.quotes]
+    if event.files:
+        facts["attachments"] = [asdict(each) for each in event.files]
     if event.album:
         facts["album"] = event.album
     if event.button:

@@ -107,6 +107,8 @@ class Preview:
         """Bring one message nearer to the text: a stale one is edited, a missing one is begun."""
         chunks = self._line.channel.render(self.text)
         for part, chunk in enumerate(chunks):
+            if chunk.file is not None:
+                return  # it comes with the end
             row = self._parts[part] if part < len(self._parts) else None
             # One whose id a crash has lost is placed anew, and before those that follow it.
             if row is None or row.message_id is None:

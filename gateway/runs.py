@@ -218,7 +218,7 @@ class Runs:
             return Finished(rows=rows, more=True)
         text = await self._shown(started, outcome)
         placed = preview.placed if preview else 0
-        found = await targets.targets(self._store, self._delivery, started, text, placed)
+        found = await targets.targets(self._store, self._delivery, started, text, outcome.files, placed)
         unread = turn.job_run is not None or (not found and not self._hub.watched(turn.conversation))
         while True:
             try:

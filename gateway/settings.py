@@ -32,6 +32,7 @@ from gateway.config_tables import (
     JobSettings,
     LimitSettings,
     MainSettings,
+    MediaSettings,
     Price,
     Providers,
     ProviderSettings,
@@ -54,6 +55,7 @@ __all__ = [
     "JobSettings",
     "LimitSettings",
     "MainSettings",
+    "MediaSettings",
     "Price",
     "Problem",
     "ProviderSettings",
@@ -89,6 +91,7 @@ AT_ONCE = (
     "gateway.language",
     "jobs.*",
     "limits.*",
+    "media.*",
     "providers.*",
     "sessions.*",
 )
@@ -105,6 +108,7 @@ class Settings(Table):
     channels: ChannelSettings = ChannelSettings()
     commands: CommandRights = Field(default_factory=dict)
     limits: LimitSettings = LimitSettings()
+    media: MediaSettings = MediaSettings()
     jobs: tuple[JobSettings, ...] = ()
     web: WebSettings = WebSettings()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from gateway import log
@@ -9,14 +10,18 @@ from gateway.delivery import Delivery
 from gateway.errors import DeliveryError
 from gateway.finish import Target
 from gateway.turn import Started
+from gateway.types import Chunk, File
 from gateway.whereabouts import conversation_of
 
 if TYPE_CHECKING:
     from storage import Store
 
 
-async def targets(store: Store, delivery: Delivery, started: Started, text: str, placed: int) -> list[Target]:
+async def targets(
+    store: Store, delivery: Delivery, started: Started, text: str, files: Sequence[File], placed: int
+) -> list[Target]:
     """[] when whoever asked reads the transcript. *placed*: messages that a preview has begun there."""
+    enclosed = [Chunk(text="", file=file) for file in files]
     place = started.conversation
     line = delivery.line(place.account)
     if line is not None:
@@ -25,7 +30,7 @@ async def targets(store: Store, delivery: Delivery, started: Started, text: str,
                 account=place.account,
                 conversation=place.id,
                 channel=line.channel,
-                chunks=line.channel.render(text),
+                chunks=[*line.channel.render(text), *enclosed],
                 origin=f"turn:{started.turn.id}",
                 placed=placed,
             )
@@ -41,7 +46,7 @@ async def targets(store: Store, delivery: Delivery, started: Started, text: str,
                     account=account,
                     conversation=conversation,
                     channel=line.channel,
-                    chunks=line.channel.render(text),
+                    chunks=[*line.channel.render(text), *enclosed],
                     origin=f"job:{started.turn.job_run}:{number}",
                     kind="job",
                 )

@@ -48,23 +48,39 @@ class ToolResult:
     error: bool = False
 
 
-def user(text: str, *, sender: str = "", quotes: Sequence[Json] = ()) -> Json:
-    """*sender*: who of several said it. *quotes*: others' words that it answers or passes on, see `quoted`."""
+def user(
+    text: str,
+    *,
+    sender: str = "",
+    quotes: Sequence[Json] = (),
+    files: Sequence[Json] = (),
+    edited: bool = False,
+) -> Json:
+    """*sender*: who of several said it. *quotes*: others' words that it answers or passes on, see `quoted`.
+
+    *files*, as the message keeps them: kind, type and perhaps name, seconds and bytes, and of `media` (the number
+    of a picture), `text` (what is in it; `cut`: not all, `heard`: it was spoken) and `error` (why it could not be
+    used) at most one. *edited*: it says anew what had been said before.
+    """
     return {
         "v": VERSION,
         "text": text,
         **({"from": sender} if sender else {}),
         **({"quotes": list(quotes)} if quotes else {}),
+        **({"files": list(files)} if files else {}),
+        **({"edited": 1} if edited else {}),
     }
 
 
 def said(row: Waiting) -> Json:
     """A message as its transcript keeps it."""
-    quotes = row.body.get("quotes")
+    quotes, files = row.body.get("quotes"), row.body.get("files")
     return user(
         row.text,
         sender=str(row.body.get("from", "")),
         quotes=quotes if isinstance(quotes, list) else (),
+        files=files if isinstance(files, list) else (),
+        edited=bool(row.body.get("edited")),
     )
 
 
@@ -91,7 +107,10 @@ def mark(op: str, **facts: int) -> Json:
     return {"v": VERSION, "op": op, **facts}
 
 
-def assistant(parts: Sequence[Part], *, model: str = "", interrupted: bool = False) -> Json:
+def assistant(
+    parts: Sequence[Part], *, model: str = "", interrupted: bool = False, files: Sequence[Json] = ()
+) -> Json:
+    """*files*: those that the model made, each with its `media` number, type and name."""
     rows: list[Json] = []
     for part in parts:
         match part:
@@ -108,6 +127,7 @@ def assistant(parts: Sequence[Part], *, model: str = "", interrupted: bool = Fal
         "parts": rows,
         **({"model": model} if model else {}),
         **({"interrupted": 1} if interrupted else {}),
+        **({"files": list(files)} if files else {}),
     }
 
 

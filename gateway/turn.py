@@ -7,28 +7,34 @@ import hashlib
 import json
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import aclosing, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from gateway import history, log, transcript, verbose
 from gateway.billing import Biller, Booking, Request
 from gateway.errors import KEPT, OPERATOR_FAULTS, RETRYABLE, LeaseLost, ModelError, Refused
 from gateway.failpoints import Point, passing
+from gateway.media import telling
+from gateway.media.folder import Kept
+from gateway.media.gallery import Gallery
+from gateway.media.kinds import SUFFIXES
 from gateway.protocols import (
     THINK,
     Answer,
     Clock,
     Delta,
+    Made,
     Model,
     Prompt,
     Think,
     Tool,
     ToolContext,
     ToolFailed,
+    UserMessage,
 )
 from gateway.texts import say
 from gateway.transcript import Text, ToolResult, ToolUse
-from gateway.types import Conversation, Entry, Identity, Json, Session, Turn, Waiting
+from gateway.types import Conversation, Entry, File, Identity, Json, Session, Turn, Waiting
 
 if TYPE_CHECKING:
     from storage import Store, Unit
@@ -93,6 +99,7 @@ class Outcome:
     error_kind: str | None = None
     error: str | None = None
     request: Request | None = None
+    files: tuple[File, ...] = ()  # that the model has made
 
 
 @dataclass(slots=True)
@@ -108,6 +115,8 @@ class Progress:
     shown: str = ""  # visible text of earlier steps, with what /verbose adds
     taken: list[Waiting] = field(default_factory=list)  # messages that were taken in on the way
     models: list[str] = field(default_factory=list)
+    files: tuple[File, ...] = ()  # that the model has made
+    blind: str = ""  # the model that was asked about pictures and sees none
 
 
 class TurnRunner:
@@ -120,6 +129,7 @@ class TurnRunner:
         biller: Biller,
         chain: Callable[[str | None], Sequence[Model]],
         tools: Mapping[str, Tool],
+        gallery: Gallery,
         options: Options,
         clock: Clock,
         on_fault: Callable[[ModelError, Model], None] = lambda error, model: None,
@@ -130,6 +140,7 @@ class TurnRunner:
         self._biller = biller
         self._chain = chain
         self._tools = tools
+        self._gallery = gallery
         self.options = options
         self._clock = clock
         self._on_fault = on_fault
@@ -199,15 +210,40 @@ class TurnRunner:
             text = "".join(part.text for part in answer.parts if isinstance(part, Text))
             uses = [part for part in answer.parts if isinstance(part, ToolUse)]
             progress.models.append(answer.model)
+            progress.files += await self._kept(answer.files)
             if not uses:
+                said = (progress.shown + text).strip()
+                if not said and not progress.files:
+                    said = say("turn.empty", progress.lang)
+                if progress.blind:
+                    said += "\n\n*" + say("media.blind", progress.lang, model=progress.blind) + "*"
                 return Outcome(
                     state="done",
-                    text=(progress.shown + text).strip() or say("turn.empty", progress.lang),
+                    text=said.strip(),
                     parts=answer.parts,
                     model=answer.model,
                     request=progress.request,
+                    files=progress.files,
                 )
             await self._journal(started, progress, answer, uses, text)
+
+    async def _kept(self, made: Sequence[Made]) -> tuple[File, ...]:
+        """Files of the model's, on disk and with their rows."""
+        found: list[File] = []
+        for each in made:
+            kept, now = await self._gallery.keep(each), self._clock()
+            name = f"{each.type.partition('/')[0] or 'file'}{SUFFIXES.get(each.type, '')}"
+
+            async def work(
+                unit: Unit, kept: Kept = kept, each: Made = each, name: str = name, now: int = now
+            ) -> int:
+                return await unit.media.add(
+                    path=kept.path, type=each.type, bytes=kept.bytes, sha256=kept.sha256, name=name, now=now
+                )
+
+            media = await self._store.commit(Point.MEDIA, work)
+            found.append(File(name=name, type=each.type, media=media))
+        return tuple(found)
 
     async def _steered(self, started: Started, progress: Progress) -> None:
         """Take in what people have sent for the running answer; it waits until the next request of the turn."""
@@ -259,9 +295,10 @@ class TurnRunner:
         models = self._chain(started.model or started.session.model)
         # Who has picked a model is answered by that one or told that it failed, never by another.
         for model in models[:1] if started.picked is not None else models:
+            asked = await self._with_pictures(started, progress, prompt, model)
             for again in range(self.options.retries + 1):
                 try:
-                    answer = await self._attempt(started, progress, show, model, prompt, attempt)
+                    answer = await self._attempt(started, progress, show, model, asked, attempt)
                     self._on_answer(model)
                     return answer
                 except ModelError as failure:
@@ -287,6 +324,20 @@ class TurnRunner:
         if error.kind == "connect":
             self._on_fault(error, model)
         raise error
+
+    async def _with_pictures(
+        self, started: Started, progress: Progress, prompt: Prompt, model: Model
+    ) -> Prompt:
+        """The prompt as that model can take it: with what is in its pictures, or without them."""
+        if not any(isinstance(each, UserMessage) and each.pictures for each in prompt.messages):
+            return prompt
+        sees = await model.sees()
+        now = any(
+            entry.turn == started.turn.id and telling.pictures(entry.body) for entry in progress.entries
+        )
+        progress.blind = model.ref if now and not sees else ""
+        found = await self._gallery.pictures(prompt.messages) if sees else {}
+        return replace(prompt, messages=history.with_pictures(prompt.messages, found))
 
     async def _settle(self, progress: Progress) -> None:
         """A failed attempt's row, before the next attempt is opened."""

@@ -63,6 +63,15 @@ UPDATE inbox SET state = 'held' WHERE state = 'waiting' AND lane = 'turn' AND ki
 REPLACE_TEXT = """
 UPDATE inbox SET body = json_set(body, '$.text', :text) WHERE conversation = :conversation
    AND message_id = :message_id AND state IN ('waiting', 'held') AND kind = 'message' AND message_id <> ''"""
+SAID = """
+SELECT json_extract(body, '$.text') FROM inbox WHERE conversation = :conversation AND message_id = :message_id
+   AND message_id <> '' AND kind IN ('message', 'edit') AND state IN ('taken', 'done') ORDER BY id DESC LIMIT 1"""
+COLLECTING = "UPDATE inbox SET attempts = attempts + 1 WHERE id = :id"
+COLLECTED = """
+UPDATE inbox SET body = json_set(json_remove(body, '$.attachments'), '$.files', json(:files)) WHERE id = :id"""
+REPLACE_FILES = """
+UPDATE inbox SET body = json_set(body, '$.attachments', json(:attachments)) WHERE conversation = :conversation
+   AND message_id = :message_id AND state IN ('waiting', 'held') AND kind = 'message' AND message_id <> ''"""
 HELD_PLACES = "SELECT conversation, max(id) FROM inbox WHERE state = 'held' GROUP BY conversation"
 BY_EVENT = "SELECT state, turn FROM inbox WHERE account = :account AND event_id = :event_id"
 # Of who wrote last among those who wait for an answer; what the person chose goes before what the platform says.
@@ -238,6 +247,28 @@ class Inbox:
             REPLACE_TEXT, conversation=conversation, message_id=message_id, text=text
         )
         return changed > 0
+
+    async def replace_files(self, conversation: int, message_id: str, attachments: list[Json]) -> None:
+        """Other files for a message whose turn has not begun."""
+        await self._tx.run(
+            REPLACE_FILES,
+            conversation=conversation,
+            message_id=message_id,
+            attachments=json.dumps(attachments, ensure_ascii=False),
+        )
+
+    async def said(self, conversation: int, message_id: str) -> str | None:
+        """What a message whose turn has begun says, with its last edit; None when it is not known."""
+        row = await self._tx.one(SAID, conversation=conversation, message_id=message_id)
+        return None if row is None else str(row[0] or "")
+
+    async def collecting(self, id: int) -> None:
+        """Its files are about to be fetched: one more attempt at it."""
+        await self._tx.run(COLLECTING, id=id)
+
+    async def collected(self, id: int, files: list[Json]) -> None:
+        """What became of the files that came with it."""
+        await self._tx.run(COLLECTED, id=id, files=json.dumps(files, ensure_ascii=False))
 
     async def held_places(self) -> list[tuple[int, int]]:
         """(conversation, id of its last held row)."""

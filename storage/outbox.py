@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import Literal
 
-from gateway.types import Button, Chunk, Json, OutboxRow
+from gateway.types import Button, Chunk, File, Json, OutboxRow
 from storage.database import Row, Tx, scalar
 
 COLUMNS = (
@@ -60,6 +61,7 @@ def payload(chunk: Chunk) -> str:
             "text": chunk.text,
             "extra": chunk.extra,
             "buttons": [[button.label, button.token] for button in chunk.buttons],
+            **({"file": asdict(chunk.file)} if chunk.file else {}),
         },
         ensure_ascii=False,
     )
@@ -71,7 +73,8 @@ def chunk(text: str | None) -> Chunk:
         return Chunk(text="")
     body = json.loads(text)
     buttons = tuple(Button(label=label, token=token) for label, token in body["buttons"])
-    return Chunk(text=body["text"], extra=body["extra"], buttons=buttons)
+    file = File(**body["file"]) if body.get("file") else None
+    return Chunk(text=body["text"], extra=body["extra"], buttons=buttons, file=file)
 
 
 def outbox_row(row: Row) -> OutboxRow:

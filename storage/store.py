@@ -12,6 +12,7 @@ from storage.costs import Costs
 from storage.database import Database, Tx
 from storage.inbox import Inbox
 from storage.jobs import Jobs
+from storage.media import Media
 from storage.meta import Meta
 from storage.outbox import Outbox
 from storage.pairings import Pairings
@@ -79,6 +80,10 @@ class Unit:
     @cached_property
     def audit(self) -> Audit:
         return Audit(self.tx)
+
+    @cached_property
+    def media(self) -> Media:
+        return Media(self.tx)
 
     @cached_property
     def jobs(self) -> Jobs:

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
+from pathlib import Path as FilePath
 
 from gateway.access import Policy
 from gateway.billing import Pricing
@@ -107,6 +108,7 @@ async def path(
     connect: bool = True,
     policy: Policy | None = None,
     limits: Limits | None = None,
+    media: FilePath | None = None,
 ) -> AsyncIterator[Path]:
     model = model or ScriptedModel()
     troubles: list[tuple[str, str]] = []
@@ -117,6 +119,7 @@ async def path(
         pricing=Pricing({"fake/*": Rates(uncached=Decimal(3), output=Decimal(15))}),
         tools=tools or {},
         options=options or Options(retries=0),
+        media=media,
         habits=Habits(
             policy=policy or Policy(allow={"telegram": allow}, owners={}),
             gap_minutes={"telegram": 360, "main": None},

@@ -22,7 +22,9 @@ def recognising(channel: FakeChannel) -> list[int | None]:
     tried_at: list[int | None] = []
     plain = channel.send
 
-    async def send(address: Address, chunk: Chunk, *, nonce: str, tried: int | None = None) -> str:
+    async def send(
+        address: Address, chunk: Chunk, *, nonce: str, tried: int | None = None, content: bytes | None = None
+    ) -> str:
         tried_at.append(tried)
         if nonce in known:
             await channel._call("send", address, chunk)

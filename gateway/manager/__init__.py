@@ -84,7 +84,8 @@ class SessionManager(Agent, Accounting, Choices, Posting, Here):
         from storage import open_store
 
         store = await open_store(_file(url), wait=wait)
-        manager = cls.from_store(store, model=model, catalogue=catalogue)
+        media = _file(url).parent / "media"
+        manager = cls.from_store(store, model=model, catalogue=catalogue, media=media)
         manager._closing.push_async_callback(store.close)
         manager._closing.push_async_callback(manager.core.catalogue.close)
         manager._closing.push_async_callback(manager.core.dispatcher.stop, 5.0)
@@ -99,14 +100,16 @@ class SessionManager(Agent, Accounting, Choices, Posting, Here):
         model: str = "",
         catalogue: Catalogue | None = None,
         options: Options | None = None,
+        media: Path | None = None,
     ) -> SessionManager:
-        """Over an open store, which stays the caller's to close."""
+        """Over an open store, the caller's to close. *media*: the folder of files; None: a temporary one."""
         core = build(
             store=store,
             catalogue=catalogue or Catalogue(providers={}, default=model or DEMO),
             pricing=Pricing(),
             tools=default_tools(),
             options=options or Options(),
+            media=media,
             habits=Habits(policy=Policy(allow={}, owners={}), gap_minutes={"main": None, "telegram": 360}),
         )
         return cls(core)

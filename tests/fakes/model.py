@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field
 
 from gateway.errors import ModelError
-from gateway.protocols import Answer, Counted, Delta, ModelEvent, Prompt, ResultsMessage, UserMessage
+from gateway.protocols import Answer, Counted, Delta, Made, ModelEvent, Prompt, ResultsMessage, UserMessage
 from gateway.transcript import Text, ToolUse
 from gateway.types import Tokens
 
@@ -22,6 +22,7 @@ class Script:
     error_after: int = 0
     pause: float = 0.0  # seconds before each word
     gate: asyncio.Event | None = None  # wait for it before the first word
+    files: tuple[Made, ...] = ()
 
 
 @dataclass
@@ -34,6 +35,7 @@ class ScriptedModel:
     model: str = "one"
     base_url: str = ""
     thinking: bool = False
+    seeing: bool = True
     queue: list[Script] = field(default_factory=list)
     reply: Callable[[str], str] = lambda text: f"You said: {text}"
     asked: list[Prompt] = field(default_factory=list)
@@ -44,7 +46,7 @@ class ScriptedModel:
         return
 
     async def sees(self) -> bool:
-        return True
+        return self.seeing
 
     async def thinks(self) -> bool:
         return self.thinking
@@ -82,6 +84,11 @@ class ScriptedModel:
                     finish="tools",
                 )
                 return
-            yield Answer(parts=tuple(parts), tokens=Tokens(uncached=10, output=len(words)), model=self.model)
+            yield Answer(
+                parts=tuple(parts),
+                tokens=Tokens(uncached=10, output=len(words)),
+                model=self.model,
+                files=script.files,
+            )
         finally:
             self.running -= 1

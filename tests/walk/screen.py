@@ -43,7 +43,15 @@ class WalkChannel(FakeChannel):
     def die(self) -> None:
         self.hold.clear()
 
-    async def send(self, address: Address, chunk: Chunk, *, nonce: str, tried: int | None = None) -> str:
+    async def send(
+        self,
+        address: Address,
+        chunk: Chunk,
+        *,
+        nonce: str,
+        tried: int | None = None,
+        content: bytes | None = None,
+    ) -> str:
         known = self.screen.nonces.get(nonce) if self.limits.placing == "exact" else None
         if known is not None:
             await self._call("send", address, chunk)

@@ -114,6 +114,7 @@ class World:
             tools={"look": Look()},
             options=Options(retries=1),
             habits=self._habits(),
+            media=self.folder / "media",
             clock=self.now,
             on_trouble=lambda cause, text: self.troubles.append((cause, text)),
         )

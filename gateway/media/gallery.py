@@ -1,0 +1,80 @@
+"""What the media folder holds, by its number: pictures for a prompt, files to send, files that a model made."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from gateway.errors import NotFound
+from gateway.failpoints import Point
+from gateway.media.folder import Folder, Kept
+from gateway.media.kinds import SUFFIXES
+from gateway.protocols import Made, Message, UserMessage
+from gateway.types import File
+
+if TYPE_CHECKING:
+    from storage import Store, Unit
+
+# Of a prompt; older ones are named and not shown. Anthropic takes 20 at full size and 32 MB in all ("Vision", limits).
+MOST_PICTURES = 10
+MOST_BYTES = 16_000_000
+
+
+class Gallery:
+    """Reads in threads; a picture that is gone is left out."""
+
+    def __init__(self, store: Store, folder: Folder) -> None:
+        self._store = store
+        self._folder = folder
+
+    async def pictures(self, messages: Sequence[Message]) -> dict[int, bytes]:
+        """What is in the newest pictures of a prompt, by their number."""
+        asked = [each.media for one in messages if isinstance(one, UserMessage) for each in one.pictures]
+        found: dict[int, bytes] = {}
+        size = 0
+        for media in list(dict.fromkeys(reversed(asked)))[:MOST_PICTURES]:
+            try:
+                data = await self._read(media)
+            except NotFound:
+                continue
+            size += len(data)
+            if size > MOST_BYTES:
+                break
+            found[media] = data
+        return found
+
+    async def content(self, file: File) -> bytes:
+        """What is to be sent. Raises NotFound."""
+        return file.text.encode() if file.media is None else await self._read(file.media)
+
+    async def keep(self, made: Made) -> Kept:
+        """A file that a model has made; its row in `media` is the caller's to write. Raises StoreError."""
+        return await asyncio.to_thread(self._folder.write, made.data, SUFFIXES.get(made.type, ""))
+
+    def forget(self, kept: Kept) -> None:
+        """Its row was not written."""
+        self._folder.remove(kept.path)
+
+    async def _read(self, media: int) -> bytes:
+        row = await self._store.read(lambda unit: unit.media.get(media))
+        if row is None:
+            raise NotFound(f"there is no file {media}")
+        return await asyncio.to_thread(self._folder.read, row.path)
+
+    async def sweep(self, now: int, *, before: int) -> int:
+        """Delete what is from *before* then (microseconds UTC), and files that no row speaks of. Gives how many.
+
+        The row goes first: a file without a row is swept the next time.
+        """
+
+        async def work(unit: Unit) -> tuple[list[str], set[str]]:
+            old = await unit.media.old(before=before, count=10_000)
+            for id, _ in old:
+                await unit.media.deleted(id, now=now)
+            return [path for _, path in old], await unit.media.paths()
+
+        gone, known = await self._store.commit(Point.SWEEP, work)
+        for path in gone:
+            await asyncio.to_thread(self._folder.remove, path)
+        return len(gone) + await asyncio.to_thread(self._folder.sweep, known)
