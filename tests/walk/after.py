@@ -70,7 +70,9 @@ def every_message(db: sqlite3.Connection, world: World) -> Iterator[str]:
         "SELECT e.turn, e.body FROM entry e JOIN turn t ON t.id = e.turn WHERE e.kind = 'user'"
         " AND coalesce(t.error_kind, '') <> 'moved'"
     ):
-        if found := WORD.search(json.loads(body)["text"]):
+        said_there = json.loads(body)
+        # A late edit is a question of its own, with the word of the message that it changes.
+        if (found := WORD.search(said_there["text"])) and not said_there.get("edited"):
             asked[found[0]].append(turn)
     for said in world.said:
         event = said.event
