@@ -30,6 +30,9 @@ async def test_running_answers_end_messages_are_kept_and_all_goes_on_afterwards(
         await gw.says("one")
         await gw.says("one", user=BOB)
         await running(gw, 2)
+        async with asyncio.timeout(5):
+            while len(model.asked) < 2:
+                await asyncio.sleep(0.005)
         assert await manager.halt(by="telegram:101", why="too dear") == 2
         assert manager.halted == "telegram:101: too dear"
         for chat in (ANN, BOB):
