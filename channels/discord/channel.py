@@ -204,6 +204,9 @@ class Discord:
         await self._outbound.edit(address, message_id, chunk)
         passing(Point.EDIT, "after")
 
+    async def draft(self, address: Address, draft_id: int, chunk: Chunk) -> None:
+        raise ApiError("Discord has no drafts", kind="rejected")
+
     async def delete(self, address: Address, message_id: str) -> None:
         try:
             await self._outbound.delete(address, message_id)
