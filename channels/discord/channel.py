@@ -22,6 +22,7 @@ from gateway.types import Account, Address, Capabilities, Chunk, Limits, MenuEnt
 
 if TYPE_CHECKING:
     from channels.discord.api import Api
+    from channels.discord.cdn import Cdn
     from channels.discord.http import Http
     from channels.discord.marks import Marks
     from channels.discord.outbound import Outbound
@@ -110,6 +111,7 @@ class Discord:
         self._opened: Api | None = None
         self._out: Outbound | None = None
         self._marking: Marks | None = None
+        self._cdn: Cdn | None = None
         self._menu: asyncio.Task[None] | None = None
         self._registered = False
 
@@ -192,12 +194,14 @@ class Discord:
         content: bytes | None = None,
     ) -> str:
         passing(Point.SEND, "before")
-        sent = await self._outbound.send(address, chunk, nonce=nonce, tried=tried)
+        sent = await self._outbound.send(address, chunk, nonce=nonce, tried=tried, content=content)
         passing(Point.SEND, "after")
         return sent
 
     async def fetch(self, ref: str, put: Callable[[bytes], None], *, most: int) -> None:
-        raise DeliveryError(f"no attachment {ref!r}", kind="missing")
+        if self._cdn is None:
+            raise ApiError("not connected yet", kind="connect")
+        await self._cdn.fetch(ref, put, most)
 
     async def edit(self, address: Address, message_id: str, chunk: Chunk) -> None:
         passing(Point.EDIT, "before")
@@ -265,6 +269,8 @@ class Discord:
         if self._menu is not None:
             self._menu.cancel()
             await asyncio.wait([self._menu])
+        if self._cdn is not None:
+            await self._cdn.close()
         if self._http is not None:
             await self._http.close()
 
@@ -291,6 +297,7 @@ class Discord:
     async def _log_in(self) -> dict[str, Any]:
         # The SDK (30 MB): only who uses it pays for it.
         from channels.discord.api import Api
+        from channels.discord.cdn import Cdn
         from channels.discord.http import Http
         from channels.discord.marks import Marks
         from channels.discord.outbound import Outbound
@@ -304,6 +311,7 @@ class Discord:
             raise
         self._http, self._opened = http, api
         self._out = Outbound(api=api, me=str(about.get("id", "")), clock=self._clock)
+        self._cdn = Cdn(api=api, api_url=self._api_url)
         self._marking = Marks(api, since=self._clock(), known=frozenset(REACTIONS.values()))
         return about
 
