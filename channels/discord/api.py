@@ -32,7 +32,7 @@ class Caller(Protocol):
         *,
         body: object = None,
         query: Any = None,
-        file: Upload | None = None,
+        file: Any = None,  # an Upload
         **ids: str,
     ) -> Any: ...
 
@@ -173,9 +173,7 @@ class Api:
 
     async def follow(self, press: Press, body: Json, file: Upload | None = None) -> Json:
         """Another message for an interaction; Create Followup Message."""
-        found = await self._call(
-            "POST", _HOOK, "follow up", body=body, file=file, webhook_id=self.application, webhook_token=press.token
-        )  # fmt: skip
+        found = await self._call("POST", _HOOK, "follow up", body=body, file=file, **self._hook(press))
         return _object(found, "follow up", "id")
 
     async def answer(self, press: Press) -> Json:
@@ -188,9 +186,8 @@ class Api:
     ) -> Json:
         path = _HOOK + "/messages/{message_id}"
         found = await self._call(
-            "PATCH", path, "edit", body=body, file=file, message_id=message, webhook_id=self.application,
-            webhook_token=press.token,
-        )  # fmt: skip
+            "PATCH", path, "edit", body=body, file=file, message_id=message, **self._hook(press)
+        )
         return _object(found, "edit", "id")
 
     async def delete_answer(self, press: Press, message: str = "@original") -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -172,9 +173,11 @@ class Discord:
 
     def plain(self, chunk: Chunk) -> Chunk:
         """Without its buttons: the text itself is never refused for its formatting."""
-        return Chunk(text=chunk.text, extra=chunk.extra)
+        return replace(chunk, buttons=())
 
     def opening(self, chunk: Chunk) -> Chunk:
+        if chunk.file is not None:
+            return chunk
         first = text.opening(chunk.text)
         return chunk if first == chunk.text else Chunk(text=first, extra=chunk.extra)
 
@@ -182,7 +185,7 @@ class Discord:
         if Press.read(press_id) is None:
             return chunk
         extra = {**chunk.extra, "press": press_id} | ({"whisper": 1} if whisper else {})
-        return Chunk(text=chunk.text, extra=extra, buttons=chunk.buttons)
+        return replace(chunk, extra=extra)
 
     async def send(
         self,

@@ -185,10 +185,12 @@ class Telegram:
         return [_chunk(piece) for piece in text.render(markdown)]
 
     def plain(self, chunk: Chunk) -> Chunk:
-        return Chunk(text=chunk.text, buttons=chunk.buttons)
+        return replace(chunk, extra={})
 
     def opening(self, chunk: Chunk) -> Chunk:
-        """Buttons come with the whole text: what is short already keeps them."""
+        """Buttons come with the whole text: what is short already keeps them, and what has a file is sent whole."""
+        if chunk.file is not None:
+            return chunk
         piece = text.Piece(chunk.text, tuple(chunk.extra.get("entities", ())))
         first = text.opening(piece)
         return chunk if first is piece else _chunk(first)

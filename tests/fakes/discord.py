@@ -538,7 +538,8 @@ async def _read(request: web.BaseRequest, ids: dict[str, str]) -> Request:
             if isinstance(part, web.FileField):
                 wanted.files[name] = Upload(part.filename, part.file.read(), part.content_type)
                 part.file.close()
-        wanted.body = _parsed(str(form.get("payload_json", "{}")).encode())
+        payload = form.get("payload_json", "{}")  # a part with a media type of its own comes as bytes
+        wanted.body = _parsed(payload.encode() if isinstance(payload, str) else bytes(payload))
         return wanted
     body = await request.read()
     if body and request.content_type != "application/json":

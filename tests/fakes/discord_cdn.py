@@ -4,7 +4,7 @@ import hashlib
 import hmac
 import time
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 LIFE = 24 * 3600  # seconds for which an address is good; Reference, CDN Parameters
 
@@ -33,4 +33,5 @@ class Cdn:
         return hmac.compare_digest(mark, self._mark(path, until, given)) and int(until, 16) > time.time()
 
     def _mark(self, path: str, until: str, given: str) -> str:
-        return hmac.new(self._key, f"{path} {until} {given}".encode(), hashlib.sha256).hexdigest()
+        signed = f"{unquote(path)} {until} {given}"  # however a client quotes it
+        return hmac.new(self._key, signed.encode(), hashlib.sha256).hexdigest()
