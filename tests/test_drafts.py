@@ -1,5 +1,6 @@
 """Answers shown as drafts: nothing is placed before the end, and groups get an opening."""
 
+from gateway.access import Policy
 from gateway.errors import DeliveryError
 from gateway.types import Place
 from tests.fakes.channel import LONGEST
@@ -39,7 +40,8 @@ async def test_of_a_long_answer_the_newest_part_is_shown(store, clock):
 
 async def test_in_a_group_it_is_an_opening_that_grows(store, clock):
     model = ScriptedModel(queue=[Script(text=TEXT, pause=0.02)])
-    async with path(store, clock=clock, model=model, placing="draft") as p:
+    policy = Policy(allow={"telegram": frozenset({ANN, GROUP})}, owners={})
+    async with path(store, clock=clock, model=model, placing="draft", policy=policy) as p:
         await p.says("tell me", place=Place(chat_id=GROUP, kind="group"))
         await p.channel.until(GROUP, "end", within=10)
         assert p.channel.drafts == []
