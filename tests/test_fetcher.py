@@ -2,10 +2,17 @@
 
 import asyncio
 import gzip
+import ssl
+import tempfile
 import zlib
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from aiohttp import web
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from gateway.errors import FetchError
 from gateway.fetcher import Fetcher
@@ -110,9 +117,10 @@ def test_a_list_of_hosts_is_exact():
 class Site:
     """A web server on this machine, which names can be made to point at."""
 
-    def __init__(self):
+    def __init__(self, ssl_context=None):
         self.asked = []
         self.answers = {}
+        self.ssl_context = ssl_context
 
     async def __aenter__(self):
         async def answer(request):
@@ -122,7 +130,7 @@ class Site:
 
         self.runner = web.ServerRunner(web.Server(answer), shutdown_timeout=0.1)
         await self.runner.setup()
-        await web.TCPSite(self.runner, "127.0.0.1", 0).start()
+        await web.TCPSite(self.runner, "127.0.0.1", 0, ssl_context=self.ssl_context).start()
         self.port = self.runner.addresses[0][1]
         return self
 
@@ -137,6 +145,24 @@ class Site:
 async def site():
     async with Site() as found:
         yield found
+
+
+def self_signed(name):
+    """What a server shows whom nobody vouches for."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    begin = datetime.now(UTC) - timedelta(days=1)
+    made = x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number(), begin,
+                                   begin + timedelta(days=9))  # fmt: skip
+    made = made.add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    with tempfile.NamedTemporaryFile() as held:
+        plain = serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
+        held.write(key.private_bytes(serialization.Encoding.PEM, *plain))
+        held.write(made.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
+        held.flush()
+        context.load_cert_chain(held.name)
+    return context
 
 
 class Names:
@@ -191,6 +217,19 @@ async def test_a_name_with_an_address_inside_is_refused_even_among_others(site):
         fetcher = Fetcher(Rules(), resolve=Names(bad_test=[addresses]))
         assert (await refusal(fetcher, "http://bad.test/")).kind == "refused"
     assert site.asked == []
+
+
+@pytest.mark.parametrize("url", ["http://localhost/", "http://LOCALHOST/", "http://%31%32%37.1/"])
+async def test_a_name_of_this_machine_is_refused_however_it_is_written(url):
+    assert (await refusal(Fetcher(Rules()), url)).kind == "refused"
+
+
+async def test_a_server_that_cannot_prove_its_name_is_not_believed():
+    ssl_context = self_signed("site.test")
+    async with Site(ssl_context) as site:
+        site.answers["/a"] = {"body": b"x"}
+        error = await refusal(on(site), site.url("/a").replace("http:", "https:"))
+    assert (error.kind, site.asked) == ("failed", [])
 
 
 async def test_the_address_that_was_judged_is_the_one_called(site):

@@ -17,8 +17,9 @@ Modelled, after the public documentation of API version 10:
   IDENTIFY in 5 seconds, 120 sends a minute); 10,000 invalid requests in ten minutes ban the address.
 Stricter than the live server: mentions in code notify, edits share the bucket of new messages, a nonce is looked
 up over all channels, length is checked before blanks are trimmed, the application's id is not the bot's.
-Not modelled: voice, Components V2, forwards, polls, stickers, forums, permissions by role, group DMs with the bot,
-etf and zstd, ordinary webhooks, autocomplete by people, pins.
+* Attachments with addresses that are signed and expire; people's voice messages and forwards.
+Not modelled: voice, Components V2, the bot's forwards, polls, stickers, forums, permissions by role, group DMs with
+the bot, etf and zstd, ordinary webhooks, autocomplete by people, pins.
 """
 
 import argparse

@@ -14,7 +14,7 @@ Modelled, after the public documentation of Bot API 10.x:
   range, surrogate pairs, nesting and links, the first 100 kept; HTML, MarkdownV2 and Markdown. Markup is
   parsed before the chat is looked up.
 * Messages: replies, topics, inline keyboards, edits ("message is not modified", "message to edit not found"),
-  deletion, reactions, chat actions, drafts, documents, commands; ids per supergroup; blocked, kicked and
+  deletion, reactions, chat actions, drafts, photos, documents, commands; ids per supergroup; blocked, kicked and
   migrated chats.
 * setWebhook, getWebhookInfo, deleteWebhook, and delivery: POSTs with the secret in a header, each chat's updates
   in order, again and again until they are answered with 2xx. `tg.courier.reach` says where a public address is.
