@@ -76,17 +76,12 @@ class Fetcher:
             await session.close()
 
     async def _follow(self, url: str, put: Callable[[bytes], None], most: int) -> Fetched:
-        from yarl import URL
-
         here = self._rules.judge(url)
         for _ in range(REDIRECTS + 1):
             async with self._open().get(here, allow_redirects=False, headers=HEADERS) as answer:
                 if answer.status not in _MOVED:
                     return await _body(answer, here, put, most)
-                there = here.join(URL(answer.headers.get("Location", "")))
-            if here.scheme == "https" and there.scheme != "https":
-                raise FetchError("it leads from https elsewhere", kind="refused")
-            here = self._rules.judge(there)
+                here = self._rules.onward(here, answer.headers.get("Location", ""))
         raise FetchError(f"more than {REDIRECTS} redirects", kind="refused")
 
     def _open(self) -> aiohttp.ClientSession:

@@ -62,6 +62,16 @@ class Rules:
             raise refused("that is not a public address")
         return found.with_fragment(None)
 
+    def onward(self, here: URL, location: str) -> URL:
+        """Where a redirect leads. Raises FetchError(kind='refused'): it is judged as any, and never leaves https."""
+        try:
+            there = here.join(URL(location))
+        except ValueError:
+            raise refused("it leads to an address that cannot be read") from None
+        if here.scheme == "https" and there.scheme != "https":
+            raise refused("it leads from https elsewhere")
+        return self.judge(there)
+
     def admit(self, host: str, addresses: Collection[str]) -> None:
         """The addresses that a name has. Raises FetchError(kind='refused') if one of them is not public."""
         if self.own and host.rstrip(".").lower() == self.own.lower():

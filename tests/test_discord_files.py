@@ -350,6 +350,17 @@ async def test_a_file_is_whispered(dc, make, ann, hall):
     assert dc.texts(hall) == []
 
 
+async def test_one_whispered_file_does_not_take_the_place_of_another(dc, make, ann, hall):
+    bot = await make(commands=MENU).runs()
+    await dc.until(lambda: dc.commands)
+    dc.user_commands("cost", channel_id=hall, user_id=ann)
+    (event,) = await heard(dc, bot)
+    for number, content in enumerate((b"one", b"two")):
+        chunk = bot.channel.answering(Chunk(text="", file=PDF), event.press_id, whisper=True)
+        await bot.channel.send(to(hall, kind="group"), chunk, nonce=str(number), content=content)
+    assert [stored(dc, each)[0][1] for each in dc.ephemeral(hall, ann)] == [b"one", b"two"]
+
+
 # --- seen equals stored --------------------------------------------------------------------------------
 
 

@@ -4,6 +4,7 @@ import asyncio
 import gzip
 import ssl
 import tempfile
+import tracemalloc
 import zlib
 from datetime import UTC, datetime, timedelta
 
@@ -13,6 +14,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from yarl import URL
 
 from gateway.errors import FetchError
 from gateway.fetcher import Fetcher
@@ -112,6 +114,28 @@ def test_a_list_of_hosts_is_exact():
     ):  # fmt: skip
         with pytest.raises(FetchError):
             rules.judge(url)
+
+
+@pytest.mark.parametrize(
+    "here, location, there",
+    [
+        ("https://a.test/x/y", "z?q", "https://a.test/x/z?q"),
+        ("https://a.test/x", "https://b.test/", "https://b.test/"),
+        ("http://a.test/x", "https://a.test/", "https://a.test/"),
+        ("https://a.test/x", "//b.test/", "https://b.test/"),
+        ("https://a.test/x", "http://a.test/", None),
+        ("https://a.test/x", "http://[::1", None),
+        ("http://a.test/x", "http://127.0.0.1/", None),
+        ("http://a.test/x", "data:text/plain,x", None),
+    ],
+)
+def test_a_redirect_is_judged_and_never_leaves_https(here, location, there):
+    if there is not None:
+        assert str(Rules().onward(URL(here), location)) == there
+        return
+    with pytest.raises(FetchError) as caught:
+        Rules().onward(URL(here), location)
+    assert caught.value.kind == "refused"
 
 
 class Site:
@@ -274,7 +298,12 @@ async def test_too_much_is_not_taken(site):
 async def test_what_unpacks_to_too_much_is_not_taken(site):
     bomb = gzip.compress(b"\0" * 50_000_000)
     site.answers["/bomb"] = {"body": bomb, "headers": {"Content-Encoding": "gzip"}}
-    assert (await refusal(on(site), site.url("/bomb"), most=100_000)).kind == "too_big"
+    tracemalloc.start()
+    try:
+        assert (await refusal(on(site), site.url("/bomb"), most=100_000)).kind == "too_big"
+        assert tracemalloc.get_traced_memory()[1] < 20_000_000  # nowhere near what it would unpack to
+    finally:
+        tracemalloc.stop()
 
 
 async def test_what_is_packed_comes_unpacked(site):

@@ -656,7 +656,14 @@ class FakeTelegram(Sharing):
             call.status = 404
             return _failed(Refusal(404, "Not Found"))
         call.status = 200
-        return web.Response(body=self.world.files[file_id][1], content_type="application/octet-stream")
+        content = self.world.files[file_id][1]
+        if self.world.told_size is None:
+            return web.Response(body=content, content_type="application/octet-stream")
+        answer = web.StreamResponse()  # one that has lied about the size does not say it here
+        answer.enable_chunked_encoding()
+        await answer.prepare(request)
+        await answer.write(content)
+        return answer
 
     def _record(self, call: Call) -> None:
         self.calls.append(call)
