@@ -13,7 +13,7 @@ from gateway.errors import DeliveryError, NotFound, StoreError
 from gateway.failpoints import Point
 from gateway.protocols import Channel, Clock
 from gateway.rate import Priority, RateGate
-from gateway.types import DAY, SECOND, Account, Address, Chunk, File, OutboxRow
+from gateway.types import DAY, SECOND, Account, Address, Chunk, File, OutboxRow, PlaceKind
 
 if TYPE_CHECKING:
     from storage import Store, Unit
@@ -192,7 +192,7 @@ class Delivery:
 
     async def _place(self, line: Line, address: Address, row: OutboxRow) -> OutboxRow:
         """Send the whole, where that can be done, or the opening that edits will complete."""
-        first = opening(line.channel, row.payload)
+        first = opening(line.channel, row.payload, address.kind)
         # A preview has begun it with less text: what the platform recognises as a repeat is that, not this.
         begun = row.state == "placing" and line.channel.limits.placing == "exact"
         whole = first == row.payload and not begun
@@ -293,22 +293,27 @@ def _said(error: DeliveryError) -> str:
     return log.clean(f"{error.kind}: {error}")
 
 
-def opening(channel: Channel, chunk: Chunk) -> Chunk:
-    """What is sent first of a chunk, by the channel's way of placing; with a file it is sent whole."""
+def opening(channel: Channel, chunk: Chunk, kind: PlaceKind) -> Chunk:
+    """What is sent first of a chunk, by the channel's way of placing in a place of that kind; with a file, all."""
     if chunk.file is not None:
         return chunk
     match channel.limits.placing:
         case "exact":
             return chunk
-        case "opening":
+        case "draft" if kind == "direct":
+            return chunk  # what was shown was no message: there is nothing to complete
+        case "opening" | "draft":
             return channel.opening(chunk)
         case "placeholder":
             return PLACEHOLDER
 
 
 def first_state(channel: Channel, chunk: Chunk) -> Literal["sending", "placing"]:
-    """The state in which a chunk that goes out at once is committed."""
-    return "sending" if opening(channel, chunk) == chunk else "placing"
+    """The state in which a chunk that goes out at once is committed.
+
+    With drafts that of direct chats; elsewhere it is put right before the call.
+    """
+    return "sending" if opening(channel, chunk, "direct") == chunk else "placing"
 
 
 async def _state(unit: Unit, id: int, state: str, now: int) -> None:

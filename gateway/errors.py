@@ -9,7 +9,8 @@ ParleyError
 │   ├── DiskFull        no space: accept nothing until there is
 │   └── SchemaTooNew    made by a newer version
 ├── ModelError          the provider: *kind* says whether to retry, fall back, wait or give up
-└── DeliveryError       the platform: *kind* says whether to send again, wait or give up
+├── DeliveryError       the platform: *kind* says whether to send again, wait or give up
+└── FetchError          something outside: *kind* says whether it may be fetched at all
 """
 
 from __future__ import annotations
@@ -138,3 +139,17 @@ class DeliveryError(ParleyError):
         self.kind = kind
         self.retry_after = retry_after
         self.moved_to = moved_to
+
+
+class FetchError(ParleyError):
+    """Something outside was not fetched; *status* is what its server said (None: no answer).
+
+    *kind*: 'refused' (it may not be fetched), 'too_big', 'failed' (everything else). The text has no address in it.
+    """
+
+    def __init__(
+        self, message: str, *, kind: Literal["refused", "too_big", "failed"], status: int | None = None
+    ) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.status = status

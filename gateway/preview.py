@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 QUIET = 0.25  # seconds before anything is shown: an answer that is ready by then needs no show
 TICK = 0.2
 OPENING = 80  # characters with which a message that is sent whole may begin
+DRAFT_SECONDS = (
+    20.0  # after which the same text is shown again: a draft lasts for 30 (Bot API, sendMessageDraft)
+)
 LONGEST_CALL = 30.0  # seconds to wait for a call that is under way when the answer is complete
 
 
@@ -47,6 +50,7 @@ class Preview:
         self._clock = clock
         self._parts: list[OutboxRow] = []
         self._closing = asyncio.Event()
+        self._drafted: tuple[Chunk | None, float] = (None, 0.0)  # what is shown, and until when (loop time)
         self._lost = False
         self._task: asyncio.Task[None] | None = None
         self.text = ""
@@ -106,6 +110,9 @@ class Preview:
     async def _step(self) -> None:
         """Bring one message nearer to the text: a stale one is edited, a missing one is begun."""
         chunks = self._line.channel.render(self.text)
+        if chunks and self._drafts:
+            await self._draft(chunks[-1])
+            return
         for part, chunk in enumerate(chunks):
             if chunk.file is not None:
                 return  # it comes with the end
@@ -119,11 +126,32 @@ class Preview:
                 await self._edit(row, chunk)
                 return
 
+    @property
+    def _drafts(self) -> bool:
+        """Whether the text is shown without a message. What an earlier run has placed is completed by edits."""
+        direct = self._address.kind == "direct" and self._line.channel.limits.placing == "draft"
+        return direct and not self._parts
+
+    async def _draft(self, chunk: Chunk) -> None:
+        """The newest part: what is complete before it is not shown, and nothing is placed until the end."""
+        now = asyncio.get_running_loop().time()
+        shown, until = self._drafted
+        if shown == chunk and now < until:
+            return
+        gate = self._line.gate
+        if not await gate.admit(self._address.chat_id, kind=self._address.kind, priority=Priority.EDIT):
+            return
+        try:
+            await self._line.channel.draft(self._address, self._turn, chunk)
+        except DeliveryError as error:
+            self._flooded(error)
+        self._drafted = (chunk, now + DRAFT_SECONDS)
+
     def _ready(self, chunk: Chunk, *, last: bool) -> bool:
         """Enough text for an opening that will not change, and nothing else on its way to this chat."""
         if not self._delivery.idle(self._address.conversation):
             return False
-        if not last or opening(self._line.channel, chunk) != chunk:
+        if not last or opening(self._line.channel, chunk, self._address.kind) != chunk:
             return True
         # Sent whole, it will grow by edits: then the first sight of it should say something.
         return self._line.channel.limits.placing == "exact" and len(chunk.text) >= OPENING
@@ -147,7 +175,7 @@ class Preview:
         gate = self._line.gate
         if not await gate.admit(self._address.chat_id, kind=self._address.kind, priority=Priority.EDIT):
             return
-        first = opening(self._line.channel, chunk)
+        first = opening(self._line.channel, chunk, self._address.kind)
         origin = f"turn:{self._turn}"
 
         async def work(unit: Unit) -> OutboxRow:

@@ -104,6 +104,14 @@ class Channel(Protocol):
         """Replace a message of ours; 'unchanged' is raised as DeliveryError and means success."""
         ...
 
+    async def draft(self, address: Address, draft_id: int, chunk: Chunk) -> None:
+        """Show text that is being written, where `can.draft`, in a direct chat; it is no message and goes by itself.
+
+        *draft_id* is not 0; the same one replaces what was shown. What the platform cannot do after all is no
+        longer in `can` and `limits` afterwards.
+        """
+        ...
+
     async def delete(self, address: Address, message_id: str) -> None:
         """Take back a message of ours; one that is gone already is no error."""
         ...

@@ -250,10 +250,12 @@ class Limits:
     """How fast a channel may speak, and how it places a message; times in seconds.
 
     *placing*: 'exact' sends a message whole (a repeat is recognised by its nonce); 'opening' sends the
-    first words and puts the rest there by edits; 'placeholder' sends a mark and puts all text there by edits.
+    first words and puts the rest there by edits; 'placeholder' sends a mark and puts all text there by edits;
+    'draft' shows what is being written without a message, in direct chats, and sends it whole at the end
+    (elsewhere it is 'opening').
     """
 
-    placing: Literal["exact", "opening", "placeholder"] = "exact"
+    placing: Literal["exact", "opening", "placeholder", "draft"] = "exact"
     stream: bool = False
     preview_direct: float = 1.2
     preview_group: float = 3.5

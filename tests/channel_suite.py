@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pytest
 
 from gateway.errors import DeliveryError, DiskFull, StoreError
-from gateway.types import Account, Address, Button, Chunk, Kind, Quote
+from gateway.types import Account, Address, Button, Chunk, File, Kind, Quote
 from tests.inbox import Inbox
 
 
@@ -53,6 +53,14 @@ class Driver(ABC):
     @abstractmethod
     def says(self, where, text, *, reply_to=None, mention=False):
         """A message of the person; its id. *mention*: it begins with one of the bot."""
+
+    @abstractmethod
+    def shares(self, where, name, content, text=""):
+        """The person sends a file; the id of the message."""
+
+    @abstractmethod
+    def files(self, where):
+        """(name, content) of the files in the bot's messages there, oldest first."""
 
     @abstractmethod
     def edits(self, where, message_id, text):
@@ -129,8 +137,14 @@ class Driver(ABC):
         assert len(self.inbox.events) == many
         return self.inbox.events
 
-    async def send(self, where, text="hello", *, nonce="n", tried=None, **chunk):
-        return await self.channel.send(where, Chunk(text=text, **chunk), nonce=nonce, tried=tried)
+    async def send(self, where, text="hello", *, nonce="n", tried=None, content=None, **chunk):
+        said = Chunk(text=text, **chunk)
+        return await self.channel.send(where, said, nonce=nonce, tried=tried, content=content)
+
+    async def fetched(self, ref, most=1_000_000):
+        pieces = []
+        await self.channel.fetch(ref, pieces.append, most=most)
+        return b"".join(pieces)
 
     def texts(self, where):
         return [each.text for each in self.shown(where)]
@@ -330,6 +344,48 @@ class ChannelSuite:
 
     async def test_nobody_administers_a_private_chat(self, run):
         assert await run.channel.administers(run.direct, run.person) is False
+
+    # --- files
+
+    async def test_a_file_comes_in_and_can_be_fetched_again_and_again(self, run):
+        content = bytes(range(256)) * 1000
+        run.shares(run.direct, "Grüße 2026.txt", content, "look")
+        (event,) = await run.heard(1)
+        (file,) = event.files
+        assert (event.text, event.addressed, file.name) == ("look", True, "Grüße 2026.txt")
+        assert (file.kind, file.type, file.size) == ("file", "text/plain", len(content))
+        for _ in range(2):
+            assert await run.fetched(file.ref) == content
+        assert (await failure(run, run.fetched(file.ref, most=len(content) - 1))).kind == "too_big"
+
+    async def test_a_file_without_words_is_a_message_too(self, run):
+        run.shares(run.direct, "notes.txt", b"notes")
+        (event,) = await run.heard(1)
+        assert (event.text, event.addressed, len(event.files)) == ("", True, 1)
+
+    async def test_what_never_was_there_is_missing(self, run):
+        assert (await failure(run, run.fetched("nothing of the kind"))).kind == "missing"
+
+    async def test_files_are_sent_with_and_without_words(self, run):
+        if not run.channel.can.file:
+            return
+        file = File(name="../report «1».pdf", type="application/pdf", media=1)
+        for number, text in enumerate(("Here it is", "")):
+            content = f"{number}".encode() * 200_000
+            await run.send(run.direct, text, nonce=str(number), file=file, content=content)
+        assert run.files(run.direct) == [
+            ("report «1».pdf", b"0" * 200_000),
+            ("report «1».pdf", b"1" * 200_000),
+        ]
+
+    async def test_a_file_keeps_its_buttons_and_is_plain_or_whole_where_asked(self, run):
+        file = File(name="a.txt", type="text/plain", text="a")
+        chunk = Chunk(text="Long. " * 50, file=file, buttons=(Button(label="Ok", token="t0ken"),))
+        assert run.channel.opening(chunk) == chunk
+        assert run.channel.plain(chunk).file == file
+        sent = await run.channel.send(run.direct, chunk, nonce="n", content=b"a")
+        (shown,) = run.shown(run.direct)
+        assert (shown.id, shown.buttons) == (sent, ("t0ken",))
 
     # --- what goes wrong
 

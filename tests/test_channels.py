@@ -53,6 +53,14 @@ class OnTelegram(Driver):
         self.last = self.server.updates[update]
         return str(self.server.message_id_of(update))
 
+    def shares(self, where, name, content, text=""):
+        update = self.server.user_sends_document(int(where.chat_id), content, name, caption=text)
+        return str(self.server.message_id_of(update))
+
+    def files(self, where):
+        sent = [each.extra["document"] for each in self.server.messages(int(where.chat_id))]
+        return [(each["file_name"], self.server.world.files[each["file_id"]][1]) for each in sent]
+
     def edits(self, where, message_id, text):
         self.server.user_edits(int(where.chat_id), int(message_id), text)
 
@@ -74,7 +82,7 @@ class OnTelegram(Driver):
         for each in self.server.messages(int(where.chat_id)):
             rows = (each.reply_markup or {}).get("inline_keyboard", [])
             buttons = tuple(button["callback_data"] for row in rows for button in row)
-            found.append(Shown(str(each.id), each.text, buttons))
+            found.append(Shown(str(each.id), each.text or each.extra.get("caption", ""), buttons))
         return found
 
     def toasts(self):
@@ -136,6 +144,16 @@ class OnDiscord(Driver):
             text = f"<@{self.server.bot_id}> {text}"
         answered = int(reply_to) if reply_to else None
         return str(self.server.user_says(int(where.chat_id), text, int(self.person), reply_to=answered))
+
+    def shares(self, where, name, content, text=""):
+        said = self.server.user_says(
+            int(where.chat_id), text, int(self.person), attachments=[[name, content]]
+        )
+        return str(said)
+
+    def files(self, where):
+        sent = [one for each in self.server.messages(int(where.chat_id)) for one in each.attachments]
+        return [(each["filename"], self.server.world.files[int(each["id"])][1]) for each in sent]
 
     def edits(self, where, message_id, text):
         self.server.user_edits(int(message_id), text)

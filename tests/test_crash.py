@@ -47,6 +47,11 @@ async def test_with_placeholders_no_text_is_ever_repeated(tmp_path: Path) -> Non
     await lives(tmp_path, [plan, other])
 
 
+async def test_with_drafts_no_more_than_a_message_is_repeated(tmp_path: Path) -> None:
+    plan = Plan(kills=3, messages=10, seed=31, chats=4, delivery="draft")
+    await lives(tmp_path, [plan])
+
+
 async def test_on_discord_nothing_is_lost_and_nothing_repeated(tmp_path: Path) -> None:
     plans = [Plan(kills=10, messages=25, seed=seed, chats=4, platform="discord") for seed in (31, 32)]
     await lives(tmp_path, plans)

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import io
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -1474,3 +1475,21 @@ async def test_everything_can_be_steered_over_http(server, bot):
     assert state["channels"]["7200"]["recipients"] == [7100, server.bot_id]
     assert [made["kind"] for made in state["interactions"]] == [2, 3]
     assert state["gateway"]["counts"]["identifies"] == 1
+
+
+async def test_an_attachment_is_fetched_by_an_address_that_expires(server):
+    said = server.user_says(GENERAL, "", ANN, attachments=[["c.txt", "text"]])
+
+    async def address():
+        _, body = await api(server, "GET", f"/channels/{GENERAL}/messages/{said}")
+        return body["attachments"][0]["url"]
+
+    async def status(url):
+        async with aiohttp.ClientSession() as session, session.get(url) as answer:
+            return answer.status
+
+    first = await address()
+    assert {"ex", "is", "hm"} <= set(re.findall(r"(\w+)=", first))
+    assert [await status(first), await status(first.replace("ex=", "ex=1"))] == [200, 404]
+    server.world.cdn.expire()
+    assert [await status(first), await status(await address())] == [404, 200]

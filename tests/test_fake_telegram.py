@@ -36,6 +36,7 @@ from telegram.error import (
 from telegram.request import HTTPXRequest
 
 from tests.fakes.telegram import TOKEN, FakeTelegram
+from tests.fakes.telegram_files import picture
 from tests.fakes.telegram_text import Refusal, formatted, settled, trimmed, units
 
 ANN = 7001
@@ -553,6 +554,20 @@ async def test_files_go_both_ways(tg, bot):
     assert bytes(await file.download_as_bytearray()) == b"notes"
     with pytest.raises(BadRequest, match=r"[Ww]rong file"):
         await bot.get_file("nope")
+
+
+async def test_a_photo_comes_in_sizes_and_a_picture_of_any_other_shape_is_refused(tg, bot):
+    tg.user_sends_photo(ANN, picture(1600, 900), "look")
+    (update,) = await bot.get_updates()
+    sizes = update.message.photo
+    assert [(each.width, each.height) for each in sizes] == [
+        (90, 51), (320, 180), (800, 450), (1280, 720), (1600, 900),
+    ]  # fmt: skip
+    assert len({each.file_unique_id for each in sizes}) == 5 and update.message.caption == "look"
+    assert (await bot.send_photo(ANN, picture(40, 30))).photo
+    for content, said in ((picture(9999, 20), "PHOTO_INVALID"), (b"no picture", "IMAGE_PROCESS_FAILED")):
+        with pytest.raises(BadRequest, match=f"(?i){said}"):
+            await bot.send_photo(ANN, content)
 
 
 # --- entities ---------------------------------------------------------------------------------------

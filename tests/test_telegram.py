@@ -592,6 +592,7 @@ def test_short_labels_share_a_row_and_long_ones_do_not():
     "options, expected",
     [
         ({}, ("opening", True, False)),
+        ({"delivery": "draft"}, ("draft", True, False)),
         ({"delivery": "placeholder", "stream": False, "rate": "strict"}, ("placeholder", False, True)),
     ],
 )

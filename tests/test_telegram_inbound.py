@@ -67,9 +67,10 @@ def test_a_caption_is_the_text_and_an_album_keeps_its_id():
 
 
 @pytest.mark.parametrize("content", ["photo", "voice", "sticker", "document", "location", "video_note"])
-def test_what_has_no_words_is_a_message_with_an_empty_text(content):
+def test_what_cannot_be_read_of_a_message_is_named(content):
     event = read(message(**{content: {}}))
-    assert (event.kind, event.text, event.addressed, event.error) == (Kind.MESSAGE, "", True, "")
+    named = f"[{content.replace('_', ' ')}]"
+    assert (event.kind, event.text, event.addressed, event.error) == (Kind.MESSAGE, named, True, "")
 
 
 @pytest.mark.parametrize("notice", ["pinned_message", "new_chat_title", "forum_topic_created"])

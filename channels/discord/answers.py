@@ -13,6 +13,8 @@ from channels.discord.api import LOADING, Api
 from channels.discord.body import HIDDEN
 from channels.discord.press import Press
 from channels.discord.refusal import LATE, ApiError
+from channels.discord.stored import as_meant
+from channels.discord.uploads import Upload
 from gateway.protocols import Clock
 from gateway.types import Chunk, Json
 
@@ -79,23 +81,26 @@ class Answers:
         answer = await self._answer(press)
         return bool(answer.open) or answer.nonce == nonce or (bool(text) and answer.text == text)
 
-    async def say(self, press: Press, chunk: Chunk, *, nonce: str, whisper: bool | None) -> str:
+    async def say(
+        self, press: Press, chunk: Chunk, *, nonce: str, whisper: bool | None, file: Upload | None = None
+    ) -> str:
         """One message, in the deferred answer's place if nothing is there; its id.
 
         *whisper* None: as it was deferred.
         """
         if press.button:
             await self._told(press)
-            return await self._follow(press, chunk, hidden=bool(whisper))
+            return await self._follow(press, chunk, hidden=bool(whisper), file=file)
         answer = await self._answer(press)
-        if answer.nonce != nonce and not answer.open and answer.text != chunk.text:
-            return await self._follow(
-                press, chunk, hidden=bool(answer.hidden if whisper is None else whisper)
-            )
+        known = answer.nonce == nonce or (bool(chunk.text) and answer.text == chunk.text)
+        if not answer.open and not known:
+            hidden = bool(answer.hidden if whisper is None else whisper)
+            return await self._follow(press, chunk, hidden=hidden, file=file)
         if whisper and answer.hidden is False:
-            return await self._instead(press, answer, chunk)
+            return await self._instead(press, answer, chunk, file)
         # Repeated, it changes nothing: this needs no nonce.
-        found = await self._api.edit_answer(press, body.edited(chunk))
+        found = await self._api.edit_answer(press, body.edited(chunk, file), file=file)
+        await self._settle_text(press, found, chunk)
         answer.open, answer.nonce, answer.text = False, nonce, ""
         return self._given(press, found)
 
@@ -105,20 +110,30 @@ class Answers:
         await self._follow(press, chunk, hidden=True)
 
     async def edit(self, press: Press, message: str, chunk: Chunk) -> None:
-        await self._api.edit_answer(press, body.edited(chunk), message)
+        found = await self._api.edit_answer(press, body.edited(chunk), message)
+        await self._settle_text(press, found, chunk)
 
-    async def _instead(self, press: Press, answer: Answer, chunk: Chunk) -> str:
+    async def _instead(self, press: Press, answer: Answer, chunk: Chunk, file: Upload | None) -> str:
         """Hidden, although the answer was promised to all: what stands in its place is taken away."""
         # While nothing is there, the next message would take that place, and be seen by all.
         await self._api.edit_answer(press, body.edited(Chunk(text="…")))
         answer.open = False
-        said = await self._follow(press, chunk, hidden=True)
+        said = await self._follow(press, chunk, hidden=True, file=file)
         with suppress(ApiError):
             await self._api.delete_answer(press)
         return said
 
-    async def _follow(self, press: Press, chunk: Chunk, *, hidden: bool) -> str:
-        return self._given(press, await self._api.follow(press, body.message(chunk, hidden=hidden)))
+    async def _follow(self, press: Press, chunk: Chunk, *, hidden: bool, file: Upload | None = None) -> str:
+        found = await self._api.follow(press, body.message(chunk, hidden=hidden, file=file), file)
+        await self._settle_text(press, found, chunk)
+        return self._given(press, found)
+
+    async def _settle_text(self, press: Press, found: Json, chunk: Chunk) -> None:
+        # It is there: a repair that fails must not make it look unsent.
+        with suppress(ApiError):
+            await as_meant(
+                found, chunk, lambda: self._api.edit_answer(press, body.edited(chunk), str(found["id"]))
+            )
 
     async def _answer(self, press: Press) -> Answer:
         """As it stands; asked where we do not know, after a restart."""

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from channels.discord.press import Press
 from channels.discord.refusal import ANSWERED, HAS_THREAD, ApiError
 from channels.discord.snowflake import is_id
+from channels.discord.uploads import Upload
 from gateway.types import Json
 
 PAGE = 100  # messages; Get Channel Messages
@@ -24,7 +25,15 @@ class Caller(Protocol):
     """What `Http.call` is."""
 
     async def __call__(
-        self, method: str, path: str, what: str, *, body: object = None, query: Any = None, **ids: str
+        self,
+        method: str,
+        path: str,
+        what: str,
+        *,
+        body: object = None,
+        query: Any = None,
+        file: Any = None,  # an Upload
+        **ids: str,
     ) -> Any: ...
 
 
@@ -50,15 +59,15 @@ class Api:
 
     # -- messages ---------------------------------------------------------------------------------------------
 
-    async def send(self, channel: str, body: Json) -> Json:
+    async def send(self, channel: str, body: Json, file: Upload | None = None) -> Json:
         """Create Message; the message."""
-        return _object(
-            await self._call("POST", _MESSAGES, "send", body=body, channel_id=channel), "send", "id"
-        )
+        found = await self._call("POST", _MESSAGES, "send", body=body, file=file, channel_id=channel)
+        return _object(found, "send", "id")
 
-    async def edit(self, channel: str, message: str, body: Json) -> None:
-        """Edit Message."""
-        await self._call("PATCH", _MESSAGE, "edit", body=body, channel_id=channel, message_id=message)
+    async def edit(self, channel: str, message: str, body: Json) -> Json:
+        """Edit Message; the message, {} if that was not said."""
+        found = await self._call("PATCH", _MESSAGE, "edit", body=body, channel_id=channel, message_id=message)
+        return found if isinstance(found, dict) else {}
 
     async def delete(self, channel: str, message: str) -> None:
         await self._call("DELETE", _MESSAGE, "delete", channel_id=channel, message_id=message)
@@ -162,9 +171,9 @@ class Api:
             if error.code != ANSWERED:
                 raise
 
-    async def follow(self, press: Press, body: Json) -> Json:
+    async def follow(self, press: Press, body: Json, file: Upload | None = None) -> Json:
         """Another message for an interaction; Create Followup Message."""
-        found = await self._call("POST", _HOOK, "follow up", body=body, **self._hook(press))
+        found = await self._call("POST", _HOOK, "follow up", body=body, file=file, **self._hook(press))
         return _object(found, "follow up", "id")
 
     async def answer(self, press: Press) -> Json:
@@ -172,10 +181,13 @@ class Api:
         found = await self._call("GET", _HOOK + "/messages/@original", "the answer", **self._hook(press))
         return _object(found, "the answer", "id")
 
-    async def edit_answer(self, press: Press, body: Json, message: str = "@original") -> Json:
+    async def edit_answer(
+        self, press: Press, body: Json, message: str = "@original", *, file: Upload | None = None
+    ) -> Json:
+        path = _HOOK + "/messages/{message_id}"
         found = await self._call(
-            "PATCH", _HOOK + "/messages/{message_id}", "edit", body=body, message_id=message, **self._hook(press)
-        )  # fmt: skip
+            "PATCH", path, "edit", body=body, file=file, message_id=message, **self._hook(press)
+        )
         return _object(found, "edit", "id")
 
     async def delete_answer(self, press: Press, message: str = "@original") -> None:

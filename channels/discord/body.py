@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from channels.discord.inbound import TOKEN
+from channels.discord.uploads import Upload
 from gateway.types import Button, Chunk, Json
 
 QUIET = 1 << 2  # SUPPRESS_EMBEDS: no previews of what a model links to; Message Flags
@@ -14,9 +15,9 @@ ROW, ROWS = 5, 5  # buttons side by side, and rows of them; Action Row
 LABEL = 80  # characters; Button Structure
 
 
-def message(chunk: Chunk, *, nonce: str = "", hidden: bool = False) -> Json:
+def message(chunk: Chunk, *, nonce: str = "", hidden: bool = False, file: Upload | None = None) -> Json:
     """The body of a new message. With a *nonce*, a repeat gives the message that is there; Create Message."""
-    body = edited(chunk)
+    body = edited(chunk, file)
     if not chunk.buttons:
         del body["components"]
     if nonce:
@@ -26,9 +27,12 @@ def message(chunk: Chunk, *, nonce: str = "", hidden: bool = False) -> Json:
     return body
 
 
-def edited(chunk: Chunk) -> Json:
-    """The body of an edit: text and buttons as in the chunk, also where there were some before."""
-    return {
+def edited(chunk: Chunk, file: Upload | None = None) -> Json:
+    """The body of an edit: text and buttons as in the chunk, also where there were some before.
+
+    Files stay unless there is another one.
+    """
+    return (file.listed if file else {}) | {
         "content": chunk.text,
         "allowed_mentions": NOBODY,
         "flags": QUIET,

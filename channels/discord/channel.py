@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -22,6 +23,7 @@ from gateway.types import Account, Address, Capabilities, Chunk, Limits, MenuEnt
 
 if TYPE_CHECKING:
     from channels.discord.api import Api
+    from channels.discord.cdn import Cdn
     from channels.discord.http import Http
     from channels.discord.marks import Marks
     from channels.discord.outbound import Outbound
@@ -110,6 +112,7 @@ class Discord:
         self._opened: Api | None = None
         self._out: Outbound | None = None
         self._marking: Marks | None = None
+        self._cdn: Cdn | None = None
         self._menu: asyncio.Task[None] | None = None
         self._registered = False
 
@@ -170,9 +173,11 @@ class Discord:
 
     def plain(self, chunk: Chunk) -> Chunk:
         """Without its buttons: the text itself is never refused for its formatting."""
-        return Chunk(text=chunk.text, extra=chunk.extra)
+        return replace(chunk, buttons=())
 
     def opening(self, chunk: Chunk) -> Chunk:
+        if chunk.file is not None:
+            return chunk
         first = text.opening(chunk.text)
         return chunk if first == chunk.text else Chunk(text=first, extra=chunk.extra)
 
@@ -180,7 +185,7 @@ class Discord:
         if Press.read(press_id) is None:
             return chunk
         extra = {**chunk.extra, "press": press_id} | ({"whisper": 1} if whisper else {})
-        return Chunk(text=chunk.text, extra=extra, buttons=chunk.buttons)
+        return replace(chunk, extra=extra)
 
     async def send(
         self,
@@ -192,17 +197,22 @@ class Discord:
         content: bytes | None = None,
     ) -> str:
         passing(Point.SEND, "before")
-        sent = await self._outbound.send(address, chunk, nonce=nonce, tried=tried)
+        sent = await self._outbound.send(address, chunk, nonce=nonce, tried=tried, content=content)
         passing(Point.SEND, "after")
         return sent
 
     async def fetch(self, ref: str, put: Callable[[bytes], None], *, most: int) -> None:
-        raise DeliveryError(f"no attachment {ref!r}", kind="missing")
+        if self._cdn is None:
+            raise ApiError("not connected yet", kind="connect")
+        await self._cdn.fetch(ref, put, most)
 
     async def edit(self, address: Address, message_id: str, chunk: Chunk) -> None:
         passing(Point.EDIT, "before")
         await self._outbound.edit(address, message_id, chunk)
         passing(Point.EDIT, "after")
+
+    async def draft(self, address: Address, draft_id: int, chunk: Chunk) -> None:
+        raise ApiError("Discord has no drafts", kind="rejected")
 
     async def delete(self, address: Address, message_id: str) -> None:
         try:
@@ -262,6 +272,8 @@ class Discord:
         if self._menu is not None:
             self._menu.cancel()
             await asyncio.wait([self._menu])
+        if self._cdn is not None:
+            await self._cdn.close()
         if self._http is not None:
             await self._http.close()
 
@@ -288,6 +300,7 @@ class Discord:
     async def _log_in(self) -> dict[str, Any]:
         # The SDK (30 MB): only who uses it pays for it.
         from channels.discord.api import Api
+        from channels.discord.cdn import Cdn
         from channels.discord.http import Http
         from channels.discord.marks import Marks
         from channels.discord.outbound import Outbound
@@ -301,6 +314,7 @@ class Discord:
             raise
         self._http, self._opened = http, api
         self._out = Outbound(api=api, me=str(about.get("id", "")), clock=self._clock)
+        self._cdn = Cdn(api=api, api_url=self._api_url)
         self._marking = Marks(api, since=self._clock(), known=frozenset(REACTIONS.values()))
         return about
 

@@ -6,6 +6,7 @@ It waits for its buckets and through short floods, and repeats 500, 502, 504 and
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import logging
 from collections.abc import Awaitable, Mapping
@@ -17,9 +18,11 @@ import discord
 from discord.http import HTTPClient, Route
 
 from channels.discord.refusal import ApiError, refusal
+from channels.discord.uploads import Upload
 from gateway.types import Json
 
 CALL_SECONDS = 30.0  # for one try
+UPLOAD_SECONDS = 180.0  # for one with a file
 CONNECT_SECONDS = 10.0
 FAREWELL_SECONDS = 2.0
 LONGEST_FLOOD = 30.0  # seconds; longer ones come back to us (discord.py takes no less)
@@ -39,6 +42,7 @@ class Http(HTTPClient):
     def __init__(self, *, api_url: str) -> None:
         super().__init__(asyncio.get_running_loop(), max_ratelimit_timeout=LONGEST_FLOOD)
         self._root = api_url.rstrip("/")
+        self._slow = aiohttp.ClientTimeout(total=UPLOAD_SECONDS, sock_connect=CONNECT_SECONDS)
         self._timeout = aiohttp.ClientTimeout(total=CALL_SECONDS, sock_connect=CONNECT_SECONDS)
 
     async def log_in(self, token: str) -> Json:
@@ -56,7 +60,8 @@ class Http(HTTPClient):
 
     async def request(self, route: Route, **kwargs: Any) -> Any:
         route.url = self._root + route.url.removeprefix(Route.BASE)
-        return await super().request(route, timeout=self._timeout, allow_redirects=False, **kwargs)
+        timeout = self._slow if "form" in kwargs else self._timeout
+        return await super().request(route, timeout=timeout, allow_redirects=False, **kwargs)
 
     async def call(
         self,
@@ -66,9 +71,12 @@ class Http(HTTPClient):
         *,
         body: object = None,
         query: Mapping[str, str] | None = None,
+        file: Upload | None = None,
         **ids: str,
     ) -> Any:
         """The JSON of a good answer, None if it has none. Raises ApiError, which names *what* was wanted.
+
+        With a *file* the body goes as multipart/form-data; API reference, Uploading Files.
 
         *ids* fill in the path; those called channel_id, guild_id, webhook_id and webhook_token divide the
         rate limits.
@@ -77,10 +85,20 @@ class Http(HTTPClient):
         if query:
             route.url += "?" + urlencode(query)
         secrets = [self.token or "", ids.get("webhook_token", "")]
-        answer = await _translated(
-            self.request(route) if body is None else self.request(route, json=body), what, secrets
-        )
-        return answer or None
+        if file is not None:
+            work = self._with_file(route, body, file)
+        else:
+            work = self.request(route) if body is None else self.request(route, json=body)
+        return await _translated(work, what, secrets) or None
+
+    async def _with_file(self, route: Route, body: object, file: Upload) -> Any:
+        # discord.py sends the form anew when it repeats a call, and winds the file back before.
+        held = discord.File(io.BytesIO(file.content), filename=file.name)
+        form = [
+            {"name": "payload_json", "value": json.dumps(body), "content_type": "application/json"},
+            {"name": "files[0]", "value": held.fp, "filename": file.name, "content_type": file.type},
+        ]
+        return await self.request(route, files=[held], form=form)
 
 
 async def _translated(work: Awaitable[Any], what: str, secrets: list[str]) -> Any:

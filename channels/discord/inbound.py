@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
+from channels.discord.files import asked_about, files
 from channels.discord.places import DM, FOR_THREADS, GROUP_DM, Spot, spot_of
 from channels.discord.press import MOST_TITLE, Hint, Press
 from channels.discord.snowflake import is_id, made_at
@@ -79,8 +80,9 @@ def _message(message: Json, manner: Manner, spot: Spot | None, raw: str) -> Inbo
         spot is not None and spot.is_thread and spot.owner == manner.me.id
     )
     words = spoken(message, manner.me, direct=direct, always=always)
-    if not words.text and not words.addressed:
-        return None  # without the intent a server's messages come empty, and a picture alone says nothing
+    own = files(message)
+    if not words.text and not own and not words.addressed:
+        return None  # without the intent a server's messages come empty
     hint = ""
     if words.addressed and manner.threads and place.kind == "group" and spot and spot.type in FOR_THREADS:
         # A thread that is begun on a message has the message's id.
@@ -97,6 +99,7 @@ def _message(message: Json, manner: Manner, spot: Spot | None, raw: str) -> Inbo
         message_id=id,
         reply_to=answered_id(message),
         quotes=quotes(message, manner.me),
+        files=own + (asked_about(message) if words.addressed else ()),
         hint=hint,
         cursor=(DIRECT + channel if direct else channel, id),
         addressed=words.addressed,
@@ -105,7 +108,7 @@ def _message(message: Json, manner: Manner, spot: Spot | None, raw: str) -> Inbo
 
 
 def _edit(message: Json, manner: Manner, spot: Spot | None, raw: str) -> Inbound | None:
-    """A new text for a message. Previews of its links come the same way, and change no words."""
+    """A new text for a message, or other files. Previews of its links come the same way, and change no words."""
     edited = message.get("edited_timestamp")
     if not isinstance(edited, str) or "author" not in message or "content" not in message:
         return None
@@ -120,6 +123,7 @@ def _edit(message: Json, manner: Manner, spot: Spot | None, raw: str) -> Inbound
         text=event.text,
         sent=event.sent,
         message_id=event.message_id,
+        files=event.files,
         addressed=event.addressed,
         raw=raw,
     )

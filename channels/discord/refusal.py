@@ -10,6 +10,7 @@ FLOOD_SECONDS = 5.0  # for a 429 that does not say how long
 # API reference, JSON Error Codes.
 UNKNOWN_CHANNEL = 10003
 ANSWERED = 40060  # the interaction has been acknowledged already
+NO_RIGHT = 50013  # missing permissions, of which to send files is one
 BAD_BODY = 50035  # the text says which field
 HAS_THREAD = 160004  # a thread has been created for this message already
 LATE = frozenset({10015, 10062, 50027})  # unknown webhook, unknown interaction, invalid webhook token
@@ -23,12 +24,14 @@ _KINDS: dict[int, DeliveryErrorKind] = {
     20026: "rejected",  # the bot has been flagged for spam
     20028: "flood",  # the write limit of a channel
     20029: "flood",  # the write limit of a server
+    40005: "too_big",  # request entity too large
     40094: "gone",  # no more followups for this interaction
     50001: "gone",  # missing access
     50005: "missing",  # a message of somebody else
     50007: "gone",  # cannot send messages to this user
     50013: "gone",  # missing permissions
     50027: "gone",  # invalid webhook token
+    50045: "too_big",  # a file exceeds the maximum size
     50083: "gone",  # the thread is archived, and we may not open it again
     50278: "gone",  # no server in common with this user
     160005: "gone",  # the thread is locked
@@ -69,6 +72,8 @@ def _kind(status: int, code: int, said: str) -> DeliveryErrorKind:
         return "auth"
     if status == 403:
         return "gone"
+    if status == 413:
+        return "too_big"
     if status >= 500 or status < 400:
         # A message that was taken nevertheless is recognised by its nonce.
         return "server"

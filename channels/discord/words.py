@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from channels.discord.things import things_in
 from channels.fields import Unreadable, a_text, storable
 from gateway.types import Json, Quote
 
@@ -35,6 +36,8 @@ class Words:
 def spoken(message: Json, me: Me, *, direct: bool, always: bool) -> Words:
     """The words of a message: in a server they are said to us if they mention us or answer us.
 
+    What it has besides words and files is told behind them, in brackets.
+
     Mentioned is who the server says is mentioned; text alone that looks like it is none. Raises Unreadable.
     """
     content = message.get("content") or _passed_on(message)
@@ -44,7 +47,7 @@ def spoken(message: Json, me: Me, *, direct: bool, always: bool) -> Words:
     text = _after_mention(content, me) if me.id in people else content
     named = _MENTION.sub(lambda found: f"@{people.get(found[1]) or found[1]}", text)
     addressed = direct or always or me.id in people or _answers(message, me)
-    return Words(storable(named), addressed)
+    return Words("\n".join(filter(None, (storable(named), things_in(message)))), addressed)
 
 
 def quotes(message: Json, me: Me) -> tuple[Quote, ...]:
@@ -70,18 +73,24 @@ def answered_id(message: Json) -> str:
 
 def _quotes(message: Json, me: Me) -> Iterator[Quote]:
     if message.get("type") == REPLY:
-        target = message.get("referenced_message")
-        if isinstance(target, dict) and (text := a_text(target, "content") or _text_of(_passed_on(target))):
+        target = answered(message)
+        if target is not None and (text := _said(target)):
             author = target.get("author")
             ours = isinstance(author, dict) and author.get("id") == me.id
             yield Quote(origin="reply", text=_cut(text), author=name_of(author), ours=ours)
-    if _snapshots(message):
+    if snapshots(message):
         yield Quote(origin="forward")
 
 
-def _answers(message: Json, me: Me) -> bool:
+def answered(message: Json) -> Json | None:
+    """The message this one answers, if it came with it."""
     target = message.get("referenced_message") if message.get("type") == REPLY else None
-    author = target.get("author") if isinstance(target, dict) else None
+    return target if isinstance(target, dict) else None
+
+
+def _answers(message: Json, me: Me) -> bool:
+    target = answered(message)
+    author = target.get("author") if target else None
     return isinstance(author, dict) and author.get("id") == me.id
 
 
@@ -101,12 +110,16 @@ def _after_mention(text: str, me: Me) -> str:
     return text.lstrip()[found.end() :].lstrip(" \t\n,:") if found and found[1] == me.id else text
 
 
-def _passed_on(message: Json) -> object:
-    """The text of forwarded messages; API reference, Message Snapshot Object."""
-    return "\n\n".join(filter(None, (a_text(each, "content") for each in _snapshots(message))))
+def _passed_on(message: Json) -> str:
+    """The text of forwarded messages."""
+    texts = (
+        "\n".join(filter(None, (a_text(each, "content"), things_in(each)))) for each in snapshots(message)
+    )
+    return "\n\n".join(filter(None, texts))
 
 
-def _snapshots(message: Json) -> list[Json]:
+def snapshots(message: Json) -> list[Json]:
+    """The messages that one passes on; API reference, Message Snapshot Object."""
     reference, listed = message.get("message_reference"), message.get("message_snapshots")
     if not isinstance(reference, dict) or reference.get("type") != FORWARD or not isinstance(listed, list):
         return []
@@ -115,8 +128,9 @@ def _snapshots(message: Json) -> list[Json]:
     ]
 
 
-def _text_of(value: object) -> str:
-    return value if isinstance(value, str) else ""
+def _said(message: Json) -> str:
+    words = a_text(message, "content") or _passed_on(message)
+    return "\n".join(filter(None, (words, things_in(message))))
 
 
 def _cut(text: str) -> str:

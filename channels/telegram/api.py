@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -13,9 +13,12 @@ from telegram.error import TelegramError
 from channels.telegram.fields import a_text, is_number
 from channels.telegram.refusal import ApiError
 from channels.telegram.request import Request, last_answer
+from channels.telegram.uploads import Upload
 from gateway.types import Json, MenuEntry
 
 CALL_SECONDS = 30.0  # for a whole call
+FILE_SECONDS = 60.0  # to bring a file
+UPLOAD_SECONDS = 180.0  # to send one
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +36,23 @@ class Hook:
     error_at: int
 
 
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A message of ours as the server has it; *text* None: it has none, or that was not said."""
+
+    id: str
+    text: str | None
+
+
 class Api:
     """The calls we make. All raise ApiError. *hidden*: secrets besides the token."""
 
     def __init__(self, *, token: str, api_url: str, hidden: Sequence[str] = ()) -> None:
         self._polls = Request(token=token, api_url=api_url, seconds=None)
         self._calls = calls = Request(token=token, api_url=api_url, seconds=CALL_SECONDS, hidden=hidden)
-        self._requests = (self._polls, calls)
+        self._downloads = Request(token=token, api_url=api_url, seconds=FILE_SECONDS, hidden=hidden)
+        self._uploads = Request(token=token, api_url=api_url, seconds=UPLOAD_SECONDS, hidden=hidden)
+        self._requests = (self._polls, calls, self._downloads, self._uploads)
         self._bot = Bot(
             "kept-by-request",
             base_url=lambda _: "bot",
@@ -107,24 +120,43 @@ class Api:
                 shown = [(each.name, each.translated.get(lang, each.description)) for each in commands]
                 await self._bot.set_my_commands(shown, language_code=lang)
 
-    async def send(self, chat_id: str, thread_id: int | None, text: str, options: Json) -> str:
-        """A new message; its id. *options* are parameters of sendMessage."""
+    async def send(self, chat_id: str, thread_id: int | None, text: str, options: Json) -> Sent:
+        """A new message. *options* are parameters of sendMessage."""
         last_answer.set(b"")
         try:
             with _told("sendMessage"):
-                sent = await self._bot.send_message(
-                    chat_id, text, message_thread_id=thread_id, api_kwargs=options
-                )
-                return str(sent.message_id)
+                await self._bot.send_message(chat_id, text, message_thread_id=thread_id, api_kwargs=options)
         except ApiError:
             # A message object that the SDK cannot read may still say its number: then it was sent, not lost.
-            number = _number_in(last_answer.get())
-            if number is None:
+            if (sent := _sent(last_answer.get())) is None:
                 raise
-            return number
+            return sent
+        return _surely_sent("sendMessage", last_answer.get())
 
-    async def edit(self, chat_id: str, message_id: int, text: str, options: Json) -> None:
-        """Another text for a message; *options* are parameters of editMessageText."""
+    async def send_file(self, chat_id: str, thread_id: int | None, file: Upload, options: Json) -> Sent:
+        """A new message with a file. *options* are parameters of sendDocument and sendPhoto."""
+        place: Json = {"chat_id": chat_id} | ({"message_thread_id": thread_id} if thread_id else {})
+        return _surely_sent(file.method, await self._uploads.upload(file, place | options))
+
+    async def file_path(self, file_id: str) -> tuple[str, int | None]:
+        """Where a file can be downloaded for an hour, and its size if the server says one. Bot API, getFile."""
+        found = await self._calls.result("getFile", {"file_id": file_id})
+        size = found.get("file_size")
+        return a_text(found, "file_path"), size if is_number(size) else None
+
+    async def download(self, path: str, put: Callable[[bytes], None], *, most: int) -> None:
+        await self._downloads.download(path, put, most=most)
+
+    async def draft(
+        self, chat_id: str, thread_id: int | None, draft_id: int, text: str, options: Json
+    ) -> None:
+        """Text that is being written, shown for 30 seconds. Bot API, sendMessageDraft."""
+        wanted: Json = {"chat_id": chat_id, "draft_id": draft_id, "text": text}
+        wanted |= {"message_thread_id": thread_id} if thread_id else {}
+        await self._calls.fetch("sendMessageDraft", wanted | options)
+
+    async def edit(self, chat_id: str, message_id: int, text: str, options: Json) -> Sent | None:
+        """Another text for a message; *options* are parameters of editMessageText. None: not said what it is."""
         last_answer.set(b"")
         try:
             with _told("editMessageText"):
@@ -132,8 +164,9 @@ class Api:
                     text, chat_id=chat_id, message_id=message_id, api_kwargs=options
                 )
         except ApiError:
-            if _number_in(last_answer.get()) is None:
+            if _sent(last_answer.get()) is None:
                 raise
+        return _sent(last_answer.get())
 
     async def delete(self, chat_id: str, message_id: int) -> None:
         """Bot API, deleteMessage: ours, and not older than 48 hours."""
@@ -173,10 +206,18 @@ def _told(method: str) -> Iterator[None]:
         raise ApiError(text, kind="lost", status=200) from None
 
 
-def _number_in(content: bytes) -> str | None:
-    """The message id in a raw answer; None if there is none."""
+def _surely_sent(method: str, content: bytes) -> Sent:
+    if (sent := _sent(content)) is None:
+        raise ApiError(f"{method}: an answer that cannot be read", kind="lost", status=200)
+    return sent
+
+
+def _sent(content: bytes) -> Sent | None:
+    """The message in a raw answer; None if there is none."""
     try:
         answer = json.loads(content)
-        return str(int(answer["result"]["message_id"])) if answer["ok"] is True else None
-    except (ValueError, KeyError, TypeError, RecursionError):
+        message = answer["result"] if answer["ok"] is True else {}
+        text = message.get("text")
+        return Sent(str(int(message["message_id"])), text if isinstance(text, str) else None)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None

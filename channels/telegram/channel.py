@@ -7,14 +7,15 @@ import logging
 import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal, Protocol
 from urllib.parse import unquote, urlsplit
 
+from channels.telegram.albums import Albums
 from channels.telegram.always import Always
 from channels.telegram.deliveries import Deliveries
 from channels.telegram.health import Health
 from channels.telegram.inbound import to_inbound
-from channels.telegram.keyboard import keyboard
 from channels.text import telegram as text
 from gateway.errors import DeliveryError
 from gateway.failpoints import Point, passing
@@ -25,7 +26,6 @@ from gateway.types import (
     Capabilities,
     Chunk,
     Inbound,
-    Json,
     Limits,
     MenuEntry,
     Place,
@@ -34,6 +34,7 @@ from gateway.types import (
 
 if TYPE_CHECKING:
     from channels.telegram.api import Api
+    from channels.telegram.outbound import Outbound
 
 API_URL = "https://api.telegram.org"
 ACK_TEXT = 200  # characters; Bot API, answerCallbackQuery
@@ -46,6 +47,8 @@ UNKNOWN_MEMBER = (
     "user_not_participant",
     "user_id_invalid",
 )
+# Parts of descriptions of refusals: the server has no such method, or not for this bot.
+NO_DRAFTS = ("method not found", ": not found (404)", "textdraft_peer_invalid")
 # Of the emoji that bots may use; Bot API, ReactionTypeEmoji.
 REACTIONS: dict[Reaction, str] = {
     "seen": "👀",
@@ -84,7 +87,7 @@ class Telegram:
         *,
         token: Secret | str,
         api_url: str = API_URL,
-        delivery: Literal["opening", "placeholder"] = "opening",
+        delivery: Literal["opening", "placeholder", "draft"] = "opening",
         stream: bool = True,
         rate: Literal["adaptive", "strict"] = "adaptive",
         poll_seconds: int = 50,
@@ -97,6 +100,7 @@ class Telegram:
         on_health: Callable[[str, str | None], None] | None = None,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
+        self.can = replace(type(self).can, draft=delivery == "draft")
         self.limits = Limits(placing=delivery, stream=stream, strict=rate == "strict")
         self.last_poll: int | None = None  # microseconds UTC of the last completed poll, or update delivered
         self._token = _plain(token)
@@ -106,7 +110,7 @@ class Telegram:
         if webhook_url and not self._webhook_secret:
             raise ValueError("a webhook needs a secret")
         self._deliveries = Deliveries(secret=self._webhook_secret, answered=self._answered)
-        self._always = Always(always)
+        self._always, self._albums = Always(always), Albums()
         self._cursors = cursors
         self._api_url, self._poll_seconds, self._commands = api_url, poll_seconds, tuple(commands)
         self._clock, self._sleep = clock, sleep
@@ -141,7 +145,7 @@ class Telegram:
                 bot_username=account.name,
                 always=self._always,
             )
-            return self._always.seen(event)
+            return self._albums.seen(self._always.seen(event))
 
         health = Health(self._on_health)
         if self._webhook_url:
@@ -181,10 +185,12 @@ class Telegram:
         return [_chunk(piece) for piece in text.render(markdown)]
 
     def plain(self, chunk: Chunk) -> Chunk:
-        return Chunk(text=chunk.text, buttons=chunk.buttons)
+        return replace(chunk, extra={})
 
     def opening(self, chunk: Chunk) -> Chunk:
-        """Buttons come with the whole text: what is short already keeps them."""
+        """Buttons come with the whole text: what is short already keeps them, and what has a file is sent whole."""
+        if chunk.file is not None:
+            return chunk
         piece = text.Piece(chunk.text, tuple(chunk.extra.get("entities", ())))
         first = text.opening(piece)
         return chunk if first is piece else _chunk(first)
@@ -203,17 +209,31 @@ class Telegram:
     ) -> str:
         """*nonce* and *tried* are of no use here: the Bot API has no way to recognise a repeat."""
         passing(Point.SEND, "before")
-        sent = await self._api.send(address.chat_id, _thread(address), chunk.text, _options(chunk))
+        sent = await self._outbound.send(address, chunk, content)
         passing(Point.SEND, "after")
         return sent
 
     async def fetch(self, ref: str, put: Callable[[bytes], None], *, most: int) -> None:
-        raise DeliveryError(f"no attachment {ref!r}", kind="missing")
+        """Bot API, getFile: at most 20 MB, unless the server is one of our own."""
+        await self._outbound.fetch(ref, put, most)
 
     async def edit(self, address: Address, message_id: str, chunk: Chunk) -> None:
         passing(Point.EDIT, "before")
-        await self._api.edit(address.chat_id, int(message_id), chunk.text, _options(chunk))
+        await self._outbound.edit(address, message_id, chunk)
         passing(Point.EDIT, "after")
+
+    async def draft(self, address: Address, draft_id: int, chunk: Chunk) -> None:
+        """Bot API 9.5, sendMessageDraft. A server that does not know it is not asked again."""
+        try:
+            await self._outbound.draft(address, draft_id, chunk)
+        except DeliveryError as error:
+            if self.can.draft and any(part in str(error).lower() for part in NO_DRAFTS):
+                log.warning("telegram.no_drafts", extra={"fields": {"reason": str(error)}})
+                self.can, self.limits = (
+                    replace(self.can, draft=False),
+                    replace(self.limits, placing="opening"),
+                )
+            raise
 
     async def delete(self, address: Address, message_id: str) -> None:
         try:
@@ -259,6 +279,12 @@ class Telegram:
             await self._opened.close()
 
     @property
+    def _outbound(self) -> Outbound:
+        from channels.telegram.outbound import Outbound
+
+        return Outbound(self._api)
+
+    @property
     def _api(self) -> Api:
         if self._opened is None:
             # The SDK imports httpx, and that its command line with rich and pygments (3 MB), unless it is missing.
@@ -289,13 +315,3 @@ def _chunk(piece: text.Piece) -> Chunk:
 
 def _thread(address: Address) -> int | None:
     return int(address.thread_id) if address.thread_id else None
-
-
-def _options(chunk: Chunk) -> Json:
-    """Parameters that sendMessage and editMessageText have in common. Bot API."""
-    options: Json = {"link_preview_options": {"is_disabled": True}}
-    if entities := chunk.extra.get("entities"):
-        options["entities"] = entities
-    if chunk.buttons:
-        options["reply_markup"] = keyboard(chunk.buttons)
-    return options

@@ -18,7 +18,9 @@ from channels.telegram.fields import (
     number_of,
     storable,
 )
+from channels.telegram.files import asked_about, files
 from channels.telegram.quotes import quotes
+from channels.telegram.things import name_of
 from channels.telegram.words import Me, answered, spoken
 from gateway.types import SECOND, Inbound, Json, Kind, Place, Sender
 
@@ -42,8 +44,9 @@ def to_inbound(
 ) -> Inbound:
     """The event that *update*, a decoded JSON value, stands for.
 
-    One that cannot be read is of Kind.UNKNOWN and has no place and an error. A message without words has an
-    empty text. A MEMBERSHIP has the text 'member', 'left' or 'blocked'. A MIGRATION has the old place, the new
+    One that cannot be read is of Kind.UNKNOWN and has no place and an error. A message that is a file and
+    nothing else has an empty text; behind a message's own files come those of the message that it answers, if
+    it is meant for us. A MEMBERSHIP has the text 'member', 'left' or 'blocked'. A MIGRATION has the old place, the new
     id as its text, and no sender. *always*: ids of groups in which every message is meant for us.
     """
     try:
@@ -79,6 +82,7 @@ def _message(update_id: int, message: Json, reader: Reader, raw: str, *, edited:
         return moved
     place = _place(message)
     words = spoken(message, reader.me, direct=place.kind == "direct", always=place.chat_id in reader.always)
+    own = files(message)
     date = a_number(message, "edit_date" if edited and "edit_date" in message else "date")
     kind = Kind.EDIT if edited else Kind.COMMAND if words.command else Kind.MESSAGE
     return Inbound(
@@ -86,11 +90,12 @@ def _message(update_id: int, message: Json, reader: Reader, raw: str, *, edited:
         kind=kind,
         place=place,
         sender=_sender(message),
-        text=words.text,
+        text=words.text or ("" if own else name_of(message)),
         sent=_microseconds(date),
         message_id=str(a_number(message, "message_id")),
         reply_to=_reply_to(message),
         quotes=quotes(message, reader.me),
+        files=own + (asked_about(message) if words.addressed else ()),
         album=a_text(message, "media_group_id"),
         addressed=words.addressed,
         raw=raw,

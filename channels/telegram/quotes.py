@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from channels.telegram.fields import a_name, a_text
-from channels.telegram.words import CONTENT, Me, answered
+from channels.telegram.things import name_of, thing_in
+from channels.telegram.words import Me, answered
 from gateway.types import Json, Quote
 
 MOST_TEXT = 4000  # characters of a quote
@@ -65,9 +66,8 @@ def _said(message: Json) -> str:
 
 
 def _kind(message: Json) -> str:
-    """What stands for a message without words: [photo]; '' when there is nothing to tell."""
-    found = sorted(CONTENT.intersection(message))
-    return f"[{found[0].replace('_', ' ')}]" if found else ""
+    """What stands for a message without words."""
+    return thing_in(message) or name_of(message)
 
 
 def _cut(text: str) -> str:

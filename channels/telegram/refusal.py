@@ -19,9 +19,10 @@ _WAIT = re.compile(r"(?:retry after |flood_wait_|slowmode_wait_)(\d{1,6})")  # s
 # Making requests: the token is part of the path.
 _OF_THE_TOKEN = frozenset({"getMe", "getUpdates"})
 # What sends anew: after an answer from a machine in between it may have been done.
-_SENDS = frozenset({"sendMessage"})
+_FILES = frozenset({"sendDocument", "sendPhoto"})
+_SENDS = _FILES | {"sendMessage"}
 # Methods for which to have no right is to have none to write there at all.
-_WRITES = frozenset({"sendMessage", "editMessageText", "sendChatAction"})
+_WRITES = _SENDS | {"editMessageText", "sendChatAction"}
 
 # Parts of descriptions of refusals with status 400; the server documents none, these are what it says.
 _REFUSALS: tuple[tuple[DeliveryErrorKind, tuple[str, ...]], ...] = (
@@ -29,6 +30,13 @@ _REFUSALS: tuple[tuple[DeliveryErrorKind, tuple[str, ...]], ...] = (
     ("missing", (
         "message to edit not found", "message can't be edited", "message to delete not found",
         "message can't be deleted", "message_id_invalid", "message to react not found",
+    )),
+    ("missing", ("wrong file_id", "wrong file identifier", "temporarily unavailable", "file_id_invalid")),
+    ("too_big", ("file is too big", "file_too_big", "file_parts_invalid")),
+    # A chat where files are not allowed still takes words.
+    ("rejected", (
+        "rights to send photos", "rights to send documents", "chat_send_photos_forbidden",
+        "chat_send_docs_forbidden", "chat_send_media_forbidden",
     )),
     ("format", ("entit",)),  # can't parse entities, ENTITY_BOUNDS_INVALID, ...
     ("gone", (
@@ -97,6 +105,8 @@ def _kind(method: str, status: int, description: str) -> DeliveryErrorKind:
     if status >= 500 or status < 400:
         # It comes from a machine in front of the server, which may have taken the message nevertheless.
         return "lost" if method in _SENDS else "server"
+    if status == 413 and method in _FILES:
+        return "too_big"
     if status == 400:
         for kind, parts in _REFUSALS:
             if any(part in description for part in parts):

@@ -5,13 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from channels.telegram.fields import Unreadable, a_text, is_number, storable
+from channels.telegram.things import CONTENT, thing_in
 from gateway.types import Json
-
-# Bot API, Message: what a person can send that is no text. All else without text is a notice of the chat.
-CONTENT = frozenset({
-    "animation", "audio", "checklist", "contact", "dice", "document", "game", "live_photo", "location",
-    "paid_media", "photo", "poll", "sticker", "story", "venue", "video", "video_note", "voice",
-})  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +48,8 @@ class Entity:
 def spoken(message: Json, me: Me, *, direct: bool, always: bool = False) -> Words:
     """The words of a message; in a group it is said to us if it mentions us, answers us or commands us.
 
+    What it has besides words and files is told behind them, in brackets.
+
     *always*: a group in which all is said to us, but for notices of the chat and commands for other bots. What
     was forwarded is never a command: it is somebody else's words. Raises Unreadable for a text that is none.
     """
@@ -70,7 +67,8 @@ def spoken(message: Json, me: Me, *, direct: bool, always: bool = False) -> Word
     for entity in entities:
         if may_command and entity.kind == "bot_command" and entity.start == begin:
             return _command(text, entity, me, direct=direct)
-    return Words(storable(text), addressed=direct or always or bool(mentions) or _answers(message, me))
+    told = "\n".join(filter(None, (storable(text), thing_in(message))))
+    return Words(told, addressed=direct or always or bool(mentions) or _answers(message, me))
 
 
 def _command(text: str, entity: Entity, me: Me, *, direct: bool) -> Words:

@@ -16,7 +16,7 @@ from pathlib import Path
 from tests.crash.harness import Evidence, Plan, Stuck, run
 from tests.crash.judge import Verdict, judge
 
-MODES = ("opening", "placeholder")
+MODES = ("opening", "placeholder", "draft")
 
 
 def main() -> int:
@@ -25,7 +25,7 @@ def main() -> int:
     parser.add_argument("--messages", type=int, default=500)
     parser.add_argument("--chats", type=int, default=8)
     parser.add_argument("--platform", choices=("telegram", "discord"), default="telegram")
-    parser.add_argument("--delivery", choices=(*MODES, "both"), default="both", help="on Telegram")
+    parser.add_argument("--delivery", choices=(*MODES, "all"), default="all", help="on Telegram")
     parser.add_argument("--at-once", type=int, default=2, help="gateways side by side, each with its share")
     parser.add_argument("--provider", choices=("openai", "anthropic"), default="openai")
     parser.add_argument("--seed", type=int, help="none: a new one, which is printed")
@@ -44,7 +44,7 @@ def main() -> int:
         from tests.crash.points import main as points
 
         return points(chosen.points)
-    modes = MODES if chosen.delivery == "both" else (chosen.delivery,)
+    modes = MODES if chosen.delivery == "all" else (chosen.delivery,)
     if chosen.platform == "discord":
         modes = ("nonce",)
     good = [proved(mode, chosen, seed) for mode in modes]

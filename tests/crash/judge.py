@@ -6,7 +6,7 @@ import json
 import sqlite3
 from bisect import bisect
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
@@ -29,6 +29,7 @@ TALLY = (
     "never sent",
     "repeated openings",
     "placeholders",
+    "repeated messages",
 )
 
 
@@ -301,11 +302,7 @@ def leftovers(evidence: Evidence, parts: Sequence[Part], verdict: Verdict) -> No
     for chat, message, every in spoken(evidence):
         if (chat, message.id) in ours:
             continue
-        allowed = not evidence.platform.exact and (
-            message.history == (PLACEHOLDER,)
-            if evidence.delivery == "placeholder"
-            else repeated_opening(message, every)
-        )
+        allowed = not evidence.platform.exact and LEFT[evidence.delivery](message, every)
         if allowed:
             found[chat, bisect(evidence.killed_at, message.at)] += 1
         else:
@@ -315,7 +312,8 @@ def leftovers(evidence: Evidence, parts: Sequence[Part], verdict: Verdict) -> No
     for (chat, life), count in found.items():
         verdict.miss(count > 1, f"chat {chat}: kill {life + 1} has left {count} messages")
         verdict.miss(life >= evidence.kills, f"chat {chat}: a message left by a life that was not killed")
-    name = "placeholders" if evidence.delivery == "placeholder" else "repeated openings"
+    names = {"placeholder": "placeholders", "draft": "repeated messages"}
+    name = names.get(evidence.delivery, "repeated openings")
     verdict.numbers[name] = found.total()
 
 
@@ -331,3 +329,17 @@ def repeated_opening(message: Shown, others: Sequence[str]) -> bool:
     """Short, never changed, and how another message of the chat begins."""
     (said, *more) = message.history
     return not more and utf16_len(said) <= OPENING and any(other.startswith(said) for other in others)
+
+
+def repeated_message(message: Shown, others: Sequence[str]) -> bool:
+    """Never changed, and what another message of the chat says."""
+    (said, *more) = message.history
+    return not more and said in others
+
+
+# What a kill may leave behind, by how answers are placed.
+LEFT: Mapping[str, Callable[[Shown, Sequence[str]], bool]] = {
+    "opening": repeated_opening,
+    "placeholder": lambda message, others: message.history == (PLACEHOLDER,),
+    "draft": repeated_message,
+}

@@ -20,7 +20,8 @@ class FakeChannel:
 
     def __init__(self, *, placing: str = "opening", stream: bool = True) -> None:
         self.limits = Limits(placing=placing, stream=stream, preview_direct=0.05)
-        self.can = Capabilities(edit=True, delete=True, button=True, reaction=True)
+        self.can = Capabilities(edit=True, delete=True, button=True, reaction=True, draft=placing == "draft")
+        self.drafts: list[tuple[str, int, str]] = []  # chat, draft id, text
         self.admins: set[str] = set()  # user ids
         self.reactions: dict[str, list[Reaction | None]] = {}  # message id -> every one it was given
         self.messages: dict[str, dict[str, str]] = {}  # chat -> message id -> text now
@@ -80,6 +81,10 @@ class FakeChannel:
             if at + 65_536 > most and len(data) > most:
                 raise DeliveryError("too big", kind="too_big")
             put(data[at : at + 65_536])
+
+    async def draft(self, address: Address, draft_id: int, chunk: Chunk) -> None:
+        await self._call("draft", address, chunk)
+        self.drafts.append((address.chat_id, draft_id, chunk.text))
 
     async def edit(self, address: Address, message_id: str, chunk: Chunk) -> None:
         await self._call("edit", address, chunk)

@@ -17,8 +17,9 @@ Modelled, after the public documentation of API version 10:
   IDENTIFY in 5 seconds, 120 sends a minute); 10,000 invalid requests in ten minutes ban the address.
 Stricter than the live server: mentions in code notify, edits share the bucket of new messages, a nonce is looked
 up over all channels, length is checked before blanks are trimmed, the application's id is not the bot's.
-Not modelled: voice, Components V2, forwards, polls, stickers, forums, permissions by role, group DMs with the bot,
-etf and zstd, ordinary webhooks, autocomplete by people, pins.
+* Attachments with addresses that are signed and expire; people's voice messages and forwards.
+Not modelled: voice, Components V2, the bot's forwards, polls, stickers, forums, permissions by role, group DMs with
+the bot, etf and zstd, ordinary webhooks, autocomplete by people, pins.
 """
 
 import argparse
@@ -52,6 +53,7 @@ BODY_LIMIT = 100 * 1024 * 1024  # bytes
 HTML_BODY = (
     "<html>\r\n<head><title>{0}</title></head>\r\n<body><center><h1>{0}</h1></center></body>\r\n</html>\r\n"
 )
+DOWNLOAD = "download"
 FAULTS = frozenset({"status", "error", "drop", "lost", "hang", "delay", "garbage", "flood"})
 
 
@@ -98,7 +100,7 @@ class Fault:
     def __post_init__(self) -> None:
         if self.kind not in FAULTS:
             raise ValueError(f"no fault {self.kind!r}; there are {', '.join(sorted(FAULTS))}")
-        if self.method != "*" and self.method not in NAMES:
+        if self.method not in ("*", DOWNLOAD) and self.method not in NAMES:
             raise ValueError(f"no method {self.method!r}; there are {', '.join(sorted(NAMES))}")
         self.applied = self.applied or self.kind in ("lost", "delay")
 
@@ -171,7 +173,7 @@ class FakeDiscord(People):
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", self.port).start()
         self.port = self._runner.addresses[0][1]
-        self.world.public_url, self.world.gateway_url = self.url, self.gateway_url
+        self.world.cdn.root, self.world.gateway_url = self.url, self.gateway_url
 
     async def close(self) -> None:
         """Stops listening and cuts every connection; the state stays, `start` opens the same port again."""
@@ -277,7 +279,7 @@ class FakeDiscord(People):
             if path.startswith("/control/"):
                 return await self._control(request, path.removeprefix("/control/"))
             if path.startswith("/attachments/"):
-                return self._file(path)
+                return self._file(request, path)
             return await self._api(request, path)
         except (ConnectionError, asyncio.CancelledError):
             raise
@@ -392,11 +394,20 @@ class FakeDiscord(People):
         )
         return _json(refusal.body, refusal.status, shown)
 
-    def _file(self, path: str) -> web.Response:
+    def _file(self, request: web.BaseRequest, path: str) -> web.StreamResponse:
+        """A download; its faults go by the method download, which is no route of the API."""
+        call = Call(DOWNLOAD, {"path": path}, self.world.clock())
+        self._record(call)
+        fault = self._struck(DOWNLOAD, {})
+        if fault is not None:
+            call.fault, call.status = fault.kind, fault.status
+            return _cut(request) if fault.kind == "drop" else web.Response(status=fault.status)
         number = path.split("/")[3]
         kept = self.world.files.get(int(number) if number.isdigit() else 0)
-        if kept is None:
-            return web.Response(status=404, text="")
+        if kept is None or not self.world.cdn.admits(path, request.query):
+            call.status = 404
+            return web.Response(status=404, text="This content is no longer available.")
+        call.status = 200
         return web.Response(body=kept[1], content_type="application/octet-stream")
 
     # --- control: the same over HTTP ---------------------------------------------------------------------
@@ -528,7 +539,8 @@ async def _read(request: web.BaseRequest, ids: dict[str, str]) -> Request:
             if isinstance(part, web.FileField):
                 wanted.files[name] = Upload(part.filename, part.file.read(), part.content_type)
                 part.file.close()
-        wanted.body = _parsed(str(form.get("payload_json", "{}")).encode())
+        payload = form.get("payload_json", "{}")  # a part with a media type of its own comes as bytes
+        wanted.body = _parsed(payload.encode() if isinstance(payload, str) else bytes(payload))
         return wanted
     body = await request.read()
     if body and request.content_type != "application/json":

@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from tests.fakes.discord_files import Sharing
 from tests.fakes.discord_rest import Upload, attach
 from tests.fakes.discord_rules import Json, buttons
 from tests.fakes.discord_world import (
@@ -23,7 +24,7 @@ from tests.fakes.discord_world import (
 _BY_TYPE = {bool: 5, int: 4, float: 10, str: 3}  # command option types
 
 
-class People:
+class People(Sharing):
     """The human side; ids are integers, and users are made when they first speak."""
 
     world: World

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from tests.fakes.discord_cdn import Cdn
 from tests.fakes.discord_rules import HAS_THREAD, Json, Mentions, Refusal, named, pinged, unfurled, unknown
 
 EPOCH = 1_420_070_400_000  # milliseconds; Snowflakes: the first second of 2015
@@ -22,6 +23,11 @@ PERMISSIONS = {
 }  # fmt: skip
 GRANTED = frozenset(PERMISSIONS) - {"MANAGE_MESSAGES", "MANAGE_THREADS"}  # what everyone has
 PRIVILEGED = {"presences": 1 << 8, "members": 1 << 1, "message_content": 1 << 15}  # gateway intents
+# API reference, Message Snapshot Object: what of a message is passed on.
+PASSED_ON = (
+    "type", "content", "embeds", "attachments", "timestamp", "edited_timestamp", "flags", "mentions", "mention_roles",
+    "sticker_items", "components",
+)  # fmt: skip
 _FLAGS = {"presences": 1 << 13, "members": 1 << 15, "message_content": 1 << 19}  # application flags
 
 
@@ -106,6 +112,7 @@ class Message:
     interaction: "Interaction | None" = None
     ephemeral_to: int | None = None
     thread_id: int | None = None
+    forwarded: "Message | None" = None
     extra: Json = field(default_factory=dict)  # merged into its JSON: webhook_id, sticker_items, poll, ...
     edited: float | None = None
     edit_times: list[float] = field(default_factory=list)  # on the server's clock
@@ -179,7 +186,10 @@ class World:
         self.emit = emit
         self.application_id = application_id
         self.privileged = privileged
-        self.public_url = ""  # where attachments are fetched
+        self.cdn = Cdn()  # where attachments are fetched
+        self.alter: Callable[[str], str] | None = (
+            None  # what the server makes of the bot's text, besides trimming
+        )
         self.gateway_url = ""
         self.starts_left = 1000  # IDENTIFYs a day; the token is reset after the last
         self.nonce_window = 180.0  # seconds; documented as "the past few minutes"
@@ -277,6 +287,7 @@ class World:
     def post(self, channel: Channel, author: User, content: str, **facts: Any) -> Message:
         """A new message; its MESSAGE_CREATE goes out unless it is ephemeral."""
         number = facts.pop("id", None) or self.new_id()
+        content = self._altered(author, content)
         kind = facts.pop("type", REPLY if facts.get("reference") else DEFAULT)
         message = Message(
             number, channel.id, author, content, kind, time.time(), self.clock(), history=[content], **facts
@@ -298,6 +309,7 @@ class World:
         for name, value in facts.items():
             setattr(message, name, value)
         if content is not None:
+            content = self._altered(message.author, content)
             message.content = content
             message.history.append(content)
             message.links += [each for each in unfurled(content, message.flags) if each not in message.links]
@@ -305,6 +317,9 @@ class World:
         message.edit_times.append(self.clock())
         if message.ephemeral_to is None:
             self.tell("MESSAGE_UPDATE", message)
+
+    def _altered(self, author: User, content: str) -> str:
+        return content if self.alter is None or author.id != self.bot.id else self.alter(content)
 
     def remove(self, message: Message) -> None:
         message.deleted = True
@@ -557,7 +572,7 @@ class World:
             "mention_everyone": message.mentions.everyone,
             "mentions": [self.users[each].json for each in message.mentions.users],
             "mention_roles": [str(each) for each in message.mentions.roles], "pinned": False, "flags": message.flags,
-            "attachments": message.attachments if open_to_bot else [],
+            "attachments": [self.cdn.signed(each) for each in message.attachments] if open_to_bot else [],
             "embeds": message.embeds if open_to_bot else [],
             "components": message.components if open_to_bot else [],
         }  # fmt: skip
@@ -579,7 +594,16 @@ class World:
                 shown["referenced_message"] = (
                     None if gone else self.message_json(target, visible=visible, nested=True)
                 )
+        if message.forwarded is not None and open_to_bot:
+            shown |= self._forwarded_json(message.forwarded)
         return shown | message.extra
+
+    def _forwarded_json(self, source: Message) -> Json:
+        """The fields of a message that passes on another."""
+        whole = self.message_json(source, visible=True)
+        where = {"type": 1, "channel_id": whole["channel_id"], "message_id": whole["id"]}
+        shown = {name: whole[name] for name in PASSED_ON if name in whole}
+        return {"message_reference": where, "message_snapshots": [{"message": shown}]}
 
     def _reaction_json(self, emoji: str, who: list[int]) -> Json:
         return {

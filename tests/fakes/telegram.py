@@ -14,7 +14,7 @@ Modelled, after the public documentation of Bot API 10.x:
   range, surrogate pairs, nesting and links, the first 100 kept; HTML, MarkdownV2 and Markdown. Markup is
   parsed before the chat is looked up.
 * Messages: replies, topics, inline keyboards, edits ("message is not modified", "message to edit not found"),
-  deletion, reactions, chat actions, drafts, documents, commands; ids per supergroup; blocked, kicked and
+  deletion, reactions, chat actions, drafts, photos, documents, commands; ids per supergroup; blocked, kicked and
   migrated chats.
 * setWebhook, getWebhookInfo, deleteWebhook, and delivery: POSTs with the secret in a header, each chat's updates
   in order, again and again until they are answered with 2xx. `tg.courier.reach` says where a public address is.
@@ -61,11 +61,13 @@ from tests.fakes.telegram_chat import (
     too_many,
     world_file,
 )
+from tests.fakes.telegram_files import Sharing, check_photo
 from tests.fakes.telegram_hook import Courier
 from tests.fakes.telegram_text import Entity, Refusal, units
 
 TOKEN = "123456:TEST-fake-token-of-the-tests"
-BODY_LIMIT = 50 * 1024 * 1024  # bytes; Bot API, sendDocument
+BODY_LIMIT = 51 * 1024 * 1024  # bytes; 50 MB for a file (Bot API, sendDocument), and something around it
+DOWNLOAD = "downloadFile"
 HTML_BODY = (
     "<html>\r\n<head><title>{0}</title></head>\r\n<body><center><h1>{0}</h1></center></body>\r\n</html>\r\n"
 )
@@ -89,7 +91,7 @@ MEMBER_FACTS: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 FAULTS = frozenset({"status", "error", "drop", "lost", "hang", "delay", "garbage", "flood"})
 _PATH = re.compile(r"/bot([^/]+)/([A-Za-z]+)/?")
-_FILE = re.compile(r"/file/bot([^/]+)/files/([^/]+)/.*")
+_FILE = re.compile(r"/file/bot([^/]+)/files/([^/]+)/[^/]*")
 
 
 @dataclass(slots=True)
@@ -134,7 +136,7 @@ class Fault:
     def __post_init__(self) -> None:
         if self.kind not in FAULTS:
             raise ValueError(f"no fault {self.kind!r}; there are {', '.join(sorted(FAULTS))}")
-        if self.method != "*" and self.method.lower() not in BY_LOWER:
+        if self.method != "*" and self.method.lower() not in BY_LOWER and self.method != DOWNLOAD:
             raise ValueError(f"no method {self.method!r}")
         self.applied = self.applied or self.kind in ("lost", "delay")
 
@@ -151,7 +153,7 @@ class Fault:
         return True
 
 
-class FakeTelegram:
+class FakeTelegram(Sharing):
     """The server, its state and the people who write to the bot."""
 
     def __init__(
@@ -183,6 +185,7 @@ class FakeTelegram:
             clock=clock,
         )
         self.world.local = local
+        self.world.check_photo = check_photo
         self.courier = Courier(self.world)
         self._log = log
         self._announced: dict[int, float] = {}
@@ -377,7 +380,7 @@ class FakeTelegram:
             chat,
             by_bot=False,
             text=text,
-            entities=_found_entities(text or "") if entities is None else entities,
+            entities=found_entities(text or "") if entities is None else entities,
             sender=_person(user_id if user_id is not None else abs(chat_id), first_name, username),
             thread_id=thread_id,
             reply_to=reply_to,
@@ -399,7 +402,7 @@ class FakeTelegram:
         message = self.world.chats[chat_id].messages[message_id]
         if message.by_bot:
             raise ValueError("a person cannot edit the bot's message")
-        message.text, message.entities = text, _found_entities(text)
+        message.text, message.entities = text, found_entities(text)
         message.edits += 1
         message.history.append(text)
         message.edited_date = int(time.time())
@@ -505,7 +508,7 @@ class FakeTelegram:
             if path.startswith("/bot") and (found := _PATH.fullmatch(path)):
                 return await self._method(request, found[1], found[2])
             if found := _FILE.fullmatch(path):
-                return self._file(found[1], unquote(found[2]))
+                return await self._file(request, found[1], unquote(found[2]))
             if path.startswith("/control/"):
                 return await self._control(request, path.removeprefix("/control/"))
             return _failed(Refusal(404, "Not Found"))
@@ -528,7 +531,8 @@ class FakeTelegram:
             return _cut(request)
         try:
             params = Params(await _read(request))
-        except Refusal as refusal:
+        except (Refusal, web.HTTPRequestEntityTooLarge) as error:
+            refusal = error if isinstance(error, Refusal) else Refusal(413, "Request Entity Too Large")
             self._record(Call(method, {}, self.world.clock(), refusal.code))
             return _failed(refusal)
         call = Call(method, params.raw, self.world.clock())
@@ -638,12 +642,28 @@ class FakeTelegram:
         except TimeoutError:
             return
 
-    def _file(self, token: str, file_id: str) -> web.Response:
+    async def _file(self, request: web.BaseRequest, token: str, file_id: str) -> web.StreamResponse:
+        """A download; its faults go by the method downloadFile, which is none of the Bot API."""
         if token != self.token:
             return _failed(Refusal(401, "Unauthorized"))
+        call = Call(DOWNLOAD, {"file_id": file_id}, self.world.clock())
+        self._record(call)
+        fault = self._struck(DOWNLOAD, None, read=True) or self._struck(DOWNLOAD, None, read=False)
+        if fault is not None:
+            call.fault = fault.kind
+            return await self._spoil(request, call, Params({}), fault)
         if file_id not in self.world.files:
+            call.status = 404
             return _failed(Refusal(404, "Not Found"))
-        return web.Response(body=self.world.files[file_id][1], content_type="application/octet-stream")
+        call.status = 200
+        content = self.world.files[file_id][1]
+        if self.world.told_size is None:
+            return web.Response(body=content, content_type="application/octet-stream")
+        answer = web.StreamResponse()  # one that has lied about the size does not say it here
+        answer.enable_chunked_encoding()
+        await answer.prepare(request)
+        await answer.write(content)
+        return answer
 
     def _record(self, call: Call) -> None:
         self.calls.append(call)
@@ -665,6 +685,10 @@ class FakeTelegram:
             return self._report(what, request.query.get("since", "0"))
         actions: dict[str, Callable[..., Any]] = {
             "say": self.user_says,
+            "document": lambda content="", **facts: self.user_sends_document(
+                content=content.encode(), **facts
+            ),
+            "photo": self.user_sends_photo,
             "press": self.user_presses,
             "edit": self.user_edits,
             "react": self.user_reacts,
@@ -749,7 +773,7 @@ def _person(user_id: int, first_name: str, username: str | None) -> dict[str, An
     return person | ({"username": username} if username else {})
 
 
-def _found_entities(text: str) -> list[Entity]:
+def found_entities(text: str) -> list[Entity]:
     """What the server marks in a person's text: commands and mentions (links and hashtags are left out)."""
     if "/" not in text and "@" not in text:
         return []
@@ -777,7 +801,7 @@ async def _read(request: web.BaseRequest) -> dict[str, Any]:
     if kind.startswith("multipart/"):
         for name, part in (await request.post()).items():
             if isinstance(part, web.FileField):
-                raw[name] = Upload(part.filename, part.file.read())
+                raw[name] = Upload(part.filename, part.file.read(), part.content_type)
                 part.file.close()
             else:
                 raw[name] = part

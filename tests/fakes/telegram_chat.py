@@ -214,11 +214,18 @@ class World:
         self.floods = Floods(clock)
         self.chats: dict[int, Chat] = {}
         self.files: dict[str, tuple[str, bytes]] = {}
+        self.types: dict[str, str] = {}  # media types of files that the bot has sent
+        self.told_size: int | None = None  # what getFile says instead of the truth
+        self.told_path: str | None = None
+        self.check_photo: Callable[[bytes], None] = lambda content: None  # raises Refusal
         self.commands: dict[str, list[dict[str, str]]] = {}
         self.callbacks: dict[str, dict[str, Any] | None] = {}
         self.webhook: dict[str, Any] | None = None
         self.local = False  # a server of one's own, started with --local: takes http addresses as well
         self.delivery_error: tuple[int, str] | None = None  # (when, what) of the last failed delivery
+        self.alter: Callable[[str], str] | None = (
+            None  # what the server makes of a bot's text, besides trimming
+        )
         self.unknown: set[str] = set()  # methods that this server, an older one, does not know
         self.next_update_id = first_update_id
         self.updates: dict[int, Any] = {}
@@ -473,6 +480,10 @@ def _content(params: Params, chat: Callable[[], Chat]) -> tuple[Chat, str, list[
     return found, text, entities
 
 
+def _altered(world: World, text: str) -> str:
+    return text if world.alter is None else world.alter(text)
+
+
 def _own(chat: Chat, params: Params) -> Message:
     number = params.integer("message_id")
     if number is None:
@@ -504,7 +515,7 @@ def _send_message(world: World, params: Params) -> dict[str, Any]:
     message = world.new_message(
         chat,
         by_bot=True,
-        text=text,
+        text=_altered(world, text),
         entities=entities,
         sender=world.bot,
         thread_id=_thread(chat, params),
@@ -536,7 +547,7 @@ def _edit_message_text(world: World, params: Params) -> dict[str, Any]:
     message = _own(chat, params)
     if message.text is None:
         raise bad_request("there is no text in the message to edit")
-    _change(message, text, entities, _markup(params, inline_only=True))
+    _change(message, _altered(world, text), entities, _markup(params, inline_only=True))
     return world.shown(message)
 
 
@@ -729,9 +740,11 @@ def _send_file(kind: str) -> Callable[[World, Params], dict[str, Any]]:
                 raise bad_request("message caption is too long")
         file = {"file_id": _file_id(world, kind, params)}
         name, content = world.files[file["file_id"]]
+        if kind == "photo":
+            world.check_photo(content)
         file |= {"file_unique_id": f"u{file['file_id']}", "file_size": len(content)}
         extra: dict[str, Any] = (
-            {kind: file | {"file_name": name}}
+            {kind: file | {"file_name": name, "mime_type": world.types.get(file["file_id"], "")}}
             if kind == "document"
             else {kind: [file | {"width": 1, "height": 1}]}
         )
@@ -752,7 +765,9 @@ def _file_id(world: World, kind: str, params: Params) -> str:
     if isinstance(value, str) and value.startswith("attach://"):
         value = params.raw.get(value.removeprefix("attach://"))
     if isinstance(value, Upload):
-        return world_file(world, value.name, value.content)
+        file_id = world_file(world, value.name, value.content)
+        world.types[file_id] = value.type
+        return file_id
     if isinstance(value, str) and value in world.files:
         return value
     if isinstance(value, str) and value.startswith(("http://", "https://")):
@@ -766,6 +781,7 @@ class Upload:
 
     name: str
     content: bytes
+    type: str = ""
 
 
 def world_file(world: World, name: str, content: bytes) -> str:
@@ -782,9 +798,10 @@ def _get_file(world: World, params: Params) -> dict[str, Any]:
     name, content = world.files[file_id]
     if len(content) > 20 * 1024 * 1024:  # Bot API, getFile
         raise bad_request("file is too big")
+    size = len(content) if world.told_size is None else world.told_size
+    path = f"files/{file_id}/{name}" if world.told_path is None else world.told_path
     return {
-        "file_id": file_id, "file_unique_id": f"u{file_id}", "file_size": len(content),
-        "file_path": f"files/{file_id}/{name}",
+        "file_id": file_id, "file_unique_id": f"u{file_id}", "file_size": size, "file_path": path,
     }  # fmt: skip
 
 
