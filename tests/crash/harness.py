@@ -63,6 +63,7 @@ class Evidence:
     requests: list[dict[str, Any]] = field(default_factory=list)
     made: list[dict[str, Any]] = field(default_factory=list)  # usage of every answer made to its end
     notes: list[str] = field(default_factory=list)  # words the tool wrote down
+    shared: set[str] = field(default_factory=set)  # words of the messages that came with a file
     broken: list[str] = field(default_factory=list)  # what was wrong right after a kill
     answered_after: list[float] = field(default_factory=list)  # seconds from a start to the first answer
     polled_after: list[float] = field(default_factory=list)  # seconds from a start to the first poll
@@ -93,7 +94,9 @@ class Stage:
         delivery: str = "opening",
         provider: str = "openai",
         chats: int = 8,
+        file_every: int = 0,
     ) -> None:
+        """*file_every*: so many messages apart people send a file with one, by turns a photo and a text; 0: never."""
         self.folder = folder
         self.data = folder / "data"
         self.platform = PLATFORMS[platform]()
@@ -104,7 +107,7 @@ class Stage:
         self.calls: list[dict[str, Any]] = []  # every call to the platform: at, method, params
         self.life: Life | None = None
         self.module = "tests.crash.gateway"
-        self._provider, self._count = provider, chats
+        self._provider, self._count, self._file_every = provider, chats, file_every
         self._processes: list[asyncio.subprocess.Process] = []
         self._session: aiohttp.ClientSession | None = None
         self._log = folder / "calls.jsonl"
@@ -166,12 +169,20 @@ class Stage:
     async def say(self, chat: int, kind: str, **more: Any) -> Said:
         """A message with a word of its own."""
         self._number += 1
-        return await self.say_text(chat, f"m{self._number:05d} {kind}", **more)
+        word = f"m{self._number:05d}"
+        if self._file_every and self._number % self._file_every == 0:
+            photo = self._number % (2 * self._file_every) == 0
+            number = await self.platform.share(self.control, chat, f"{word} {kind}", photo=photo)
+            self.evidence.shared.add(word)
+            return self._noted(Said(chat, f"{word} {kind}", number))
+        return await self.say_text(chat, f"{word} {kind}", **more)
 
     async def say_text(self, chat: int, text: str, **more: Any) -> Said:
         """Any text; only one that begins with a word of ours is looked for in the answers."""
-        said = Said(chat, text, await self.platform.say(self.control, chat, text, **more))
-        if WORD.match(text):
+        return self._noted(Said(chat, text, await self.platform.say(self.control, chat, text, **more)))
+
+    def _noted(self, said: Said) -> Said:
+        if WORD.match(text := said.text):
             self.evidence.said.append(said)
             self._kinds[said.word] = text.split()[-1]
             self._unanswered.add(said.word)
@@ -410,6 +421,7 @@ class Plan:
     delivery: str = "opening"
     provider: str = "openai"
     chats: int = 8
+    file_every: int = 5
 
 
 async def run(plan: Plan, folder: Path, tell: Callable[[str], None] = lambda text: None) -> Evidence:
@@ -421,6 +433,7 @@ async def run(plan: Plan, folder: Path, tell: Callable[[str], None] = lambda tex
         delivery=plan.delivery,
         provider=plan.provider,
         chats=plan.chats,
+        file_every=plan.file_every,
     ) as on:
         await on.start()
         await on.polling()

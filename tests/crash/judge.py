@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sqlite3
 from bisect import bisect
@@ -12,9 +13,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from channels.text.telegram import utf16_len
+from gateway.media.folder import Folder
 from tests.crash.harness import WORD, Evidence
 from tests.crash.model import answer, question, words_of
-from tests.crash.platforms import Shown
+from tests.crash.platforms import CONTENT, Shown
 
 WHERE = "coalesce(nullif(c.thread_id, ''), c.chat_id)"  # the chat that people see
 OPENING = 80  # UTF-16 units; the longest text that a crash may repeat in mode "opening"
@@ -27,6 +29,8 @@ TALLY = (
     "ledger rows",
     "estimated",
     "never sent",
+    "files",
+    "left over",
     "repeated openings",
     "placeholders",
     "repeated messages",
@@ -80,6 +84,7 @@ def judge(evidence: Evidence) -> Verdict:
         nothing_open(db, verdict)
         each_once(db, evidence, turns, verdict)
         the_bill(db, evidence, turns, verdict)
+        the_files(db, evidence, verdict)
     in_order(evidence, turns, verdict)
     exact_texts(evidence, turns, parts, verdict)
     leftovers(evidence, parts, verdict)
@@ -175,6 +180,29 @@ def each_once(db: sqlite3.Connection, evidence: Evidence, turns: Sequence[Ran], 
             verdict.miss(
                 not noted[words_of(turn.asked)[-1]], f"turn {turn.id}: a result, but the tool never ran"
             )
+
+
+def the_files(db: sqlite3.Connection, evidence: Evidence, verdict: Verdict) -> None:
+    """Each file was taken once and is whole; the sweep leaves none that nothing speaks of."""
+    verdict.numbers["files"] = len(evidence.shared)
+    for (text,) in db.execute("SELECT body FROM entry WHERE kind = 'user'").fetchall():
+        body = json.loads(text)
+        word, files = body["text"].split(" ")[0], body.get("files", [])
+        taken = [file for file in files if "media" in file or file.get("text", "").strip() == CONTENT.strip()]
+        verdict.miss(
+            len(taken) != len(files) or len(files) != (word in evidence.shared), f"{word}: files {files}"
+        )
+    twice = db.execute("SELECT inbox FROM media GROUP BY inbox HAVING count(*) > 1").fetchall()
+    verdict.miss(twice, f"files of messages {twice} were stored twice")
+    folder = evidence.database.parent / "media"
+    rows = dict(db.execute("SELECT path, sha256 FROM media WHERE deleted IS NULL").fetchall())
+    verdict.numbers["left over"] = Folder(folder).sweep(rows.keys(), settled=0.0)
+    there = {
+        place.relative_to(folder).as_posix(): hashlib.sha256(place.read_bytes()).hexdigest()
+        for place in folder.rglob("*")
+        if place.is_file()
+    }
+    verdict.miss(there != rows, f"{len(rows)} files have rows, {len(there)} are there")
 
 
 def the_bill(db: sqlite3.Connection, evidence: Evidence, turns: Sequence[Ran], verdict: Verdict) -> None:

@@ -13,6 +13,7 @@ from tests.fakes.telegram import TOKEN as TELEGRAM_TOKEN
 Control = Callable[[str, Any], Awaitable[Any]]
 FIRST = 1001  # ids of people, and on Telegram of their chats
 GUILD = 9001
+CONTENT = "What a file says is nobody's question.\n" * 40
 Name = Literal["telegram", "discord"]
 
 
@@ -46,6 +47,10 @@ class Platform(Protocol):
 
     async def say(self, control: Control, chat: int, text: str, **more: Any) -> int:
         """A person's message; what `number` makes of its event."""
+        ...
+
+    async def share(self, control: Control, chat: int, text: str, *, photo: bool) -> int:
+        """The same with a photo, or else with a text file."""
         ...
 
     def number(self, event: str) -> int:
@@ -94,6 +99,10 @@ class Telegram:
 
     async def say(self, control: Control, chat: int, text: str, **more: Any) -> int:
         return int((await control("say", {"chat_id": chat, "text": text, **more}))["result"])
+
+    async def share(self, control: Control, chat: int, text: str, *, photo: bool) -> int:
+        body: dict[str, Any] = {"chat_id": chat, "caption": text} | ({} if photo else {"content": CONTENT})
+        return int((await control("photo" if photo else "document", body))["result"])
 
     def number(self, event: str) -> int:
         number = event.partition(":")[0]
@@ -157,6 +166,12 @@ class Discord:
     async def say(self, control: Control, chat: int, text: str, **more: Any) -> int:
         body = {"channel_id": chat, "user_id": self._who[chat], "text": text, **more}
         return int((await control("say", body))["result"])
+
+    async def share(self, control: Control, chat: int, text: str, *, photo: bool) -> int:
+        body = {"channel_id": chat, "user_id": self._who[chat], "text": text}
+        if not photo:
+            return int((await control("say", {**body, "attachments": [["notes.txt", CONTENT]]}))["result"])
+        return int((await control("photo", body))["result"])
 
     def number(self, event: str) -> int:
         kind, _, number = event.partition(":")

@@ -47,6 +47,7 @@ from tests.fakes.discord_people import People
 from tests.fakes.discord_rest import NAMES, Request, Route, Upload, found
 from tests.fakes.discord_rules import Json, Refusal, invalid
 from tests.fakes.discord_world import Channel, Interaction, Message, World
+from tests.fakes.telegram_files import picture
 
 TOKEN = "MTIzNDU2Nzg5MDEyMzQ1Njc4.Gfake0.the-fake-token-of-the-tests"  # begins with the bot's id in base64
 BODY_LIMIT = 100 * 1024 * 1024  # bytes
@@ -421,6 +422,7 @@ class FakeDiscord(People):
         if request.method == "GET":
             return self._report(what, request.query.get("since", "0"))
         act: dict[str, Callable[..., Any]] = {
+            "photo": lambda **facts: self.user_says(attachments=[("photo.png", picture())], **facts),
             "say": self.user_says, "edit": self.user_edits, "delete": self.user_deletes, "react": self.user_reacts,
             "type": self.user_types, "command": self.user_commands, "press": self.user_presses,
             "submit": self.user_submits, "unfurl": self.unfurl, "user": self.add_user, "guild": self.add_guild,
