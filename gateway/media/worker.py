@@ -14,8 +14,13 @@ import os
 import resource
 import sys
 import time
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pypdf
 
 MEMORY = (
     512 * 1024 * 1024
@@ -72,22 +77,52 @@ def pdf(path: Path) -> dict[str, Any]:
     reader = pypdf.PdfReader(path)
     if reader.is_encrypted and not reader.decrypt(""):
         return {"error": "locked"}
-    pages, began = len(reader.pages), time.monotonic()
+    began = time.monotonic()
+    tree: Any = reader.root_object["/Pages"].get_object()
+    count = tree.get("/Count", 0)
     texts: list[str] = []
     size = read = 0
-    for number in range(min(pages, MOST_PAGES)):
+    for page in islice(_pages(reader), MOST_PAGES):
         try:
-            text = reader.pages[number].extract_text().strip()
+            text = page.extract_text().strip()
         except MemoryError:
             raise
         except Exception:  # noqa: BLE001 - one broken page is no broken document
             text = ""
         texts.append(text)
-        size, read = size + len(text), number + 1
+        size, read = size + len(text), read + 1
         if size > MOST_TEXT or time.monotonic() - began > PATIENCE:
             break
     joined = "\n\n".join(text for text in texts if text)
-    return {"text": joined[:MOST_TEXT], "pages": pages, "read": read}
+    return {
+        "text": joined[:MOST_TEXT],
+        "pages": max(read, count if isinstance(count, int) else 0),
+        "read": read,
+    }
+
+
+def _pages(reader: pypdf.PdfReader) -> Iterator[pypdf.PageObject]:
+    """One after the other; the library would make an object of each of ten thousand before it gives the first."""
+    import pypdf
+    from pypdf.generic import NameObject
+
+    seen: set[int] = set()
+    stack: list[tuple[Any, dict[str, Any]]] = [(reader.root_object["/Pages"], {})]
+    while stack:
+        node, inherited = stack.pop()
+        node = node.get_object()
+        if not isinstance(node, dict) or id(node) in seen:
+            continue
+        seen.add(id(node))
+        # ISO 32000-1, table 30: what pages inherit from the nodes above them.
+        kept = {key: node[key] for key in ("/Resources", "/MediaBox", "/CropBox", "/Rotate") if key in node}
+        inherited = inherited | kept
+        if "/Kids" in node:
+            stack.extend((kid, inherited) for kid in reversed(node["/Kids"]))
+            continue
+        page = pypdf.PageObject(reader)
+        page.update({NameObject(key): value for key, value in (inherited | dict(node)).items()})
+        yield page
 
 
 def image(path: Path, target: Path) -> dict[str, Any]:
@@ -109,8 +144,8 @@ def image(path: Path, target: Path) -> dict[str, Any]:
             picture.load()  # whether it can be opened at all
             return {"type": kind, "width": width, "height": height}
         if jpeg:  # decoded at a half, a quarter or an eighth, never smaller than asked for
-            side = max(width, height, LONGEST_SIDE)
-            picture.draft("RGB", (width * LONGEST_SIDE // side, height * LONGEST_SIDE // side))
+            side, least = max(width, height, LONGEST_SIDE), LONGEST_SIDE * 3 // 4
+            picture.draft("RGB", (width * least // side, height * least // side))
         picture.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
         whole = ImageOps.exif_transpose(picture)
         if whole.mode in ("RGBA", "LA", "PA", "P"):

@@ -38,6 +38,7 @@ import re
 import signal
 import sys
 import time
+from base64 import b64decode
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -685,8 +686,8 @@ class FakeTelegram(Sharing):
             return self._report(what, request.query.get("since", "0"))
         actions: dict[str, Callable[..., Any]] = {
             "say": self.user_says,
-            "document": lambda content="", **facts: self.user_sends_document(
-                content=content.encode(), **facts
+            "document": lambda content="", base64="", **facts: self.user_sends_document(
+                content=b64decode(base64) if base64 else content.encode(), **facts
             ),
             "photo": self.user_sends_photo,
             "press": self.user_presses,
