@@ -16,6 +16,10 @@ from gateway.types import Limits, PlaceKind
 PENALTY = 600.0  # seconds at the documented pace after the server complained
 TOGETHER = 60.0  # seconds within which complaints from two chats mean the whole account
 BULK_PER_SECOND = 20.0  # leaves a third of the 30/s of an account (Bots FAQ, "hitting limits") to people
+STREAMING = 3.0  # seconds in which edits that took half of the account's allowance fill it
+SETTLING = (
+    10.0  # seconds that answers keep the account's allowance after that: the streamed ones end together
+)
 FEW = 1024  # chats to remember before looking for idle ones
 LONG_AGO = float("-inf")
 
@@ -35,7 +39,8 @@ class RateGate:
 
     Adaptive: an answer goes at once, `limits.burst` of them per chat, until the server complains; then the
     documented pace holds for ten minutes. Strict: the documented pace always. Edits, typing and bulk leave
-    a quarter of every allowance to what people wait for.
+    a quarter of every allowance to what people wait for, and never go beyond the account's; while edits take half of
+    that, answers keep it too: what is shown for its looks must bring nobody a refusal.
     """
 
     def __init__(
@@ -53,7 +58,10 @@ class RateGate:
         self._line = _Line()
         self._serials = count()
         self._overall = _window(limits.account_per_second, 1.0)
+        self._overall.span += limits.slack
         self._bulk = _window(BULK_PER_SECOND, 1.0)
+        self._edits = _window(limits.account_per_second / 2, 1.0, over=STREAMING)
+        self._streaming_until = LONG_AGO
         self._paced_until = float("inf") if limits.strict else LONG_AGO
         self._floods: dict[str, float] = {}
         self._idle_after = max(
@@ -135,12 +143,18 @@ class RateGate:
 
     def _ready_at(self, priority: Priority, now: float) -> float:
         """When the account as a whole lets such a call pass."""
-        at = self._overall.free_at(_spare(priority)) if now < self._paced_until else LONG_AGO
+        spare = _spare(priority)
+        kept = spare or now < self._paced_until or now < self._streaming_until
+        at = self._overall.free_at(spare) if kept else LONG_AGO
         return max(at, self._bulk.free_at(spare=False)) if priority is Priority.BULK else at
 
     def _take(self, chat: _Chat, priority: Priority, now: float) -> None:
         chat.take(priority, now)
         self._overall.take(now)
+        if priority is Priority.EDIT:
+            self._edits.take(now)
+            if self._edits.free_at(spare=False) > now:
+                self._streaming_until = now + SETTLING
         if priority is Priority.BULK:
             self._bulk.take(now)
 
@@ -289,9 +303,9 @@ class _Line:
             await waiter.called
 
 
-def _window(rate: float, per: float) -> _Window:
-    """*rate* calls in *per* seconds; a rate below one stretches the span instead."""
-    most = max(1, int(rate))
+def _window(rate: float, per: float, *, over: float = 1.0) -> _Window:
+    """*rate* calls in *per* seconds, counted over *over* times as long; below one call the span is stretched instead."""
+    most = max(1, int(rate * over))
     return _Window(most, most * per / rate)
 
 

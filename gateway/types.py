@@ -263,6 +263,7 @@ class Limits:
     chat_per_second: float = 1.0
     group_per_minute: float = 20.0
     account_per_second: float = 30.0
+    slack: float = 0.0  # by which one call may be longer on its way than the next
     burst: int = 20
     strict: bool = False
 

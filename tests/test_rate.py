@@ -247,11 +247,35 @@ async def test_nothing_goes_to_a_flooded_chat_until_its_time_is_up_and_then_the_
 async def test_other_chats_do_not_notice_a_flooded_one(desk):
     desk.gate.flooded("a", 149)
     desk.ask("a")
-    for n in range(50):
+    for n in range(10):
         assert await desk.call(f"other-{n}")
         assert await desk.call(f"other-{n}", TYPING)
     assert set(desk.times()) == {0.0}
     assert desk.labels("a") == []
+
+
+async def test_what_nobody_waits_for_leaves_a_quarter_of_the_accounts_allowance(desk):
+    shown = [await desk.call(f"chat-{n}", EDIT) for n in range(30)]
+    assert shown == [True] * 23 + [False] * 7
+    for n in range(50):
+        assert await desk.call(f"other-{n}")  # answers go on: nothing says that it is too much
+    assert set(desk.times()) == {0.0}
+
+
+async def test_while_much_is_streamed_answers_keep_the_accounts_allowance(desk):
+    for second in range(3):
+        for n in range(30):
+            await desk.call(f"chat-{second}-{n}", EDIT)
+        await desk.time.pass_(1.0)
+    for n in range(60):
+        desk.ask(f"other-{n}", label=f"answer-{n}")
+    await desk.time.pass_(0.5)
+    assert sum(str(each).startswith("answer") for each in desk.labels()) == 30
+    await desk.time.pass_(1.0)
+    assert sum(str(each).startswith("answer") for each in desk.labels()) == 60
+    await desk.time.pass_(10.0)
+    for n in range(60):
+        assert await desk.call(f"later-{n}")
 
 
 async def test_a_shorter_second_penalty_does_not_shorten_the_first(desk):

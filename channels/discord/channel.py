@@ -95,6 +95,7 @@ class Discord:
             chat_per_second=1.0,
             group_per_minute=60.0,
             account_per_second=45.0,
+            slack=0.2,
             burst=5,
             strict=rate == "strict",
         )

@@ -50,6 +50,7 @@ UNKNOWN_MEMBER = (
 # Parts of descriptions of refusals: the server has no such method, or not for this bot.
 NO_DRAFTS = ("method not found", ": not found (404)", "textdraft_peer_invalid")
 # Of the emoji that bots may use; Bot API, ReactionTypeEmoji.
+SLACK = 0.2  # seconds
 REACTIONS: dict[Reaction, str] = {
     "seen": "👀",
     "steered": "✍",
@@ -101,7 +102,7 @@ class Telegram:
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
         self.can = replace(type(self).can, draft=delivery == "draft")
-        self.limits = Limits(placing=delivery, stream=stream, strict=rate == "strict")
+        self.limits = Limits(placing=delivery, stream=stream, slack=SLACK, strict=rate == "strict")
         self.last_poll: int | None = None  # microseconds UTC of the last completed poll, or update delivered
         self._token = _plain(token)
         if not self._token:
