@@ -62,7 +62,7 @@ def table(
 
 def dollars(nano: int) -> str:
     """Nano-dollars as the chat commands show them."""
-    from gateway.amounts import money
+    from gateway.texts.forms import money
 
     return money(nano)
 
