@@ -20,7 +20,7 @@ from gateway.failpoints import Point
 from gateway.manager import SessionManager, UsageRecord
 from gateway.reports import CostOverview, DayCost, Share, UsageSummary
 from gateway.roster import Roster
-from gateway.texts import LANGUAGES, say
+from gateway.texts import LANGUAGES, forms, say
 from gateway.types import DAY, HOUR, SECOND, Identity, Tokens
 from storage import Store
 from tests.chats import ZONE, Chat, call, chatting
@@ -31,7 +31,7 @@ from tests.path import ANN, BOB
 ADMINS = ["announce", "halt", "unhalt", "pair", "people", "block"]
 NAMES = [
     "start", "help", "new", "resume", "sessions", "stop", "status", "usage", "cost", "context", "compact", "clear",
-    "model", "think", "queue", "verbose", "footer", "gap", "overhear", "tools", "lang", "whoami", "link",
+    "model", "think", "queue", "verbose", "footer", "gap", "overhear", "tools", "lang", "zone", "whoami", "link",
 ]  # fmt: skip
 BETWEEN = ("new", "resume", "compact", "clear", "model", "think")
 CODE = re.compile(r"[0-9A-HJKMNP-TV-Z]{10}")

@@ -67,6 +67,13 @@ def dollars(nano: int) -> str:
     return money(nano)
 
 
+def size(number: int) -> str:
+    """Bytes, roughly."""
+    from gateway.texts import forms
+
+    return forms.size(number)
+
+
 def many(number: int, noun: str) -> str:
     return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
