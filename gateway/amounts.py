@@ -1,48 +1,34 @@
-"""Money and tokens as people read them; pure."""
+"""What was used, and how long it took, as people read it; pure."""
 
 from __future__ import annotations
 
 from gateway.reports import UsageSummary
 from gateway.texts import say
+from gateway.texts.forms import money, tokens
 from gateway.types import MINUTE
-
-LEAST = 100_000  # nano-dollars in the last decimal shown: $0.0001
-
-
-def money(nano: int) -> str:
-    """Nano-dollars with four decimals; what is less than the last of them is never shown as nothing."""
-    if 0 < nano < LEAST:
-        return "<$0.0001"
-    whole, part = divmod((nano + LEAST // 2) // LEAST, 10_000)
-    return f"${whole:,}.{part:04d}"
-
-
-def tokens(count: int) -> str:
-    """999, 12.3k, 1.23M."""
-    if count < 1000:
-        return str(count)
-    # From here on the next unit: 999 950 would round to 1000.0k.
-    if count < 999_950:
-        return f"{count / 1000:.1f}".removesuffix(".0") + "k"
-    return f"{count / 1_000_000:.2f}M"
 
 
 def cost(usage: UsageSummary, lang: str = "") -> str:
     """A sum, and beside it how many requests have no known price (they are not in the sum)."""
     if not usage.unpriced:
-        return money(usage.cost)
+        return money(usage.cost, lang)
     unpriced = say("amount.unpriced", lang, number=usage.unpriced)
-    return f"{money(usage.cost)} + {unpriced}" if usage.cost else unpriced
+    return f"{money(usage.cost, lang)} + {unpriced}" if usage.cost else unpriced
 
 
 def line(usage: UsageSummary, lang: str = "") -> str:
     """Tokens and cost on one line."""
     cached = ""
     if usage.total_cache_read or usage.total_cache_write:
-        read, written = tokens(usage.total_cache_read), tokens(usage.total_cache_write)
+        read, written = tokens(usage.total_cache_read, lang), tokens(usage.total_cache_write, lang)
         cached = say("amount.cached", lang, read=read, written=written)
-    given, made = tokens(usage.total_input_tokens), tokens(usage.total_output_tokens)
+    given, made = sizes(usage, lang)
     return say("amount.line", lang, given=given, cached=cached, made=made, cost=cost(usage, lang))
+
+
+def sizes(usage: UsageSummary, lang: str = "") -> tuple[str, str]:
+    """The tokens that went in, and those that came out."""
+    return tokens(usage.total_input_tokens, lang), tokens(usage.total_output_tokens, lang)
 
 
 def estimated(usage: UsageSummary, lang: str = "") -> str:
@@ -51,7 +37,7 @@ def estimated(usage: UsageSummary, lang: str = "") -> str:
         return ""
     if not usage.estimated_cost and usage.unpriced:  # what has no price cannot be said to cost nothing
         return say("amount.estimated", lang, requests=requests(usage.estimated, lang))
-    most = money(usage.estimated_cost)
+    most = money(usage.estimated_cost, lang)
     return say("amount.estimated_cost", lang, most=most, requests=requests(usage.estimated, lang))
 
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
-from datetime import datetime
 from typing import TYPE_CHECKING
-from zoneinfo import ZoneInfo
 
+from gateway.moments import clock
 from gateway.notices import put, under
 from gateway.texts import say
-from gateway.types import SECOND, Button, Chunk, OutboxRow
+from gateway.types import Button, Chunk, OutboxRow
 
 if TYPE_CHECKING:
     from storage import Unit
@@ -18,28 +17,25 @@ if TYPE_CHECKING:
 NOTICE_AFTER = 2.0  # seconds of quiet, so that one line counts all that was missed
 
 
-def clock_time(at: int, zone: str) -> str:
-    """Hours and minutes there."""
-    return datetime.fromtimestamp(at / SECOND, ZoneInfo(zone)).strftime("%H:%M")
-
-
 async def tell(
     unit: Unit,
-    since: str,
-    until: str,
+    span: tuple[int, int],
     render: Callable[[int, str], list[Chunk]],
     now: int,
     language: str = "",
+    zone: str = "UTC",
 ) -> list[OutboxRow]:
-    """*since* and *until* as clock times. Once for the same messages: the origin names the last of them.
+    """*span*: since and until when we were away. Once for the same messages: the origin names the last of them.
 
-    *language* where that of the person is not known.
+    *language* and *zone* where those of the person are not known.
     """
     rows: list[OutboxRow] = []
     for conversation, last in await unit.inbox.held_places():
         place = await unit.places.get(conversation)
         count, _, _ = await unit.inbox.held(conversation)
         lang = await unit.inbox.language(conversation, "held") or language
+        there = await unit.inbox.zone_of_held(conversation) or zone
+        since, until = (clock(at, there, lang) for at in span)
         chunks = render(place.account, say("away.told", lang, since=since, until=until, count=count))
         if not chunks:
             continue

@@ -263,6 +263,7 @@ async def _first(
             model=model,
             overheard=await _overheard(unit, place, head.id, rules),
             lang=_lang(identity, rules),
+            zone=identity.zone if identity else "",
         ),
         notices=tuple(notices),
     )
@@ -418,6 +419,7 @@ async def _again(unit: Unit, place: Conversation, turn: Turn, fence: int, rules:
             last_step=await unit.turns.last_step(turn.id),
             model=model,
             lang=_lang(identity, rules),
+            zone=identity.zone if identity else "",
         ),
         parts=tuple(await unit.outbox.of_origin(f"turn:{turn.id}")),
     )

@@ -20,6 +20,7 @@ class Call:
     identity: Identity | None
     role: Role
     lang: str = ""  # BCP 47 tag of the language to answer in
+    zone: str = "UTC"  # IANA name of the zone whose clock to answer by
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

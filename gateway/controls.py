@@ -36,6 +36,7 @@ class Controls:
         on_trouble: Callable[[str, str], None],
         role: Callable[[Conversation, Identity | None], Role],
         language: Callable[[], str] = lambda: "",
+        zone: Callable[[], str] = lambda: "UTC",
     ) -> None:
         self._store = store
         self._delivery = delivery
@@ -44,6 +45,7 @@ class Controls:
         self._on_trouble = on_trouble
         self._role = role
         self._language = language
+        self._zone = zone
         self.commands: Commands | None = None
 
     async def carry_out(self, id: int) -> None:
@@ -121,6 +123,7 @@ class Controls:
                 identity=replace(identity, role=role) if identity else None,
                 role=role,
                 lang=(identity.lang if identity else "") or self._language(),
+                zone=(identity.zone if identity else "") or self._zone(),
             )
 
         return await self._store.read(work)

@@ -85,6 +85,7 @@ class Dispatcher:
             on_trouble=on_trouble,
             role=self._role,
             language=lambda: self.habits.language,
+            zone=lambda: self.habits.zone,
         )
         self.expected: set[str] = set()  # platforms that are configured, connected or not
         self._owner = secrets.token_hex(8)
@@ -519,9 +520,9 @@ class Dispatcher:
             self._spawn(self._tell_away(), "away")
 
     async def _tell_away(self) -> None:
-        since, until = (away.clock_time(at, self.habits.zone) for at in (self._last_alive, self._booted))
+        span, habits = (self._last_alive, self._booted), self.habits
         rows = await self._store.commit(
-            Point.NOTICE, away.tell, since, until, self.render, self._clock(), self.habits.language
+            Point.NOTICE, away.tell, span, self.render, self._clock(), habits.language, habits.zone
         )
         self._delivery.enqueue(rows)
 

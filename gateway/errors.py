@@ -65,7 +65,7 @@ class Refused(ParleyError):
     *key* and *facts* as for `say`: then the person is told in their own language; str() is English.
     """
 
-    def __init__(self, text: str = "", /, *, key: str = "", **facts: object) -> None:
+    def __init__(self, text: str = "", /, *, key: str = "", **facts: str | int) -> None:
         super().__init__(text or say(key, **facts))
         self._key = key
         self._facts = facts

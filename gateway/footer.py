@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from gateway.amounts import line, tokens
+from gateway.amounts import line, sizes
 from gateway.reports import UsageSummary
+from gateway.texts import say
 from gateway.types import UsageSettled
 
 
-def under(text: str, what: str, earlier: UsageSummary, last: UsageSettled | None) -> str:
+def under(text: str, what: str, earlier: UsageSummary, last: UsageSettled | None, lang: str = "") -> str:
     """*earlier*: what the turn's other requests came to; *last*: its last one, which is not booked yet."""
     spent = earlier
     if last is not None:
@@ -20,5 +21,6 @@ def under(text: str, what: str, earlier: UsageSummary, last: UsageSettled | None
             unpriced=earlier.unpriced + (last.cost is None),
         )
     if what == "cost":
-        return f"{text}\n\n*{line(spent)}*"
-    return f"{text}\n\n*{tokens(spent.total_input_tokens)} in, {tokens(spent.total_output_tokens)} out*"
+        return f"{text}\n\n*{line(spent, lang)}*"
+    given, made = sizes(spent, lang)
+    return f"{text}\n\n*{say('amount.tokens', lang, given=given, made=made)}*"

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 
 from gateway.sessions import title_of
+from gateway.texts.direction import isolated
 
 _MARKS = re.compile(r"([\\`*_\[\]<>|~&])")
 
 
 def plain(text: str, limit: int = 60) -> str:
     """*text* for the inside of a Markdown line or table cell."""
-    return _MARKS.sub(r"\\\1", title_of(text, limit))
+    return isolated(_MARKS.sub(r"\\\1", title_of(text, limit)))

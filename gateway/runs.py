@@ -332,7 +332,7 @@ class Runs:
             return outcome.text
         settled = outcome.request.settled if outcome.request else None
         earlier = await self._store.read(lambda unit: unit.ledger.of_turn(started.turn.id))
-        return footer.under(outcome.text, what, usage_summary(earlier), settled)
+        return footer.under(outcome.text, what, usage_summary(earlier), settled, started.lang)
 
     def publish_end(self, turn: Turn, outcome: Outcome, ids: tuple[int, ...]) -> None:
         self._hub.publish(

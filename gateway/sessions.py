@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from gateway.texts import say
+from gateway.texts.direction import isolated
 from gateway.types import MINUTE, CloseReason, Conversation, Session
 
 # Crockford's base32 leaves out I, L, O and U: nothing in a code can be misread, and it seldom spells a word.
@@ -89,7 +90,7 @@ def reset_notice(lang: str = "", *, idle_minutes: int, title: str | None) -> str
     *idle_minutes* under 1: the gap is 0, for no other gap is over so soon.
     """
     before = title_of(title or "")
-    name = say("quote.title", lang, text=before) if before else say("reset.untitled", lang)
+    name = say("quote.title", lang, text=isolated(before)) if before else say("reset.untitled", lang)
     if idle_minutes <= 0:
         return say("reset.always", lang, title=name)
     return say("reset.paused", lang, title=name, span=span(idle_minutes, lang))

@@ -78,6 +78,7 @@ class Started:
     model: str | None = None  # overrides the session's (a job's own model)
     overheard: tuple[Json, ...] = ()  # said in the group before, not to us; never in the transcript
     lang: str = ""  # BCP 47 tag of the language whoever asked is spoken to in
+    zone: str = ""  # IANA name of the zone they chose; '': the gateway's
 
     @property
     def picked(self) -> str | None:
@@ -487,7 +488,7 @@ class TurnRunner:
                         turn=started.turn.id,
                         conversation=started.conversation.id,
                         identity=started.turn.identity,
-                        zone=self.options.zone,
+                        zone=started.zone or self.options.zone,
                         now=self._clock(),
                     ),
                 )

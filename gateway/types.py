@@ -307,6 +307,7 @@ class Identity:
     """A person's account on one platform. *state*: new (not let in), allowed, blocked.
 
     *lang* is what the person chose (/lang), else what the platform said, as a BCP 47 tag; '' when unknown.
+    *zone* is the IANA time zone the person chose (/zone); '' for the gateway's.
     """
 
     id: int
@@ -317,6 +318,7 @@ class Identity:
     state: Literal["new", "allowed", "blocked"]
     role: Role | None
     lang: str = ""
+    zone: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ from gateway.errors import NotFound, Refused
 from gateway.reports import usage_summary
 from gateway.sessions import ALPHABET, Continue, New, SessionDecision, new_code, resolve, title_of
 from gateway.texts import say
+from gateway.texts.direction import isolated
 from gateway.types import Account, CloseReason, Conversation, Identity, Place, Session
 from gateway.views import Generated, SessionMeta, meta_of
 
@@ -188,7 +189,7 @@ def taken_away(session: Session | SessionMeta, lang: str = "") -> str:
     """For the place that lost its current session."""
     code = session.code if isinstance(session, Session) else session.id
     title = title_of(session.title or "")
-    name = say("quote.title", lang, text=title) if title else say("session.this", lang)
+    name = say("quote.title", lang, text=isolated(title)) if title else say("session.this", lang)
     return say("session.lost", lang, title=name, code=code)
 
 

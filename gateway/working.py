@@ -15,6 +15,7 @@ from gateway.failpoints import Point
 from gateway.notices import put
 from gateway.rate import Priority
 from gateway.texts import say
+from gateway.texts.forms import length
 from gateway.types import SECOND, Address, Button, Chunk, OutboxRow, Turn
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ class Working:
 
     def _chunk(self, token: str | None) -> Chunk | None:
         seconds = (self._clock() - self._turn.started) // SECOND
-        chunks = self._line.channel.render(say("working.still", self._lang, seconds=seconds))
+        chunks = self._line.channel.render(say("working.still", self._lang, span=length(seconds)))
         if not chunks:
             return None
         if token is None:

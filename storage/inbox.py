@@ -75,13 +75,15 @@ UPDATE inbox SET body = json_set(body, '$.attachments', json(:attachments)) WHER
 HELD_PLACES = "SELECT conversation, max(id) FROM inbox WHERE state = 'held' GROUP BY conversation"
 BY_EVENT = "SELECT state, turn FROM inbox WHERE account = :account AND event_id = :event_id"
 # Of who wrote last among those who wait for an answer; what the person chose goes before what the platform says.
-LANGUAGE = """
-SELECT coalesce(nullif(p.lang, ''), i.lang) FROM inbox x JOIN identity i ON i.id = x.identity
+WRITER = """
+SELECT {column} FROM inbox x JOIN identity i ON i.id = x.identity
   LEFT JOIN person p ON p.id = i.person
  WHERE x.conversation = :conversation AND x.state = '{state}' ORDER BY x.id DESC LIMIT 1"""
 LANGUAGES = {
-    state: LANGUAGE.format(state=state) for state in ("waiting", "held")
+    state: WRITER.format(column="coalesce(nullif(p.lang, ''), i.lang)", state=state)
+    for state in ("waiting", "held")
 }  # literals: partial indexes
+ZONE_HELD = WRITER.format(column="coalesce(p.zone, '')", state="held")
 TOTAL_WAITING = "SELECT count(*) FROM inbox WHERE state = 'waiting'"
 OPEN_CONTROL = f"SELECT {COLUMNS} FROM inbox WHERE state = 'waiting' AND lane = 'control' ORDER BY id"
 # Bounded: whoever floods must not make the count dear. LIMIT ends it at what matters.
@@ -301,6 +303,11 @@ class Inbox:
     async def language(self, conversation: int, state: Literal["waiting", "held"]) -> str:
         """Of the last person with a row in that state there, as a BCP 47 tag; '' when it is not known."""
         row = await self._tx.one(LANGUAGES[state], conversation=conversation)
+        return "" if row is None else str(row[0])
+
+    async def zone_of_held(self, conversation: int) -> str:
+        """Of the last person with a held row there, as an IANA name; '' when they chose none."""
+        row = await self._tx.one(ZONE_HELD, conversation=conversation)
         return "" if row is None else str(row[0])
 
     async def recent(self, identity: int, *, since: int, sent: int, most: int, urgent: bool = False) -> int:

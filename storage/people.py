@@ -19,7 +19,8 @@ INSERT INTO cursor (account, scope, value) VALUES (:account, :scope, :value)
 ON CONFLICT (account, scope) DO UPDATE SET value = excluded.value"""
 
 IDENTITY = """
-SELECT i.id, i.person, i.channel, i.user_id, i.name, i.state, p.role, coalesce(nullif(p.lang, ''), i.lang)
+SELECT i.id, i.person, i.channel, i.user_id, i.name, i.state, p.role, coalesce(nullif(p.lang, ''), i.lang),
+       coalesce(p.zone, '')
   FROM identity i LEFT JOIN person p ON p.id = i.person"""
 IDENTITY_SEEN = """
 INSERT INTO identity (channel, user_id, name, lang) VALUES (:channel, :user_id, :name, :lang)
@@ -39,6 +40,7 @@ UPDATE session SET owner = :new
  WHERE owner = :old AND (:everything OR id IN (SELECT session FROM turn WHERE identity = :identity))"""
 PERSON_ADD = "INSERT INTO person (role, name, created) VALUES (:role, :name, :now) RETURNING id"
 PERSON_LANG = "UPDATE person SET lang = :lang WHERE id = :id"
+PERSON_ZONE = "UPDATE person SET zone = :zone WHERE id = :id"
 PERSON_ROLE = "UPDATE person SET role = :role WHERE id = :id"
 ROLES = """
 SELECT i.channel, i.user_id FROM identity i JOIN person p ON p.id = i.person
@@ -55,6 +57,7 @@ def _identity(row: Row) -> Identity:
         state=row[5],
         role=row[6],
         lang=row[7],
+        zone=row[8],
     )
 
 
@@ -183,6 +186,10 @@ class People:
     async def set_lang(self, person: int, lang: str) -> None:
         """The language that person chose, as a BCP 47 tag; '': what their platform says counts again."""
         await self._tx.run(PERSON_LANG, lang=lang, id=person)
+
+    async def set_zone(self, person: int, zone: str) -> None:
+        """The IANA time zone that person chose; '': the gateway's counts again."""
+        await self._tx.run(PERSON_ZONE, zone=zone or None, id=person)
 
     async def set_role(self, person: int, role: Role) -> None:
         await self._tx.run(PERSON_ROLE, role=role, id=person)

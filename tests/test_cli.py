@@ -54,6 +54,7 @@ COMMANDS = [
     ("migrate",),
 ]
 HEAVY = (
+    "babel",
     "aiohttp",
     "httpx",
     "fastapi",

@@ -12,15 +12,15 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from gateway import __version__, amounts
-from gateway.commands import cost, moment, period, quote, window
+from gateway import __version__, amounts, moments
+from gateway.commands import cost, period, quote, window
 from gateway.commands.table import Table
 from gateway.errors import ModelError, Refused
 from gateway.failpoints import Point
 from gateway.manager import SessionManager, UsageRecord
 from gateway.reports import CostOverview, DayCost, Share, UsageSummary
 from gateway.roster import Roster
-from gateway.texts import LANGUAGES, say
+from gateway.texts import LANGUAGES, forms, say
 from gateway.types import DAY, HOUR, SECOND, Identity, Tokens
 from storage import Store
 from tests.chats import ZONE, Chat, call, chatting
@@ -31,7 +31,7 @@ from tests.path import ANN, BOB
 ADMINS = ["announce", "halt", "unhalt", "pair", "people", "block"]
 NAMES = [
     "start", "help", "new", "resume", "sessions", "stop", "status", "usage", "cost", "context", "compact", "clear",
-    "model", "think", "queue", "verbose", "footer", "gap", "overhear", "tools", "lang", "whoami", "link",
+    "model", "think", "queue", "verbose", "footer", "gap", "overhear", "tools", "lang", "zone", "whoami", "link",
 ]  # fmt: skip
 BETWEEN = ("new", "resume", "compact", "clear", "model", "think")
 CODE = re.compile(r"[0-9A-HJKMNP-TV-Z]{10}")
@@ -687,7 +687,7 @@ def test_a_name_cannot_format_the_table_it_stands_in() -> None:
      (12_350_000, "$0.0124"), (999_999_999, "$1.0000"), (1_234_567_800_000, "$1,234.5678")],
 )  # fmt: skip
 def test_money_has_four_decimals_and_is_never_rounded_to_nothing(nano: int, shown: str) -> None:
-    assert amounts.money(nano) == shown
+    assert forms.money(nano) == shown
 
 
 @pytest.mark.parametrize(
@@ -696,7 +696,7 @@ def test_money_has_four_decimals_and_is_never_rounded_to_nothing(nano: int, show
      (999_950, "1.00M"), (1_234_567, "1.23M")],
 )  # fmt: skip
 def test_tokens_are_short(count: int, shown: str) -> None:
-    assert amounts.tokens(count) == shown
+    assert forms.tokens(count) == shown
 
 
 def test_a_price_that_is_not_known_is_never_shown_as_nothing() -> None:
@@ -714,7 +714,7 @@ def test_only_a_full_window_looks_full(percent: float, full: int) -> None:
 
 def test_times_are_said_as_on_the_clock_of_the_report_zone() -> None:
     now = at("2026-03-30T09:00")
-    assert moment.shown(now - HOUR, now=now, zone=ZONE) == "today 08:00"
-    assert moment.shown(at("2026-03-29T01:30"), now=now, zone=ZONE) == "yesterday 01:30"
-    assert moment.shown(at("2026-03-03T18:20"), now=now, zone=ZONE) == "3 Mar 18:20"
-    assert moment.shown(now - 365 * DAY, now=now, zone=ZONE) == "30 Mar 2025"
+    assert moments.shown(now - HOUR, now=now, zone=ZONE) == "today 08:00"
+    assert moments.shown(at("2026-03-29T01:30"), now=now, zone=ZONE) == "yesterday 01:30"
+    assert moments.shown(at("2026-03-03T18:20"), now=now, zone=ZONE) == "3 Mar 18:20"
+    assert moments.shown(now - 365 * DAY, now=now, zone=ZONE) == "30 Mar 2025"

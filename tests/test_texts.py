@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import string
 import tomllib
 from pathlib import Path
@@ -9,7 +10,10 @@ from pathlib import Path
 import pytest
 
 from gateway.texts import LANGUAGES, say
+from gateway.texts.forms import plural
 
+# “3 earlier”, “3 more”; a stretch of days is of more than one; whole phrases with a noun of their own.
+ONE_FORM = ("cost.earlier", "people.more", "period.days")
 FOLDER = Path(__file__).parent.parent / "gateway" / "texts"
 
 
@@ -36,9 +40,18 @@ def test_every_language_says_the_same_things_with_the_same_facts(lang: str) -> N
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)
-def test_forms_are_those_of_a_number(lang: str) -> None:
+def test_forms_are_those_that_numbers_have_in_the_language(lang: str) -> None:
+    categories = {plural(count, lang) for count in range(1000)}
     for key, forms in texts(lang).items():
-        assert set(forms) in ({"other"}, {"one", "other"}), key
+        assert set(forms) in ({"other"}, categories), key
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_a_noun_goes_with_its_number(lang: str) -> None:
+    """Where a number stands before a word, the word has a form for each; abbreviations and symbols have one only."""
+    for key, forms in texts(lang).items():
+        if re.search(r"\{(count|number)\} \w\w", forms["other"]) and key not in ONE_FORM:
+            assert len(forms) > 1, key
 
 
 @pytest.mark.parametrize(

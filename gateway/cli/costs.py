@@ -83,8 +83,8 @@ def costs(
 
 def bounds(since: str, zone: str, now: int) -> tuple[int | None, int | None]:
     """From (inclusive) and until (exclusive) in microseconds UTC; None: no bound. Raises Refused."""
-    from gateway.commands.moment import midnight
     from gateway.commands.period import asked as period
+    from gateway.moments import midnight
 
     text = since.strip().lower()
     try:

@@ -134,10 +134,10 @@ RESTORE = "parley restore FILE brings a backup back; see data_dir/backups"
 
 def _intact(connection: sqlite3.Connection, path: Path) -> Row:
     (said,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-    size = path.stat().st_size / 1_000_000
+    size = path.stat().st_size
     if said != "ok":
         return bad("database", f"{path}: {said}", RESTORE)
-    return ok("database", f"{path} ({size:.1f} MB) is intact")
+    return ok("database", f"{path} ({show.size(size)}) is intact")
 
 
 def _schema(connection: sqlite3.Connection) -> Row:
@@ -205,7 +205,7 @@ def disk(folder: Path) -> Row:
     while not folder.exists():
         folder = folder.parent
     free = shutil.disk_usage(folder).free
-    text = f"{free / 1_000_000_000:.1f} GB free in {folder}"
+    text = f"{show.size(free)} free in {folder}"
     if free < NO_SPACE:
         return bad("disk", text, "make space: nothing can be accepted without")
     return warning("disk", text, "make space soon") if free < LITTLE else ok("disk", text)

@@ -62,9 +62,16 @@ def table(
 
 def dollars(nano: int) -> str:
     """Nano-dollars as the chat commands show them."""
-    from gateway.amounts import money
+    from gateway.texts.forms import money
 
     return money(nano)
+
+
+def size(number: int) -> str:
+    """Bytes, roughly."""
+    from gateway.texts import forms
+
+    return forms.size(number)
 
 
 def many(number: int, noun: str) -> str:

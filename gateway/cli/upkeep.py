@@ -89,7 +89,7 @@ def backup(
     if json:
         show.as_json({"path": str(target.absolute()), "bytes": size, "sessions": found.sessions})
     else:
-        print(f"✓ {target} ({size / 1_000_000:.1f} MB, {show.many(found.sessions, 'session')}), checked")
+        print(f"✓ {target} ({show.size(size)}, {show.many(found.sessions, 'session')}), checked")
 
 
 async def _backup(settings: Settings, target: Path) -> Any:

@@ -16,7 +16,9 @@ async def announce(manager: SessionManager, call: Call) -> Reply:
     found = await manager.audience()
     if not found.chats:
         raise Refused(key="announce.nobody")
-    head = say("announce.ask", call.lang, direct=found.direct, groups=found.groups)
+    direct = say("announce.direct", call.lang, count=found.direct)
+    groups = say("announce.groups", call.lang, count=found.groups)
+    head = say("announce.ask", call.lang, direct=direct, groups=groups)
     offer = Offer(
         label=say("announce.send", call.lang, count=found.chats),
         action="announce",

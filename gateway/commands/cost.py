@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 
 from gateway.amounts import cost as priced
-from gateway.amounts import estimated, line, money, requests, tokens
+from gateway.amounts import estimated, line, requests
 from gateway.calls import Call, Reply
 from gateway.commands.period import Asked, By, asked
 from gateway.commands.quote import plain
 from gateway.errors import Refused
 from gateway.manager import SessionManager
+from gateway.moments import day
 from gateway.reports import CostOverview, DayCost, Share, ToolUsage
 from gateway.texts import say
+from gateway.texts.forms import money, tokens, whole
 
 MOST_ROWS = 15  # the last of them sums up what is left out
 NAME = 40  # characters
@@ -22,9 +25,11 @@ Row = tuple[str, ...]
 
 async def cost(manager: SessionManager, call: Call) -> Reply:
     """Everybody's for owners and admins; one's own for everybody else."""
-    wanted = asked(call.args, now=manager.core.clock(), zone=manager.zone, lang=call.lang)
     person = _whose(call)
-    found = await manager.cost_overview(wanted.since, until=wanted.until, person=person)
+    # The same days for all who read everybody's; one's own begin at one's own midnight.
+    zone = manager.zone if person is None else call.zone
+    wanted = asked(call.args, now=manager.core.clock(), zone=zone, lang=call.lang)
+    found = await manager.cost_overview(wanted.since, until=wanted.until, person=person, zone=zone)
     return Reply(text=shown(found, wanted, everybody=person is None, lang=call.lang))
 
 
@@ -91,18 +96,20 @@ def _share(name: str, found: Sequence[Share], lang: str) -> Row:
     usages = [each.usage for each in found]
     given, made = sum(u.total_input_tokens for u in usages), sum(u.total_output_tokens for u in usages)
     if len(usages) == 1:
-        return name, tokens(given), tokens(made), priced(usages[0], lang)
-    return name, tokens(given), tokens(made), money(sum(u.cost for u in usages))
+        return name, tokens(given, lang), tokens(made, lang), priced(usages[0], lang)
+    return name, tokens(given, lang), tokens(made, lang), money(sum(u.cost for u in usages), lang)
 
 
 def _days(found: Sequence[DayCost], lang: str) -> list[Row]:
     """Latest first."""
     latest = found[::-1]
     kept = _fitting(len(latest))
-    rows: list[Row] = [(day.date, money(day.cost)) for day in latest[:kept]]
+    rows: list[Row] = [
+        (day(date.fromisoformat(each.date), lang), money(each.cost, lang)) for each in latest[:kept]
+    ]
     if latest[kept:]:
         earlier = say("cost.earlier", lang, count=len(latest) - kept)
-        rows.append((earlier, money(sum(day.cost for day in latest[kept:]))))
+        rows.append((earlier, money(sum(each.cost for each in latest[kept:]), lang)))
     return rows
 
 
@@ -110,11 +117,12 @@ def _tools(found: Sequence[ToolUsage], lang: str) -> list[Row]:
     """Most used first."""
     kept = _fitting(len(found))
     rows: list[Row] = [
-        (plain(each.name, NAME), str(each.invocations), str(each.errors)) for each in found[:kept]
+        (plain(each.name, NAME), whole(each.invocations, lang), whole(each.errors, lang))
+        for each in found[:kept]
     ]
     if rest := found[kept:]:
         calls, errors = sum(each.invocations for each in rest), sum(each.errors for each in rest)
-        rows.append((say("cost.others", lang, count=len(rest)), str(calls), str(errors)))
+        rows.append((say("cost.others", lang, count=len(rest)), whole(calls, lang), whole(errors, lang)))
     return rows or [(say("cost.none", lang), "0", "0")]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from decimal import Decimal
 from difflib import get_close_matches
 
 from gateway.access import enough
@@ -14,6 +13,7 @@ from gateway.errors import Refused
 from gateway.manager import Offered, SessionManager
 from gateway.protocols import THINK
 from gateway.texts import say
+from gateway.texts.forms import rate
 
 DEFAULT = "default"
 OFFERED = 6  # buttons
@@ -109,13 +109,7 @@ def _price(offered: Offered, lang: str) -> str:
         return say("model.free", lang)
     if offered.input is None or offered.output is None:
         return say("model.unpriced", lang)
-    return say("model.price", lang, input=_dollars(offered.input), output=_dollars(offered.output))
-
-
-def _dollars(rate: Decimal) -> str:
-    text = f"{rate:f}"
-    whole, _, part = text.partition(".")
-    return f"${whole}.{part.rstrip('0').ljust(2, '0')}" if part.rstrip("0") else f"${whole}"
+    return say("model.price", lang, input=rate(offered.input, lang), output=rate(offered.output, lang))
 
 
 async def think(manager: SessionManager, call: Call) -> Reply:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Literal, get_args
 
-from gateway.commands.moment import local, midnight
 from gateway.errors import Refused
+from gateway.moments import day, local, midnight
 from gateway.texts import say
 
 By = Literal["user", "model", "day", "channel", "trigger", "purpose", "tool"]
@@ -60,15 +60,15 @@ def _stretch(word: str, *, now: int, zone: str, lang: str) -> tuple[int | None, 
         count = int(days[1])
         # Whole days of the zone, today being the last: seven lines by day, not eight.
         since = midnight(today - timedelta(days=count - 1), zone)
-        return since, None, say("period.today", lang) if count == 1 else say("period.days", lang, days=count)
+        return since, None, say("period.today", lang) if count == 1 else say("period.days", lang, count=count)
     first, dots, last = word.partition("..")
     if not dots:
         raise _misread()
     try:
         begin, end = date.fromisoformat(first), date.fromisoformat(last)
         if begin > end:
-            raise Refused(key="period.backwards", first=begin, last=end)
-        label = say("period.dates", lang, first=begin, last=end)
+            raise Refused(key="period.backwards", first=first, last=last)
+        label = say("period.dates", lang, first=day(begin, lang), last=day(end, lang))
         return midnight(begin, zone), midnight(end + timedelta(days=1), zone), label
     except (ValueError, OverflowError):
         raise _misread() from None

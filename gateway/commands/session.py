@@ -5,10 +5,10 @@ from __future__ import annotations
 from gateway.amounts import messages
 from gateway.calls import Call, Offer, Reply
 from gateway.commands.command import alone, by, misread, name_of, session_of, together
-from gateway.commands.moment import shown
 from gateway.commands.quote import plain, titled
 from gateway.errors import Refused
 from gateway.manager import Resumed, SessionManager, SessionMeta
+from gateway.moments import shown
 from gateway.sessions import title_of
 from gateway.texts import say
 from gateway.types import Json
@@ -104,7 +104,7 @@ async def _here(manager: SessionManager, call: Call) -> str | None:
 
 def _line(manager: SessionManager, session: SessionMeta, current: bool, call: Call) -> str:
     at = session.last_message_at or session.created_at
-    when = shown(at, now=manager.core.clock(), zone=manager.zone, lang=call.lang)
+    when = shown(at, now=manager.core.clock(), zone=call.zone, lang=call.lang)
     mark = f" {say('session.current', call.lang)}" if current else ""
     title = plain(session.title or "") or say("session.untitled", call.lang)
     return f"- `{session.id}` {title} — {when}, {messages(session.message_count, call.lang)}{mark}"

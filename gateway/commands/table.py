@@ -10,7 +10,7 @@ from typing import Literal
 from gateway import log
 from gateway.access import enough
 from gateway.calls import Call, Commands, Reply
-from gateway.commands import about, announce, emergency, model, place, session, speech, window, work
+from gateway.commands import about, announce, clock, emergency, model, place, session, speech, window, work
 from gateway.commands.command import Command, Handler, Press, admin, asker, changing, unknown
 from gateway.commands.cost import cost
 from gateway.commands.people import People
@@ -37,6 +37,7 @@ ALIASES = {
     "reasoning": "think",
     "busy": "queue",
     "language": "lang",
+    "timezone": "zone",
 }
 # By action: whose rights count for it ('' nobody's), and what it does.
 PRESSES: dict[str, tuple[str, Press]] = {
@@ -192,6 +193,7 @@ def _commands(help: Handler, status: Handler) -> list[Command]:
         Command(name="overhear", mode="now", handler=place.overhear, shared=changing),
         Command(name="tools", mode="now", handler=about.tools),
         Command(name="lang", mode="now", handler=speech.lang, private=True),
+        Command(name="zone", mode="now", handler=clock.zone, private=True),
         Command(name="whoami", mode="now", handler=about.whoami, private=True),
         Command(name="announce", mode="now", handler=announce.announce, role="admin", private=True),
         Command(name="halt", mode="now", handler=emergency.halt, role="admin"),

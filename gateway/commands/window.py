@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.amounts import cost, estimated, line, requests, tokens
+from gateway.amounts import cost, estimated, line, requests, sizes
 from gateway.calls import Call, Reply
 from gateway.commands.command import alone, by, session_of
 from gateway.commands.quote import titled
@@ -10,6 +10,7 @@ from gateway.errors import Refused
 from gateway.manager import NEAR_LIMIT, SessionManager
 from gateway.reports import UsageSummary
 from gateway.texts import say
+from gateway.texts.forms import percent, tokens
 
 BAR = 20  # characters
 
@@ -34,11 +35,11 @@ def _used(usage: UsageSummary, lang: str) -> str:
 async def context(manager: SessionManager, call: Call) -> Reply:
     session = await session_of(manager, call)
     found = await manager.context_usage(session.id)
-    used, most = tokens(found.used_tokens), tokens(found.max_tokens)
+    used, most = tokens(found.used_tokens, call.lang), tokens(found.max_tokens, call.lang)
     full = say("window.full", call.lang, used=used, most=most, title=titled(session, call.lang))
     if found.percent >= 100 * NEAR_LIMIT:
         full += f" {say('window.nearly', call.lang)}"
-    return Reply(text=f"`{bar(found.percent)}` {found.percent:.1f} %\n\n{full}")
+    return Reply(text=f"`{bar(found.percent)}` {percent(found.percent, call.lang)}\n\n{full}")
 
 
 def bar(percent: float) -> str:
@@ -58,14 +59,17 @@ async def compact(manager: SessionManager, call: Call) -> Reply:
     done = await manager.compact(session.id, identity=call.identity.id if call.identity else None)
     spent = difference(await manager.session_usage(session.id), before)
     lang, after = call.lang, done.after
+    given, made = sizes(spent, lang)
     text = say(
         "window.compacted",
         lang,
-        before=tokens(done.before),
-        after=say("window.unknown", lang) if after is None else say("window.about", lang, size=tokens(after)),
+        before=tokens(done.before, lang),
+        after=say("window.unknown", lang)
+        if after is None
+        else say("window.about", lang, size=tokens(after, lang)),
         cost=cost(spent, lang),
-        given=tokens(spent.total_input_tokens),
-        made=tokens(spent.total_output_tokens),
+        given=given,
+        made=made,
     )
     return Reply(text=by(call, text))
 

@@ -6,10 +6,10 @@ from gateway import __version__
 from gateway.amounts import duration, messages
 from gateway.calls import Call, Reply
 from gateway.commands.command import by, misread
-from gateway.commands.moment import shown
 from gateway.commands.quote import titled
 from gateway.errors import Refused
 from gateway.manager import SessionManager, Standing, Stopped
+from gateway.moments import shown
 from gateway.texts import say
 from gateway.types import Json
 
@@ -50,7 +50,7 @@ async def status(manager: SessionManager, call: Call, *, started: int) -> Reply:
     if manager.halted is not None:
         lines.append(say("work.halted", lang))
     if standing.outage_since is not None:
-        at = shown(standing.outage_since, now=now, zone=manager.zone, lang=lang)
+        at = shown(standing.outage_since, now=now, zone=call.zone, lang=lang)
         lines.append(say("work.outage", lang, since=at))
     return Reply(text="\n".join(f"- {line}" for line in lines))
 

@@ -90,9 +90,17 @@ class Accounting(Base):
         return await self._store.read(work)
 
     async def cost_overview(
-        self, since: int | None = None, *, until: int | None = None, person: int | None = None
+        self,
+        since: int | None = None,
+        *,
+        until: int | None = None,
+        person: int | None = None,
+        zone: str | None = None,
     ) -> CostOverview:
-        """The bill from *since* (inclusive) to *until* (exclusive); of everybody or of one person."""
+        """The bill from *since* (inclusive) to *until* (exclusive); of everybody or of one person.
+
+        *zone* is the one whose days are summed; None: the gateway's.
+        """
         bounds: dict[str, int | None] = {"since": since, "until": until, "person": person}
 
         async def work(unit: Unit) -> CostOverview:
@@ -106,7 +114,7 @@ class Accounting(Base):
                 by_channel=shares(await costs.by("channel", **bounds)),
                 by_trigger=shares(await costs.by("trigger", **bounds)),
                 by_purpose=shares(await costs.by("purpose", **bounds)),
-                by_day=days([(r[0], r[1], r[2]) for r in await costs.rows(**bounds)], self.zone),
+                by_day=days([(r[0], r[1], r[2]) for r in await costs.rows(**bounds)], zone or self.zone),
                 by_tool=[ToolUsage(name=r[0], invocations=r[1], errors=r[2]) for r in tools],
             )
 

@@ -148,6 +148,10 @@ class Choices(Base):
         """The language that person is spoken to in, as a BCP 47 tag; '': what their platform says."""
         await self._store.commit(Point.PEOPLE, lambda unit: unit.people.set_lang(person, lang))
 
+    async def set_zone(self, person: int, zone: str) -> None:
+        """The IANA time zone whose clock that person is shown; '': the gateway's."""
+        await self._store.commit(Point.PEOPLE, lambda unit: unit.people.set_zone(person, zone))
+
     async def administers(self, address: Address, user_id: str) -> bool:
         """Whether the platform counts that person among the chat's administrators; False when it cannot be asked."""
         line = self.core.delivery.line(address.account)

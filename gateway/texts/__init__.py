@@ -1,7 +1,7 @@
 """The bot's own words, one file a language: `say("halt.on", "de")`. English is complete; the others may lag.
 
-A file holds tables of texts. {names} are filled in from the facts; a text that is a table itself has a form
-for one and for other numbers (CLDR's categories), chosen by the fact *count*.
+A file holds tables of texts. {names} are filled in from the facts; a text that is a table itself has a form for
+each of CLDR's categories of numbers (one, other, and what else the language has), chosen by the fact *count*.
 """
 
 from __future__ import annotations
@@ -10,25 +10,30 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-ENGLISH = "en"
-LANGUAGES = {ENGLISH: "English", "de": "Deutsch"}  # by primary subtag (BCP 47), each in its own words
+from gateway.texts import forms
+from gateway.texts.language import ENGLISH, LANGUAGES, language_of
+
+__all__ = ["ENGLISH", "LANGUAGES", "language_of", "say"]
 
 
-def say(key: str, lang: str = "", /, **facts: object) -> str:
+def say(key: str, lang: str = "", /, **facts: str | int) -> str:
     """The text of that key, such as "turn.stopped". *lang* is a BCP 47 tag; unknown ones are answered in English.
 
-    Raises KeyError for a key that English does not have, or a fact that the text needs.
+    Whole numbers get the form of the language that the text is in; all other facts come in theirs
+    (`gateway.texts.forms`). Raises KeyError for a key that English does not have, or a fact that the text needs.
     """
-    found = _texts(language_of(lang)).get(key) or _texts(ENGLISH)[key]
+    spoken = language_of(lang)
+    if key not in _texts(spoken):
+        spoken = ENGLISH
+    found = _texts(spoken)[key]
     if isinstance(found, dict):
-        found = found["one" if facts.get("count") == 1 else "other"]
-    return str(found).format_map(facts)
+        count = facts["count"]
+        found = found.get(forms.plural(int(count), spoken)) or found["other"]
+    return str(found).format_map({name: _formed(fact, spoken) for name, fact in facts.items()})
 
 
-def language_of(tag: str) -> str:
-    """The language we speak to who asks for *tag*."""
-    primary = tag.replace("_", "-").partition("-")[0].lower()
-    return primary if primary in LANGUAGES else ENGLISH
+def _formed(fact: str | int, lang: str) -> str:
+    return forms.whole(fact, lang) if isinstance(fact, int) else fact
 
 
 @cache

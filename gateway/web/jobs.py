@@ -7,9 +7,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Response
 
 from gateway.app import App
-from gateway.commands.moment import local
 from gateway.config_tables import Zone
 from gateway.cron import JobView, RunView
+from gateway.moments import local
 from gateway.schedule import ScheduleError
 from gateway.web.encoding import Json, plain
 from gateway.web.span import BadField, moment

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from datetime import date, timedelta
 
-from gateway.commands.moment import local, midnight
 from gateway.errors import ParleyError
+from gateway.moments import local, midnight
 
 FORMS = "write microseconds UTC, YYYY-MM-DD, today or a number of days such as 7d"
 _DAYS = re.compile(r"[1-9][0-9]{0,3}d")

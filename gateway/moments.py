@@ -1,0 +1,42 @@
+"""Times on the clock of a zone, as people read them; pure. Times are microseconds UTC."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from gateway.texts import say
+from gateway.texts.forms import dated
+from gateway.types import SECOND
+
+
+def local(at: int, zone: str) -> datetime:
+    """Raises ZoneInfoNotFoundError for what is no zone."""
+    return datetime.fromtimestamp(at / SECOND, ZoneInfo(zone))
+
+
+def clock(at: int, zone: str, lang: str = "") -> str:
+    """'14:05'."""
+    return dated(local(at, zone), say("moment.clock", lang), lang)
+
+
+def shown(at: int, *, now: int, zone: str, lang: str = "") -> str:
+    """'today 14:05', 'yesterday 09:12', '3 Jul 18:20', '3 Jul 2025'."""
+    then, today = local(at, zone), local(now, zone).date()
+    if then.date() == today:
+        return say("moment.today", lang, clock=clock(at, zone, lang))
+    if then.date() == today - timedelta(days=1):
+        return say("moment.yesterday", lang, clock=clock(at, zone, lang))
+    if then.year != today.year:
+        return dated(then, say("moment.year", lang), lang)
+    return f"{dated(then, say('moment.day', lang), lang)} {clock(at, zone, lang)}"
+
+
+def day(of: date, lang: str = "") -> str:
+    """In numbers alone, for tables: '2026-07-03', '03.07.2026'."""
+    return dated(datetime.combine(of, time()), say("moment.date", lang), lang)
+
+
+def midnight(day: date, zone: str) -> int:
+    """When that day begins there; where the clock is put forward then, at the first time there is."""
+    return int(datetime.combine(day, time(), ZoneInfo(zone)).timestamp()) * SECOND
