@@ -15,7 +15,7 @@ from gateway.errors import ModelError
 from gateway.failpoints import Point, passing
 from gateway.halt import Halt
 from gateway.history import size
-from gateway.protocols import Answer, Clock, Counted, Delta, Model, Prompt
+from gateway.protocols import Answer, Clock, Counted, Delta, Model, Prompt, Thought, UserMessage
 from gateway.types import Purpose, Tokens, UsageOpen, UsageSettled
 
 if TYPE_CHECKING:
@@ -96,8 +96,9 @@ class Pricing:
         ended: int,
         provider_id: str | None = None,
         provider_cost: int | None = None,
+        images: bool = False,
     ) -> UsageSettled:
-        """The settled row; a missing price is NULL and loud, never 0."""
+        """The settled row; a missing price is NULL and loud, never 0. *images*: the answer holds some."""
         price = usage.find_price(
             provider_kind=kind,
             provider_name=provider,
@@ -106,6 +107,7 @@ class Pricing:
             at=at,
             tokens=tokens,
             overrides=self.overrides,
+            images=images or state == "estimated",
         )
         cost = usage.cost(price, tokens) if provider_cost is None else provider_cost
         ref = f"{provider}:{model}"
@@ -173,7 +175,7 @@ class Biller:
             raise
         return request
 
-    async def stream(self, request: Request, prompt: Prompt) -> AsyncGenerator[Delta | Answer]:
+    async def stream(self, request: Request, prompt: Prompt) -> AsyncGenerator[Delta | Thought | Answer]:
         """The answer as it comes. Afterwards, also after an error or a cancellation, request.settled is set."""
         passing(Point.MODEL, "before")
         try:
@@ -185,6 +187,8 @@ class Biller:
                             request.counted = tokens
                         case Delta(text):
                             request.text += text
+                            yield event
+                        case Thought():
                             yield event
                         case Answer():
                             request.settled = self._known(request, event)
@@ -232,6 +236,7 @@ class Biller:
             model=answer.model,
             provider_id=answer.provider_id,
             provider_cost=answer.provider_cost,
+            images=bool(answer.files),
         )
 
     def _failed(self, request: Request, error: ModelError) -> UsageSettled:
@@ -264,6 +269,7 @@ class Biller:
         model: str = "",
         provider_id: str = "",
         provider_cost: int | None = None,
+        images: bool = False,
     ) -> UsageSettled:
         return self._pricing.settle(
             state=state,
@@ -276,6 +282,7 @@ class Biller:
             ended=self._clock(),
             provider_id=provider_id or None,
             provider_cost=provider_cost,
+            images=images,
         )
 
 
@@ -286,8 +293,10 @@ def worst_case(model: Model, prompt: Prompt) -> Tokens:
         len(tool.name) + len(tool.description) + len(json.dumps(tool.parameters)) + 64
         for tool in prompt.tools
     )
-    bound = usage.estimate_input(text + tools + size(prompt.messages))
-    cached = prompt.cache and model.kind == "anthropic"
+    pictures = sum(len(each.pictures) for each in prompt.messages if isinstance(each, UserMessage))
+    seen = pictures * usage.picture_tokens(model.kind, model.model)
+    bound = usage.estimate_input(text + tools + size(prompt.messages)) + seen
+    cached = prompt.cache and model.kind in ("anthropic", "openrouter")
     return Tokens(
         uncached=0 if cached else bound, write_5m=bound if cached else 0, output=prompt.max_output_tokens
     )

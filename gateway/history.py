@@ -182,7 +182,7 @@ def with_overheard(messages: Sequence[Message], overheard: Sequence[Json]) -> tu
     asked = messages[last]
     assert isinstance(asked, UserMessage)
     context = OVERHEARD + "\n".join(lines)
-    return (*messages[:last], UserMessage((context, *asked.texts)), *messages[last + 1 :])
+    return (*messages[:last], UserMessage((context, *asked.texts), asked.pictures), *messages[last + 1 :])
 
 
 def _on_one_line(text: object) -> str:
@@ -290,8 +290,8 @@ def _joined(messages: Iterator[Message]) -> list[Message]:
     joined: list[Message] = []
     for message in messages:
         match joined[-1:], message:
-            case [UserMessage(before)], UserMessage(texts):
-                joined[-1] = UserMessage(before + texts)
+            case [UserMessage(before, seen)], UserMessage(texts, pictures):
+                joined[-1] = UserMessage(before + texts, seen + pictures)
             case [AssistantMessage(first)], AssistantMessage(second):
                 # Two answers in one are not the answer that was signed.
                 joined[-1] = AssistantMessage(tuple(_without_opaque(first + second)))

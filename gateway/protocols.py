@@ -257,7 +257,7 @@ class Model(Protocol):
 
     ref: str  # as configured: provider:model
     provider: str  # the key in [providers.<name>]
-    kind: str  # anthropic, openai, demo
+    kind: str  # one of gateway.vendors.KINDS, or demo
     model: str
     base_url: str
 

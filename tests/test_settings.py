@@ -180,7 +180,7 @@ MISTAKES = [
     pytest.param(
         '[providers.local]\nbase_url = "http://127.0.0.1:8080/v1"\n',
         {},
-        'parley.toml:1: [providers.local]: kind is missing; set it to "openai" or "anthropic"',
+        'parley.toml:1: [providers.local]: kind is missing; set it to one of: anthropic, openai, google, openrouter, ollama',
         id="a provider without a kind",
     ),
     pytest.param(
@@ -309,7 +309,7 @@ MISTAKES = [
         "",
         {"PARLEY_PROVIDERS__LOCAL__BASE_URL": "http://127.0.0.1:8080/v1"},
         "PARLEY_PROVIDERS__LOCAL__BASE_URL: providers.local: kind is missing; "
-        'set it to "openai" or "anthropic"',
+        'set it to one of: anthropic, openai, google, openrouter, ollama',
         id="a provider by variables without a kind",
     ),
     pytest.param(

@@ -10,8 +10,7 @@ from gateway.models.demo import REF as DEMO
 from gateway.models.demo import DemoModel
 from gateway.models.provider import ProviderModel
 from gateway.protocols import Model
-
-KINDS = ("anthropic", "openai", "demo")
+from gateway.vendors import KINDS
 
 __all__ = ["DEMO", "Catalogue", "ProviderConfig"]
 
@@ -147,8 +146,6 @@ class Catalogue:
         config = connection.config
         if config.kind not in KINDS:
             raise Refused(f"providers.{name}.kind is {config.kind!r}: it must be one of: {', '.join(KINDS)}")
-        if config.kind == "demo":
-            return DemoModel()
         if not config.usable:
             raise Refused(key="model.no_key", name=name)
         return ProviderModel(connection=connection, model=model)

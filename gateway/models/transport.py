@@ -14,18 +14,21 @@ KEEPALIVE = 60.0  # seconds an idle connection is kept
 
 
 class Transport(httpx2.AsyncBaseTransport):
-    """Follows the client's timeouts and raises its exceptions. Proxies are taken from the environment."""
+    """Follows the client's timeouts and raises its exceptions. Proxies are taken from the environment.
 
-    def __init__(self, *, ssl: SSLContext) -> None:
+    *connect* in seconds bounds every attempt to connect: Google's SDK sends one timeout for all.
+    """
+
+    def __init__(self, *, ssl: SSLContext, connect: float) -> None:
         self._ssl = ssl
+        self._connect = connect
         self._session: aiohttp.ClientSession | None = None
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         body = await request.aread()
         limits = request.extensions.get("timeout", {})
-        timeout = aiohttp.ClientTimeout(
-            total=None, sock_connect=limits.get("connect"), sock_read=limits.get("read")
-        )
+        connect = min(self._connect, limits.get("connect") or self._connect)
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=connect, sock_read=limits.get("read"))
         with translated():
             response = await self._opened().request(
                 request.method,
