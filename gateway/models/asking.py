@@ -77,7 +77,7 @@ class Asking:
         return model_request_stream(
             self._wire,
             messages,
-            model_settings=convert.request_settings(self._prompt, kind=kind),
+            model_settings=convert.request_settings(self._prompt, kind=kind, model=self._wire.model_name),
             model_request_parameters=convert.request_parameters(
                 self._prompt, images=bool(self._wire.profile.get("supports_image_output"))
             ),

@@ -6,6 +6,7 @@ import importlib
 import re
 from typing import TYPE_CHECKING
 
+from gateway.errors import ModelError
 from gateway.vendors import VENDORS
 
 if TYPE_CHECKING:
@@ -78,6 +79,10 @@ def _openrouter(config: ProviderConfig, model: str, http: httpx2.AsyncClient) ->
 
     from gateway.models.router import RouterModel
 
+    if "/" not in model:
+        raise ModelError(
+            f"{model!r} is no model of OpenRouter's: write maker/model", kind="not_found", sent=False
+        )
     return RouterModel(model, provider=OpenRouterProvider(openai_client=_client(config, http)))
 
 

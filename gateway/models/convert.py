@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, assert_never
 
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
 FINISH = {"stop": "stop", "length": "length", "tool_call": "tools", "content_filter": "filter"}
 # Reasoning that a server put between tags in its text is not for sending back.
 TAGGED = "content"
+# OpenRouter, image generation: models that make images do so only when asked; they say it in their names.
+PAINTS = re.compile(r"image|banana")
 SIGNATURE = "thought_signature"  # the model layer's name for Gemini's
 MARKED = ("anthropic", "openrouter")  # those with cache breakpoints in messages
 LISTED = ("anthropic", "google", "openrouter")  # those that take several texts in one message
@@ -94,7 +97,7 @@ def request_parameters(prompt: Prompt, *, images: bool = False) -> ModelRequestP
     )
 
 
-def request_settings(prompt: Prompt, *, kind: str) -> ModelSettings:
+def request_settings(prompt: Prompt, *, kind: str, model: str) -> ModelSettings:
     settings: AnthropicModelSettings = {"max_tokens": prompt.max_output_tokens}
     # Anthropic's API refuses a temperature from its version 2026-10-21 on, even the default one.
     if prompt.temperature is not None and kind != "anthropic":
@@ -105,13 +108,15 @@ def request_settings(prompt: Prompt, *, kind: str) -> ModelSettings:
         settings["anthropic_cache_instructions"] = True
         settings["anthropic_cache_tool_definitions"] = True
     if kind == "openrouter":
-        return _routed(settings, prompt)
+        return _routed(settings, prompt, model)
     return settings
 
 
-def _routed(settings: ModelSettings, prompt: Prompt) -> ModelSettings:
+def _routed(settings: ModelSettings, prompt: Prompt, model: str) -> ModelSettings:
     """With what OpenRouter charged (usage accounting), and with cache breakpoints for models that have them."""
     routed: OpenRouterModelSettings = {**settings, "openrouter_usage": {"include": True}}  # type: ignore[typeddict-item]
+    if PAINTS.search(model):
+        routed["extra_body"] = {"modalities": ["image", "text"]}
     if prompt.cache:
         routed["openrouter_cache_instructions"] = True
         routed["openrouter_cache_tool_definitions"] = True

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from ssl import SSLContext
 
 import aiohttp
 import httpx2
 from yarl import URL
 
+OPENED: ContextVar[list[httpx2.Response] | None] = ContextVar("opened", default=None)
+"""Where the responses of this task are noted, for who must close them and cannot reach them otherwise."""
 KEEPALIVE = 60.0  # seconds an idle connection is kept
 
 
@@ -40,9 +43,12 @@ class Transport(httpx2.AsyncBaseTransport):
                 timeout=timeout,
                 allow_redirects=False,
             )
-        return httpx2.Response(
+        given = httpx2.Response(
             response.status, headers=list(response.raw_headers), stream=_Body(response), request=request
         )
+        if (opened := OPENED.get()) is not None:
+            opened.append(given)
+        return given
 
     async def aclose(self) -> None:
         session, self._session = self._session, None
