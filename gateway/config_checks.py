@@ -27,6 +27,7 @@ def contradictions(settings: Settings) -> Iterator[Contradiction]:
     yield from _web(settings)
     yield from _providers(settings)
     yield from _models(settings)
+    yield from _transcription(settings)
     yield from _jobs(settings)
 
 
@@ -122,6 +123,20 @@ def _models(settings: Settings) -> Iterator[Contradiction]:
             yield path, f"there is no provider {name!r}", f"add [providers.{name}] or set {key_name(name)}"
         elif colon and provider is not None and not provider.usable:
             yield path, f"provider {name!r} has no api_key", f"set {key_name(name)} or api_key_file"
+
+
+def _transcription(settings: Settings) -> Iterator[Contradiction]:
+    name = settings.transcription.provider
+    provider = settings.providers.get(name)
+    path: Key = ("transcription", "provider")
+    if not name:
+        return
+    if provider is None:
+        yield path, f"there is no provider {name!r}", f"add [providers.{name}] or set {key_name(name)}"
+    elif provider.kind != "openai":
+        yield path, f"provider {name!r} does not transcribe", 'name one whose kind is "openai"'
+    elif not provider.usable:
+        yield path, f"provider {name!r} has no api_key", f"set {key_name(name)} or api_key_file"
 
 
 def _jobs(settings: Settings) -> Iterator[Contradiction]:

@@ -286,6 +286,12 @@ Providers = Annotated[
 ]
 
 
+class TranscriptionSettings(Table):
+    provider: str = ""  # one of [providers]; '': what people say in recordings is not written down
+    model: str = "gpt-4o-mini-transcribe"
+    language: str = ""  # ISO 639-1; '': the model finds out
+
+
 class SessionSettings(Table):
     idle_sweep_minutes: Annotated[int, Field(ge=1)] = 5  # between two searches for idle sessions
     group_scope: Literal["chat", "user"] = "chat"  # one session for the group, or one for each member

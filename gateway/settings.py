@@ -40,6 +40,7 @@ from gateway.config_tables import (
     Table,
     TelegramAccount,
     TelegramSettings,
+    TranscriptionSettings,
     WebSettings,
 )
 from gateway.types import Json
@@ -63,6 +64,7 @@ __all__ = [
     "StorageSettings",
     "TelegramAccount",
     "TelegramSettings",
+    "TranscriptionSettings",
     "WebSettings",
     "compare",
     "example_text",
@@ -91,6 +93,7 @@ AT_ONCE = (
     "limits.*",
     "providers.*",
     "sessions.*",
+    "transcription.*",
 )
 
 
@@ -101,6 +104,7 @@ class Settings(Table):
     storage: StorageSettings = StorageSettings()
     agent: AgentSettings = AgentSettings()
     providers: Providers = Field(default_factory=dict)
+    transcription: TranscriptionSettings = TranscriptionSettings()
     sessions: SessionSettings = SessionSettings()
     channels: ChannelSettings = ChannelSettings()
     commands: CommandRights = Field(default_factory=dict)

@@ -33,9 +33,12 @@ __all__ = [
     "context_window",
     "cost",
     "estimate_input",
+    "find_audio_price",
     "find_price",
+    "longest",
     "picture_tokens",
     "worst_case",
+    "worst_hearing",
 ]
 
 KINDS = ("uncached", "read", "write_5m", "write_1h", "output")
@@ -50,6 +53,10 @@ HIDDEN_INPUT = 1024
 # ones 8 tiles at most. Gemini API, tokens: 258 a tile, 16 tiles assumed; newer models 1,120 a picture.
 PICTURES = {"anthropic": 4_784, "openai": 14_364, "google": 4_128, "demo": 0}
 DEAREST_PICTURE = 48_169  # OpenAI, images: gpt-4o-mini, 2,833 and 8 tiles of 5,667
+AUDIO_TOKENS = 10  # of a second; OpenAI, managing costs: one token is 100 ms of what a person says
+MOST_WRITTEN = 2_000  # tokens; OpenAI, models, gpt-4o-transcribe: maximum output
+LEAST_SECOND = 750  # bytes; RFC 6716, section 2: Opus begins at 6 kbit/s
+_ONCE = Decimal("1e-12")  # dollars, far below a nano-dollar
 _PER_TOKEN = DOLLAR // 1_000_000  # nano-dollars per token for one dollar per million
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -220,6 +227,56 @@ def find_price(
     if rates is None:
         return None
     return Price(provider=provider_name, model=model, source=_source(), rates=rates)
+
+
+def find_audio_price(
+    *,
+    provider_kind: str,
+    provider_name: str,
+    base_url: str | None,
+    model: str,
+    at: int,
+    seconds: int,
+    tokens: Tokens,
+    overrides: Overrides,
+) -> Price | None:
+    """As find_price, of a transcription: by its *tokens*, or by the hour as a price of that one request.
+
+    All the input has the rate of audio: nothing else is sent.
+    """
+    counted = bool(tokens.input) or not seconds
+    own = _own_price(provider_name, model, overrides)
+    if own is not None:
+        # Rates are by the token: where none were counted for what was heard they say nothing.
+        return own if own.state == "free" or counted else None
+    listed = _listed_model(provider_kind, base_url, model)
+    if listed is None:
+        return None
+    prices = listed.get_prices(_EPOCH + timedelta(microseconds=at))
+
+    def rate(*keys: str) -> Decimal | None:
+        found = (_tiers(_listed(prices, key), tokens.input, dearest=False) for key in keys)
+        return next((each for each in found if each is not None), None)
+
+    hourly = rate("input_audio_hours", "audio_hours")
+    if hourly is not None:
+        once = (hourly * seconds / 3600).quantize(_ONCE)
+        rates = Rates(uncached=Decimal(0), output=Decimal(0), request=once)
+    elif (audio := rate("input_audio_mtok", "input_mtok")) is not None and counted:
+        rates = Rates(uncached=audio, output=rate("output_mtok"))
+    else:
+        return None
+    return Price(provider=provider_name, model=model, source=_source(), rates=rates)
+
+
+def worst_hearing(seconds: int) -> Tokens:
+    """An upper bound of what so many *seconds* of audio come to where they are counted in tokens."""
+    return Tokens(uncached=seconds * AUDIO_TOKENS + HIDDEN_INPUT, output=MOST_WRITTEN)
+
+
+def longest(bytes: int) -> int:
+    """An upper bound of the seconds in so many *bytes* of recorded speech."""
+    return math.ceil(bytes / LEAST_SECOND)
 
 
 def worst_case(

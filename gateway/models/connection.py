@@ -91,7 +91,8 @@ class Connection:
         if self._retired and self._asking == 0:
             await self.close()
 
-    def _client(self) -> httpx2.AsyncClient:
+    def http(self) -> httpx2.AsyncClient:
+        """The client that every request of this provider goes through."""
         import httpx2
 
         from gateway.models.transport import Transport
@@ -105,4 +106,4 @@ class Connection:
         return self._http
 
     def _build(self, model: str) -> Wire:
-        return builders.build(self.config, model, self._client())
+        return builders.build(self.config, model, self.http())
