@@ -17,7 +17,7 @@ from tests.path import ANN, Path, path
 
 async def choose(gw: Path, how: str) -> None:
     async def work(unit: Unit) -> None:
-        place = await unit.places.at(gw.account.id, Place(chat_id=ANN))
+        place = await unit.places.at(gw.account, Place(chat_id=ANN))
         await unit.places.set(place.id, {"verbose": how})
 
     await gw.store.commit(Point.PEOPLE, work)
