@@ -11,8 +11,10 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from gateway.cli import app
+from gateway.cli.probe import provider
 from gateway.settings import load
 from tests.fakes.llm import FakeLLM
+from tests.fakes.recorded import Recorded
 from tests.fakes.telegram import TOKEN, FakeTelegram
 
 
@@ -103,12 +105,39 @@ async def test_a_server_of_ones_own_is_asked_for_its_models(home: Path) -> None:
 
 
 async def test_an_ollama_needs_its_address_and_a_model(home: Path) -> None:
-    async with FakeLLM(api_key=None) as llm:
-        await init(typed=f"5\n{llm.url}/v1\ngpt-4.1\n\n\n")
+    async with Recorded("ollama_models") as server:
+        result = await init(typed=f"5\n{server.url}/v1\nqwen3:8b\n\n\n")
+    assert server.differences == [] and "It has: llama3.2:latest, qwen3:8b" in result.stdout
     found = written(home)
-    assert found["agent"]["model"] == "ollama:gpt-4.1"
-    assert found["providers"]["ollama"] == {"base_url": f"{llm.url}/v1"}
+    assert found["agent"]["model"] == "ollama:qwen3:8b"
+    assert found["providers"]["ollama"] == {"base_url": f"{server.url}/v1"}
     load(home / "parley.toml", environ={})
+
+
+async def test_a_server_that_wants_a_key_after_all_is_given_one(home: Path) -> None:
+    async with FakeLLM() as llm:
+        await init("--ollama-url", f"{llm.url}/v1", "--model", "m", typed="test-key\n\n\n")
+    assert written(home)["providers"]["ollama"] == {"base_url": f"{llm.url}/v1", "api_key": "test-key"}
+
+
+@pytest.mark.parametrize(
+    ("name", "said", "models"),
+    [
+        ("gemini_models", "the key works (2 models)", ("gemini-3.5-flash", "gemini-2.5-pro")),
+        ("gemini_models_refused", "the key was refused", ()),
+    ],
+)
+async def test_a_key_of_googles_is_tried(name: str, said: str, models: tuple[str, ...]) -> None:
+    async with Recorded(name) as server:
+        found = await provider("google", "test-key", server.url)
+    assert server.differences == [] and found.text == said
+    assert found.models == models
+
+
+async def test_a_key_of_openrouters_is_tried_where_one_is_needed() -> None:
+    async with Recorded("openrouter_models", "openrouter_key_refused") as server:
+        found = await provider("openrouter", "test-key", f"{server.url}/api/v1")
+    assert server.differences == [] and found.state == "refused"
 
 
 async def test_a_key_in_the_environment_is_used_and_not_written(

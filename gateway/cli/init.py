@@ -191,8 +191,9 @@ def _provider(draft: Draft, given: Given, kind: Kind, name: str) -> None:
         base_url = str(typer.prompt("   Address, with /v1", default=usual)).strip().rstrip("/")
     environment, variable = ("", "") if own else _environment(kind)
     key = given.keys.get(kind) or environment
+    asks = not VENDORS[kind].own and not (own and given.urls.get(kind))
     while True:
-        if not key and not given.yes and not VENDORS[kind].own and not (own and given.urls.get(kind)):
+        if not key and not given.yes and asks:
             key = _ask_key(kind, name)
         if not key and not own:
             print("   No key: the offline demo will answer.")
@@ -202,14 +203,14 @@ def _provider(draft: Draft, given: Given, kind: Kind, name: str) -> None:
         found = asyncio.run(probe.provider(kind, key, base_url))
         if accepted(found.state, found.text, given.yes):
             break
-        key = ""
+        key, asks = "", True
     draft.provider, draft.kind, draft.base_url, draft.variable = name, kind, base_url, variable
     draft.key = "" if key == environment else key
     draft.model = f"{name}:{_model(given, kind, name, found.models)}"
 
 
 def _ask_key(kind: str, name: str) -> str:
-    if name == "local":
+    if name == "local" or VENDORS[kind].own:
         question = "   API key (hidden; Enter if it needs none)"
     else:
         question = f"   {VENDORS[kind].title} API key from {VENDORS[kind].page} (hidden; Enter: none)"
