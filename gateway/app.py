@@ -32,11 +32,20 @@ from gateway.media.collecting import Bounds
 from gateway.models.catalogue import DEMO, Catalogue, ProviderConfig
 from gateway.protocols import Channel, Clock, Tool, Webhook
 from gateway.roster import Roster
-from gateway.settings import Changes, Settings, SettingsError, TelegramAccount, compare, load
+from gateway.settings import (
+    Changes,
+    ProviderSettings,
+    Settings,
+    SettingsError,
+    TelegramAccount,
+    compare,
+    load,
+)
 from gateway.tools import default_tools
 from gateway.turn import Options
 from gateway.types import DAY, MINUTE, Account
 from gateway.usage import Rates
+from gateway.vendors import VENDORS
 from gateway.whereabouts import open_private
 
 LOCK_WAIT = 10.0  # seconds for a CLI command to let go of the database
@@ -45,8 +54,6 @@ TICK = 60.0  # seconds between two rounds of housekeeping
 DOWN_AFTER = 5 * MINUTE  # a channel that is down as long is an alert
 LEAST_FREE = 200 * 1024 * 1024  # bytes of disk
 LONGEST_SOCKET = 103 if sys.platform == "darwin" else 107  # bytes; sun_path in unix(7), less its final null
-# What is asked when a key is all that is configured.
-USUAL_MODELS = {"anthropic": "claude-sonnet-5", "openai": "gpt-5-mini"}
 
 
 @dataclass(slots=True)
@@ -459,15 +466,15 @@ def default_model(settings: Settings) -> str:
     if settings.agent.model:
         return settings.agent.model
     for name, each in settings.providers.items():
-        if each.api_key.get_secret_value():
-            return f"{name}:{USUAL_MODELS[each.kind]}"
+        if each.api_key.get_secret_value() and (usual := VENDORS[each.kind].usual):
+            return f"{name}:{usual}"
     return DEMO
 
 
 def overrides(settings: Settings) -> dict[str, Rates | Literal["free"]]:
     found: dict[str, Rates | Literal["free"]] = {}
     for name, each in settings.providers.items():
-        if each.price == "free":
+        if each.price == "free" or (each.price is None and _own(each)):
             found[f"{name}/*"] = "free"
         elif each.price:
             for model, price in each.price.items():
@@ -479,6 +486,11 @@ def overrides(settings: Settings) -> dict[str, Rates | Literal["free"]]:
                     write_1h=price.cache_write_1h,
                 )
     return found
+
+
+def _own(provider: ProviderSettings) -> bool:
+    """A machine of the operator's, which sends no bill: Ollama, unless it is the one that is rented."""
+    return VENDORS[provider.kind].own and "ollama.com" not in provider.base_url
 
 
 def options(settings: Settings) -> Options:

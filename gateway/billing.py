@@ -4,18 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import uuid
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
 
 from gateway import usage
 from gateway.errors import ModelError
 from gateway.failpoints import Point, passing
 from gateway.halt import Halt
 from gateway.history import size
-from gateway.protocols import Answer, Clock, Counted, Delta, Model, Prompt
+from gateway.protocols import (
+    Answer,
+    Asked,
+    Clock,
+    Counted,
+    Delta,
+    Hearing,
+    Model,
+    Prompt,
+    Thought,
+    Transcript,
+    UserMessage,
+)
 from gateway.types import Purpose, Tokens, UsageOpen, UsageSettled
 
 if TYPE_CHECKING:
@@ -58,9 +72,10 @@ class Request:
     """A request under way; *settled* is what its ledger row must be told, in the commit of what it led to."""
 
     uid: str
-    model: Model
+    model: Asked
     at: int
     worst: Tokens
+    seconds: int | None = None  # of audio, at most; None: it is no transcription
     text: str = ""
     counted: Tokens | None = None
     settled: UsageSettled | None = field(default=None)
@@ -96,17 +111,35 @@ class Pricing:
         ended: int,
         provider_id: str | None = None,
         provider_cost: int | None = None,
+        images: bool = False,
+        seconds: int | None = None,
     ) -> UsageSettled:
-        """The settled row; a missing price is NULL and loud, never 0."""
-        price = usage.find_price(
-            provider_kind=kind,
-            provider_name=provider,
-            base_url=base_url,
-            model=model,
-            at=at,
-            tokens=tokens,
-            overrides=self.overrides,
-        )
+        """The settled row; a missing price is NULL and loud, never 0.
+
+        *images*: the answer holds some. *seconds* of audio where it is a transcription.
+        """
+        if seconds is None:
+            price = usage.find_price(
+                provider_kind=kind,
+                provider_name=provider,
+                base_url=base_url,
+                model=model,
+                at=at,
+                tokens=tokens,
+                overrides=self.overrides,
+                images=images or state == "estimated",
+            )
+        else:
+            price = usage.find_audio_price(
+                provider_kind=kind,
+                provider_name=provider,
+                base_url=base_url,
+                model=model,
+                at=at,
+                seconds=seconds if state != "failed" else 0,
+                tokens=tokens,
+                overrides=self.overrides,
+            )
         cost = usage.cost(price, tokens) if provider_cost is None else provider_cost
         ref = f"{provider}:{model}"
         if cost is None and ref not in self._missing and state != "failed":
@@ -122,6 +155,7 @@ class Pricing:
             cost_state="unpriced" if cost is None else "priced" if price is None else price.state,
             price=json.dumps(price.to_json(), sort_keys=True) if price is not None else None,
             provider_cost=provider_cost,
+            units=seconds,
         )
 
 
@@ -142,14 +176,61 @@ class Biller:
         request = Request(
             uid=str(uuid.uuid4()), model=model, at=self._clock(), worst=worst_case(model, prompt)
         )
+        await self._opened(request, booking, check)
+        return request
+
+    async def transcribe(
+        self,
+        hearing: Hearing,
+        audio: Path | bytes,
+        booking: Booking,
+        *,
+        name: str,
+        type: str,
+        seconds: int | None = None,
+    ) -> Transcript:
+        """What is said in a recording, on the bill whatever becomes of it. Raises ModelError.
+
+        *seconds*: how long it plays, where that is known; otherwise its size bounds it.
+        """
+        self._halt.check()
+        await hearing.ready()
+        length = len(audio) if isinstance(audio, bytes) else (await asyncio.to_thread(audio.stat)).st_size
+        units = usage.longest(length) if seconds is None else seconds
+        request = Request(
+            uid=str(uuid.uuid4()),
+            model=hearing,
+            at=self._clock(),
+            worst=usage.worst_hearing(units),
+            seconds=units,
+        )
+        await self._opened(request, booking, None)
+        passing(Point.MODEL, "before")
+        try:
+            self._halt.check()  # the row took its time to be written
+            heard = await hearing.transcribe(audio, name=name, type=type)
+            request.settled = self._heard(request, heard)
+            passing(Point.MODEL, "after")
+        except ModelError as error:
+            request.settled = self._failed(request, error)
+            raise
+        finally:
+            # Whoever cancels it is billed as well: the provider may have worked on it.
+            request.settled = request.settled or self._estimated(request)
+            await self.settle(request)
+        return heard
+
+    async def _opened(self, request: Request, booking: Booking, check: Callable[[Unit], Any] | None) -> None:
+        """The row of a request that is about to be made, on disk."""
         row = UsageOpen(
             uid=request.uid,
             worst=request.worst,
             purpose=booking.purpose,
             channel=booking.channel,
-            provider=model.provider,
-            model_asked=model.model,
+            provider=request.model.provider,
+            model_asked=request.model.model,
             at=request.at,
+            units=request.seconds,
             turn=booking.turn,
             step=booking.step,
             attempt=booking.attempt,
@@ -171,20 +252,22 @@ class Biller:
             request.settled = self._settled(request, "failed", Tokens())
             await self.settle(request)
             raise
-        return request
 
-    async def stream(self, request: Request, prompt: Prompt) -> AsyncGenerator[Delta | Answer]:
+    async def stream(self, request: Request, prompt: Prompt) -> AsyncGenerator[Delta | Thought | Answer]:
         """The answer as it comes. Afterwards, also after an error or a cancellation, request.settled is set."""
         passing(Point.MODEL, "before")
+        model = cast("Model", request.model)  # as it was opened with
         try:
             self._halt.check()  # the row took its time to be written
-            async with aclosing(request.model.stream(prompt)) as events:
+            async with aclosing(model.stream(prompt)) as events:
                 async for event in events:
                     match event:
                         case Counted(tokens):
                             request.counted = tokens
                         case Delta(text):
                             request.text += text
+                            yield event
+                        case Thought():
                             yield event
                         case Answer():
                             request.settled = self._known(request, event)
@@ -210,7 +293,7 @@ class Biller:
 
     def recover(self, row: tuple[Any, ...], *, kind: str, base_url: str) -> tuple[str, UsageSettled]:
         """What to charge for a row that a crash left open: its worst case, as an estimate."""
-        uid, provider, model, at, uncached, write, output = row
+        uid, provider, model, at, uncached, write, output, units = row
         return uid, self._pricing.settle(
             state="estimated",
             tokens=Tokens(uncached=uncached, write_5m=write, output=output),
@@ -220,7 +303,16 @@ class Biller:
             model=model,
             at=at,
             ended=self._clock(),
+            seconds=units,
         )
+
+    def _heard(self, request: Request, heard: Transcript) -> UsageSettled:
+        """Known where the provider has counted the tokens or the seconds."""
+        if heard.seconds is not None:
+            request.seconds = math.ceil(heard.seconds)
+        if heard.tokens is None and heard.seconds is None:
+            return self._estimated(request)
+        return self._settled(request, "known", heard.tokens or Tokens())
 
     def _known(self, request: Request, answer: Answer) -> UsageSettled:
         if answer.tokens is None:
@@ -232,6 +324,7 @@ class Biller:
             model=answer.model,
             provider_id=answer.provider_id,
             provider_cost=answer.provider_cost,
+            images=bool(answer.files),
         )
 
     def _failed(self, request: Request, error: ModelError) -> UsageSettled:
@@ -264,6 +357,7 @@ class Biller:
         model: str = "",
         provider_id: str = "",
         provider_cost: int | None = None,
+        images: bool = False,
     ) -> UsageSettled:
         return self._pricing.settle(
             state=state,
@@ -276,6 +370,8 @@ class Biller:
             ended=self._clock(),
             provider_id=provider_id or None,
             provider_cost=provider_cost,
+            images=images,
+            seconds=request.seconds,
         )
 
 
@@ -286,8 +382,10 @@ def worst_case(model: Model, prompt: Prompt) -> Tokens:
         len(tool.name) + len(tool.description) + len(json.dumps(tool.parameters)) + 64
         for tool in prompt.tools
     )
-    bound = usage.estimate_input(text + tools + size(prompt.messages))
-    cached = prompt.cache and model.kind == "anthropic"
+    pictures = sum(len(each.pictures) for each in prompt.messages if isinstance(each, UserMessage))
+    seen = pictures * usage.picture_tokens(model.kind, model.model)
+    bound = usage.estimate_input(text + tools + size(prompt.messages)) + seen
+    cached = prompt.cache and model.kind in ("anthropic", "openrouter")
     return Tokens(
         uncached=0 if cached else bound, write_5m=bound if cached else 0, output=prompt.max_output_tokens
     )

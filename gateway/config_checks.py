@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from gateway.config_file import Key
+from gateway.vendors import key_name
 
 if TYPE_CHECKING:
     from gateway.settings import JobSettings, Settings
 
 OUR_PATHS = ("/v1/", "/healthz", "/readyz")  # of the HTTP API
+
+ADDED = {"anthropic": "/v1", "google": "/v1beta"}  # to base_url, by the vendors' SDKs
 
 Contradiction = tuple[Key, str, str]  # the path of a key, what is wrong, the remedy
 
@@ -24,6 +27,7 @@ def contradictions(settings: Settings) -> Iterator[Contradiction]:
     yield from _web(settings)
     yield from _providers(settings)
     yield from _models(settings)
+    yield from _transcription(settings)
     yield from _jobs(settings)
 
 
@@ -96,11 +100,12 @@ def _loopback(host: str) -> bool:
 
 def _providers(settings: Settings) -> Iterator[Contradiction]:
     for name, provider in settings.providers.items():
-        if provider.kind == "anthropic" and provider.base_url.endswith("/v1"):
+        added = ADDED.get(provider.kind)
+        if added and provider.base_url.endswith(added):
             yield (
                 ("providers", name, "base_url"),
-                "ends in /v1, which is added to it",
-                f"write {provider.base_url.removesuffix('/v1')}",
+                f"ends in {added}, which is added to it",
+                f"write {provider.base_url.removesuffix(added)}",
             )
 
 
@@ -115,14 +120,23 @@ def _models(settings: Settings) -> Iterator[Contradiction]:
         name, colon, _ = model.partition(":")
         provider = settings.providers.get(name)
         if colon and provider is None:
-            yield path, f"there is no provider {name!r}", f"add [providers.{name}] or set {_key_name(name)}"
+            yield path, f"there is no provider {name!r}", f"add [providers.{name}] or set {key_name(name)}"
         elif colon and provider is not None and not provider.usable:
-            yield path, f"provider {name!r} has no api_key", f"set {_key_name(name)} or api_key_file"
+            yield path, f"provider {name!r} has no api_key", f"set {key_name(name)} or api_key_file"
 
 
-def _key_name(provider: str) -> str:
-    vendors = {"anthropic": "ANTHROPIC_API_KEY", "openai": "OPENAI_API_KEY"}
-    return vendors.get(provider, f"PARLEY_PROVIDERS__{provider.upper()}__API_KEY")
+def _transcription(settings: Settings) -> Iterator[Contradiction]:
+    name = settings.transcription.provider
+    provider = settings.providers.get(name)
+    path: Key = ("transcription", "provider")
+    if not name:
+        return
+    if provider is None:
+        yield path, f"there is no provider {name!r}", f"add [providers.{name}] or set {key_name(name)}"
+    elif provider.kind != "openai":
+        yield path, f"provider {name!r} does not transcribe", 'name one whose kind is "openai"'
+    elif not provider.usable:
+        yield path, f"provider {name!r} has no api_key", f"set {key_name(name)} or api_key_file"
 
 
 def _jobs(settings: Settings) -> Iterator[Contradiction]:

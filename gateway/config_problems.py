@@ -14,6 +14,7 @@ from gateway.config_file import Key, Problem
 from gateway.config_layers import Layer, found, name_of
 from gateway.config_tables import Mistake
 from gateway.types import Json
+from gateway.vendors import KINDS
 
 ANY = "<name>"  # in a known path: a name that the person chooses, or an element of a list
 SEE = "see config.example.toml"
@@ -38,7 +39,7 @@ _LIMITS = {  # by pydantic's error type: the name of the limit in its context
     "less_than": ("lt", "less than"),
     "less_than_equal": ("le", "at most"),
 }
-_MISSING = {"kind": 'set it to "openai" or "anthropic"'}
+_MISSING = {"kind": f"set it to one of: {', '.join(KINDS)}"}
 
 
 def explained(

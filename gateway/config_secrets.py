@@ -14,8 +14,9 @@ from pydantic import SecretStr
 from gateway.config_file import Key, Problem
 from gateway.config_layers import FILE, Layer, found
 from gateway.config_problems import placed
-from gateway.config_tables import KINDS, Mistake, home
+from gateway.config_tables import Mistake, home
 from gateway.types import Json
+from gateway.vendors import VENDORS
 
 HIDDEN = "***"
 LARGEST = 64 * 1024  # bytes of a secret's file; a larger one is the wrong file
@@ -23,12 +24,15 @@ _USER_IN_URL = re.compile(r"(?<=://)[^/?#\s]+(?=@)")
 
 
 def vendor_layer(environ: Mapping[str, str], values: Json) -> Layer:
-    """ANTHROPIC_API_KEY and OPENAI_API_KEY, each where *values* has no key for that kind of provider.
+    """ANTHROPIC_API_KEY and the like, each where *values* has no key for that kind of provider.
 
     It goes to the provider named like its vendor alone, so that no other server is ever sent that key.
     """
-    tables = {kind: f"{kind.upper()}_API_KEY" for kind in KINDS}
-    keys = {kind: name for kind, name in tables.items() if environ.get(name) and not _has_key(values, kind)}
+    found = {
+        kind: next((name for name in vendor.keys if environ.get(name)), "")
+        for kind, vendor in VENDORS.items()
+    }
+    keys = {kind: name for kind, name in found.items() if name and not _has_key(values, kind)}
     return Layer(
         style="name",
         values={"providers": {kind: {"api_key": environ[name]} for kind, name in keys.items()}}

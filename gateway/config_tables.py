@@ -23,8 +23,9 @@ from pydantic import (
 )
 from pydantic_settings import NoDecode
 
+from gateway.vendors import KINDS, VENDORS, Kind
+
 NEVER = "never"  # gap_minutes: only an explicit command starts a new session
-KINDS = ("anthropic", "openai")  # wire formats that a provider can speak
 
 
 class Mistake(ValueError):
@@ -268,7 +269,7 @@ Pricing = Annotated[
 
 
 class ProviderSettings(Table):
-    kind: Literal["anthropic", "openai"]  # the wire format; left out: the table's name
+    kind: Kind  # what it speaks; left out: the table's name
     api_key: Secret = SecretStr("")
     api_key_file: Path | None = None
     base_url: Url = ""  # '': the vendor's own; Anthropic without /v1, OpenAI with it
@@ -277,12 +278,18 @@ class ProviderSettings(Table):
     @property
     def usable(self) -> bool:
         """Whether requests can be tried: it has a key, or a server of its own that may need none."""
-        return bool(self.api_key) or bool(self.base_url)
+        return bool(self.api_key) or bool(self.base_url) or VENDORS[self.kind].own
 
 
 Providers = Annotated[
     dict[Annotated[str, AfterValidator(_provider_name)], ProviderSettings], BeforeValidator(_kinds)
 ]
+
+
+class TranscriptionSettings(Table):
+    provider: str = ""  # one of [providers]; '': what people say in recordings is not written down
+    model: str = "gpt-4o-mini-transcribe"
+    language: str = ""  # ISO 639-1; '': the model finds out
 
 
 class SessionSettings(Table):

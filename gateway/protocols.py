@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, Protocol, get_args
 
 from gateway.transcript import Part, ToolResult
@@ -277,14 +278,18 @@ class Answer:
 ModelEvent = Delta | Thought | Counted | Answer
 
 
-class Model(Protocol):
-    """One model of one provider; asks exactly once per call: no retries inside."""
+class Asked(Protocol):
+    """What a bill says of who was asked."""
 
     ref: str  # as configured: provider:model
     provider: str  # the key in [providers.<name>]
-    kind: str  # anthropic, openai, demo
+    kind: str  # one of gateway.vendors.KINDS, or demo
     model: str
     base_url: str
+
+
+class Model(Asked, Protocol):
+    """One model of one provider; asks exactly once per call: no retries inside."""
 
     async def ready(self) -> None:
         """Come back when a request could leave at once (the vendor's SDK is imported)."""
@@ -303,6 +308,31 @@ class Model(Protocol):
 
         Closing the iterator early drops the connection.
         """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transcript:
+    """What was said in a recording. *seconds* of it and *tokens* as the provider counts them; None: it did not say.
+
+    *language* as the provider names it ("german", "de"); None where it does not.
+    """
+
+    text: str
+    seconds: float | None = None
+    language: str | None = None
+    tokens: Tokens | None = None
+
+
+class Hearing(Asked, Protocol):
+    """A model that writes down speech; asks exactly once per call: no retries inside."""
+
+    async def ready(self) -> None:
+        """Come back when a request could leave at once."""
+        ...
+
+    async def transcribe(self, audio: Path | bytes, *, name: str, type: str) -> Transcript:
+        """*name* of the file, whose ending tells its format; *type* is a media type. Raises ModelError."""
         ...
 
 

@@ -304,7 +304,7 @@ class _Line:
 
 
 def _window(rate: float, per: float, *, over: float = 1.0) -> _Window:
-    """*rate* calls in *per* seconds, counted over *over* times as long; below one call the span is stretched instead."""
+    """*rate* calls in *per* seconds, counted over *over* times as long; below one call the span is longer."""
     most = max(1, int(rate * over))
     return _Window(most, most * per / rate)
 

@@ -41,6 +41,7 @@ from gateway.config_tables import (
     Table,
     TelegramAccount,
     TelegramSettings,
+    TranscriptionSettings,
     WebSettings,
 )
 from gateway.types import Json
@@ -65,6 +66,7 @@ __all__ = [
     "StorageSettings",
     "TelegramAccount",
     "TelegramSettings",
+    "TranscriptionSettings",
     "WebSettings",
     "compare",
     "example_text",
@@ -94,6 +96,7 @@ AT_ONCE = (
     "media.*",
     "providers.*",
     "sessions.*",
+    "transcription.*",
 )
 
 
@@ -104,6 +107,7 @@ class Settings(Table):
     storage: StorageSettings = StorageSettings()
     agent: AgentSettings = AgentSettings()
     providers: Providers = Field(default_factory=dict)
+    transcription: TranscriptionSettings = TranscriptionSettings()
     sessions: SessionSettings = SessionSettings()
     channels: ChannelSettings = ChannelSettings()
     commands: CommandRights = Field(default_factory=dict)

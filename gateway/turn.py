@@ -27,6 +27,7 @@ from gateway.protocols import (
     Model,
     Prompt,
     Think,
+    Thought,
     Tool,
     ToolContext,
     ToolFailed,
@@ -379,13 +380,18 @@ class TurnRunner:
             check=still_ours,
         )
         progress.requests += 1
-        request = progress.request
+        request, thought, how = progress.request, "", started.conversation.settings.get("verbose")
         async with aclosing(self._biller.stream(request, prompt)) as events:
             async for event in events:
                 match event:
                     case Delta():
-                        show(progress.shown + request.text)
+                        show(progress.shown + verbose.thinking(how, thought) + request.text)
+                    case Thought(text):
+                        thought += text
+                        if shown := verbose.thinking(how, thought):
+                            show(progress.shown + shown + request.text)
                     case Answer():
+                        progress.shown += verbose.thinking(how, thought)
                         return event
         raise ModelError("the stream ended without an answer", kind="cut")
 

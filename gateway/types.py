@@ -454,6 +454,7 @@ class UsageOpen:
     conversation: int | None = None
     identity: int | None = None
     trigger: str | None = None
+    units: int | None = None  # seconds of audio; None: it is no transcription
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -472,6 +473,7 @@ class UsageSettled:
     cost_state: Literal["priced", "free", "unpriced"] = "unpriced"
     price: str | None = None  # JSON of the price applied
     provider_cost: int | None = None
+    units: int | None = None  # None: as it was opened
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,8 +33,12 @@ __all__ = [
     "context_window",
     "cost",
     "estimate_input",
+    "find_audio_price",
     "find_price",
+    "longest",
+    "picture_tokens",
     "worst_case",
+    "worst_hearing",
 ]
 
 KINDS = ("uncached", "read", "write_5m", "write_1h", "output")
@@ -44,6 +48,15 @@ FINEST_RATE = -24  # decimal places of a dollar; the list has some with 17
 DEAREST_WRITE = 2
 # What a provider adds unseen to a request with tools; Anthropic, tool use pricing, lists up to 530 tokens.
 HIDDEN_INPUT = 1024
+# Anthropic, vision: pictures are scaled down to 2,576 pixels and 4,784 tokens, by older models to fewer. OpenAI,
+# images: patches of 32 pixels, for the newer models as they are (12 megapixels are 11,970, times 1.2), for the older
+# ones 8 tiles at most. Gemini API, tokens: 258 a tile, 16 tiles assumed; newer models 1,120 a picture.
+PICTURES = {"anthropic": 4_784, "openai": 14_364, "google": 4_128, "demo": 0}
+DEAREST_PICTURE = 48_169  # OpenAI, images: gpt-4o-mini, 2,833 and 8 tiles of 5,667
+AUDIO_TOKENS = 10  # of a second; OpenAI, managing costs: one token is 100 ms of what a person says
+MOST_WRITTEN = 2_000  # tokens; OpenAI, models, gpt-4o-transcribe: maximum output
+LEAST_SECOND = 750  # bytes; RFC 6716, section 2: Opus begins at 6 kbit/s
+_ONCE = Decimal("1e-12")  # dollars, far below a nano-dollar
 _PER_TOKEN = DOLLAR // 1_000_000  # nano-dollars per token for one dollar per million
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -191,22 +204,79 @@ def find_price(
     at: int,
     tokens: Tokens,
     overrides: Overrides,
+    images: bool = False,
 ) -> Price | None:
     """The price of a request made *at* that used *tokens*; None if nobody knows it.
 
-    *provider_kind* is the wire format ('anthropic', 'openai'), *provider_name* the configuration's for it.
+    *provider_kind* is one of gateway.vendors.KINDS, *provider_name* the configuration's for it.
     *base_url* None or '': the vendor's own address. An address that is not in the list has no price, whatever
-    is spoken there: it may be a proxy or a machine under the desk.
+    is spoken there: it may be a proxy or a machine under the desk. *images*: the answer holds some; the counts do
+    not tell their tokens apart, so all the output has their rate where that is dearer.
     """
     own = _own_price(provider_name, model, overrides)
     if own is not None:
         return own
     rates = _listed_rates(
-        provider_kind, base_url, model, at, lambda listed: _tiers(listed, tokens.input, dearest=False)
+        provider_kind,
+        base_url,
+        model,
+        at,
+        lambda listed: _tiers(listed, tokens.input, dearest=False),
+        images=images,
     )
     if rates is None:
         return None
     return Price(provider=provider_name, model=model, source=_source(), rates=rates)
+
+
+def find_audio_price(
+    *,
+    provider_kind: str,
+    provider_name: str,
+    base_url: str | None,
+    model: str,
+    at: int,
+    seconds: int,
+    tokens: Tokens,
+    overrides: Overrides,
+) -> Price | None:
+    """As find_price, of a transcription: by its *tokens*, or by the hour as a price of that one request.
+
+    All the input has the rate of audio: nothing else is sent.
+    """
+    counted = bool(tokens.input) or not seconds
+    own = _own_price(provider_name, model, overrides)
+    if own is not None:
+        # Rates are by the token: where none were counted for what was heard they say nothing.
+        return own if own.state == "free" or counted else None
+    listed = _listed_model(provider_kind, base_url, model)
+    if listed is None:
+        return None
+    prices = listed.get_prices(_EPOCH + timedelta(microseconds=at))
+
+    def rate(*keys: str) -> Decimal | None:
+        found = (_tiers(_listed(prices, key), tokens.input, dearest=False) for key in keys)
+        return next((each for each in found if each is not None), None)
+
+    hourly = rate("input_audio_hours", "audio_hours")
+    if hourly is not None:
+        once = (hourly * seconds / 3600).quantize(_ONCE)
+        rates = Rates(uncached=Decimal(0), output=Decimal(0), request=once)
+    elif (audio := rate("input_audio_mtok", "input_mtok")) is not None and counted:
+        rates = Rates(uncached=audio, output=rate("output_mtok"))
+    else:
+        return None
+    return Price(provider=provider_name, model=model, source=_source(), rates=rates)
+
+
+def worst_hearing(seconds: int) -> Tokens:
+    """An upper bound of what so many *seconds* of audio come to where they are counted in tokens."""
+    return Tokens(uncached=seconds * AUDIO_TOKENS + HIDDEN_INPUT, output=MOST_WRITTEN)
+
+
+def longest(bytes: int) -> int:
+    """An upper bound of the seconds in so many *bytes* of recorded speech."""
+    return math.ceil(bytes / LEAST_SECOND)
 
 
 def worst_case(
@@ -230,7 +300,12 @@ def worst_case(
         rates = own.rates
     else:
         rates = _listed_rates(
-            provider_kind, base_url, model, at, lambda listed: _tiers(listed, input_tokens, dearest=True)
+            provider_kind,
+            base_url,
+            model,
+            at,
+            lambda listed: _tiers(listed, input_tokens, dearest=True),
+            images=True,
         )
     if rates is None or (rates.output is None and output_tokens):
         return None
@@ -247,6 +322,13 @@ def estimate_input(bytes: int) -> int:
     Every token stands for a byte at least; the body's own marks outweigh those between messages.
     """
     return bytes + HIDDEN_INPUT
+
+
+def picture_tokens(kind: str, model: str = "") -> int:
+    """An upper bound of the input tokens of one picture, whatever its size; *kind* as in gateway.vendors."""
+    if kind == "openrouter":
+        return max(DEAREST_PICTURE, *PICTURES.values())
+    return DEAREST_PICTURE if model.startswith("gpt-4o-mini") else PICTURES.get(kind, max(PICTURES.values()))
 
 
 def context_window(
@@ -279,7 +361,9 @@ def _listed_model(provider_kind: str | None, base_url: str | None, model: str) -
         return None
 
 
-def _listed_rates(provider_kind: str, base_url: str | None, model: str, at: int, pick: Pick) -> Rates | None:
+def _listed_rates(
+    provider_kind: str, base_url: str | None, model: str, at: int, pick: Pick, *, images: bool
+) -> Rates | None:
     listed = _listed_model(provider_kind, base_url, model)
     if listed is None:
         return None
@@ -295,7 +379,7 @@ def _listed_rates(provider_kind: str, base_url: str | None, model: str, at: int,
     write_1h = rate("cache_write_1h_mtok")
     return Rates(
         uncached=uncached,
-        output=rate("output_mtok"),
+        output=_dearer(rate("output_mtok"), rate("output_image_mtok") if images else None),
         # A provider without a rate for the cache bills those tokens like any other input. One that lists
         # its writes, but not those for an hour, charges more for an hour: how much is not known.
         read=uncached if read is None else read,
@@ -303,6 +387,10 @@ def _listed_rates(provider_kind: str, base_url: str | None, model: str, at: int,
         write_1h=uncached if write is None and write_1h is None else write_1h,
         request=(per_thousand or Decimal(0)) / 1000,
     )
+
+
+def _dearer(text: Decimal | None, images: Decimal | None) -> Decimal | None:
+    return text if text is None or images is None else max(text, images)
 
 
 def _listed(prices: ModelPrice, key: str) -> Listed:

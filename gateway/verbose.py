@@ -8,6 +8,7 @@ from gateway.texts import say
 from gateway.transcript import ToolResult, ToolUse
 
 LONGEST = 200  # characters of a call's arguments, and of its result
+LONGEST_THOUGHT = 600  # characters of what the model thinks
 
 
 def lines(how: object, calls: Sequence[ToolUse], results: Sequence[ToolResult], lang: str) -> str:
@@ -22,6 +23,15 @@ def lines(how: object, calls: Sequence[ToolUse], results: Sequence[ToolResult], 
         for call in calls
         if call.id in given
     )
+
+
+def thinking(how: object, text: str) -> str:
+    """What the model thinks as a quotation before its answer: with 'full' alone; '' for anything else."""
+    text = text.strip()
+    if how != "full" or not text:
+        return ""
+    shown = text if len(text) <= LONGEST_THOUGHT else text[:LONGEST_THOUGHT].rstrip() + "…"
+    return "> 💭 " + "\n> ".join(shown.splitlines()) + "\n\n"
 
 
 def _code(text: str) -> str:

@@ -10,16 +10,16 @@ from storage.database import Row, Tx, scalar
 
 OPEN = """
 INSERT INTO usage (uid, turn, step, attempt, session, conversation, identity, trigger, purpose, channel, provider,
-                   model_asked, state, at, tok_in, tok_w5m, tok_out)
+                   model_asked, state, at, tok_in, tok_w5m, tok_out, units)
 VALUES (:uid, :turn, :step, :attempt, :session, :conversation, :identity, :trigger, :purpose, :channel, :provider,
-        :model_asked, 'open', :at, :tok_in, :tok_w5m, :tok_out) RETURNING id"""
+        :model_asked, 'open', :at, :tok_in, :tok_w5m, :tok_out, :units) RETURNING id"""
 SETTLE = """
 UPDATE usage SET state = :state, tok_in = :tok_in, tok_read = :tok_read, tok_w5m = :tok_w5m, tok_w1h = :tok_w1h,
        tok_out = :tok_out, model = :model, provider_id = :provider_id, cost = :cost, cost_state = :cost_state,
-       price = :price, provider_cost = :provider_cost, ended = :ended
+       price = :price, provider_cost = :provider_cost, ended = :ended, units = coalesce(:units, units)
  WHERE uid = :uid AND state = 'open'"""
 OPEN_ROWS = """
-SELECT uid, provider, model_asked, at, tok_in, tok_w5m, tok_out FROM usage WHERE state = 'open'
+SELECT uid, provider, model_asked, at, tok_in, tok_w5m, tok_out, units FROM usage WHERE state = 'open'
    AND (:turn IS NULL OR turn = :turn) ORDER BY id"""
 PRICE_ADD = """
 INSERT INTO price (hash, provider, model, rates, source) VALUES (:hash, :provider, :model, :rates, :source)
@@ -61,6 +61,7 @@ class Ledger:
             tok_in=row.worst.uncached,
             tok_w5m=row.worst.write_5m,
             tok_out=row.worst.output,
+            units=row.units,
         )
         return int(scalar(added))
 
@@ -84,6 +85,7 @@ class Ledger:
                 price=price,
                 provider_cost=usage.provider_cost,
                 ended=usage.ended,
+                units=usage.units,
             )
             == 1
         )
@@ -101,7 +103,7 @@ class Ledger:
         return int(scalar(row))
 
     async def open_rows(self, *, turn: int | None = None) -> list[Row]:
-        """(uid, provider, model asked, at, worst uncached, cache write and output tokens) of unsettled requests."""
+        """(uid, provider, model asked, at, worst uncached, cache write and output tokens, units), unsettled."""
         return await self._tx.all(OPEN_ROWS, turn=turn)
 
     async def of_session(self, session: int) -> Row:

@@ -11,8 +11,10 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from gateway.cli import app
+from gateway.cli.probe import provider
 from gateway.settings import load
 from tests.fakes.llm import FakeLLM
+from tests.fakes.recorded import Recorded
 from tests.fakes.telegram import TOKEN, FakeTelegram
 
 
@@ -70,7 +72,7 @@ async def test_a_stranger_who_wrote_first_is_not_made_owner(home: Path) -> None:
     async with FakeTelegram() as telegram:
         telegram.user_says(666, "me first", first_name="Mallory")
         telegram.user_says(42, "hello", first_name="Ann")
-        await init("--telegram-url", telegram.url, "--telegram-token", TOKEN, typed="4\n\nn\ny\n")
+        await init("--telegram-url", telegram.url, "--telegram-token", TOKEN, typed="7\n\nn\ny\n")
     assert written(home)["channels"]["telegram"]["owners"] == [42]
 
 
@@ -78,13 +80,13 @@ async def test_a_group_or_another_bot_is_never_offered_as_owner(home: Path) -> N
     async with FakeTelegram() as telegram:
         telegram.user_says(-5, "in a group", user_id=7, chat_type="group")
         telegram.user_says(42, "hello", first_name="Ann")
-        result = await init("--telegram-url", telegram.url, "--telegram-token", TOKEN, typed="4\n\ny\n")
+        result = await init("--telegram-url", telegram.url, "--telegram-token", TOKEN, typed="7\n\ny\n")
     assert "id 7" not in result.stdout
     assert written(home)["channels"]["telegram"]["owners"] == [42]
 
 
 async def test_without_any_key_the_demo_is_set_up(home: Path) -> None:
-    result = await init(typed="4\n\n\n")
+    result = await init(typed="7\n\n\n")
     settings = load(home / "parley.toml", environ={})
     assert not settings.providers and not settings.channels.telegram.active
     assert "parley run" in result.stdout
@@ -92,7 +94,7 @@ async def test_without_any_key_the_demo_is_set_up(home: Path) -> None:
 
 async def test_a_server_of_ones_own_is_asked_for_its_models(home: Path) -> None:
     async with FakeLLM(api_key=None) as llm:
-        await init(typed=f"3\n{llm.url}/v1\nmine\ngpt-4.1\n\n\n")
+        await init(typed=f"6\n{llm.url}/v1\nmine\ngpt-4.1\n\n\n")
     found = written(home)
     assert found["agent"]["model"] == "local:gpt-4.1"
     assert found["providers"]["local"] == {
@@ -100,6 +102,42 @@ async def test_a_server_of_ones_own_is_asked_for_its_models(home: Path) -> None:
         "base_url": f"{llm.url}/v1",
         "api_key": "mine",
     }
+
+
+async def test_an_ollama_needs_its_address_and_a_model(home: Path) -> None:
+    async with Recorded("ollama_models") as server:
+        result = await init(typed=f"5\n{server.url}/v1\nqwen3:8b\n\n\n")
+    assert server.differences == [] and "It has: llama3.2:latest, qwen3:8b" in result.stdout
+    found = written(home)
+    assert found["agent"]["model"] == "ollama:qwen3:8b"
+    assert found["providers"]["ollama"] == {"base_url": f"{server.url}/v1"}
+    load(home / "parley.toml", environ={})
+
+
+async def test_a_server_that_wants_a_key_after_all_is_given_one(home: Path) -> None:
+    async with FakeLLM() as llm:
+        await init("--ollama-url", f"{llm.url}/v1", "--model", "m", typed="test-key\n\n\n")
+    assert written(home)["providers"]["ollama"] == {"base_url": f"{llm.url}/v1", "api_key": "test-key"}
+
+
+@pytest.mark.parametrize(
+    ("name", "said", "models"),
+    [
+        ("gemini_models", "the key works (2 models)", ("gemini-3.5-flash", "gemini-2.5-pro")),
+        ("gemini_models_refused", "the key was refused", ()),
+    ],
+)
+async def test_a_key_of_googles_is_tried(name: str, said: str, models: tuple[str, ...]) -> None:
+    async with Recorded(name) as server:
+        found = await provider("google", "test-key", server.url)
+    assert server.differences == [] and found.text == said
+    assert found.models == models
+
+
+async def test_a_key_of_openrouters_is_tried_where_one_is_needed() -> None:
+    async with Recorded("openrouter_models", "openrouter_key_refused") as server:
+        found = await provider("openrouter", "test-key", f"{server.url}/api/v1")
+    assert server.differences == [] and found.state == "refused"
 
 
 async def test_a_key_in_the_environment_is_used_and_not_written(
@@ -143,7 +181,7 @@ async def test_a_configuration_is_never_written_over_unasked(home: Path) -> None
     await init("--yes", code=1)
     await init(typed="n\n", code=1)
     assert (home / "parley.toml").read_text() == "# mine\n"
-    await init(typed="y\n4\n\n\n")
+    await init(typed="y\n7\n\n\n")
     (kept,) = home.glob("parley.toml.*")
     assert kept.read_text() == "# mine\n"
     assert written(home).keys() == {"agent", "channels"}
@@ -154,6 +192,6 @@ async def test_another_program_with_the_same_token_is_named(home: Path) -> None:
         from tests.fakes.telegram import Fault
 
         telegram.faults.append(Fault("getUpdates", "error", status=409, description="Conflict"))
-        result = await init("--telegram-url", telegram.url, "--telegram-token", TOKEN, typed="4\n\n")
+        result = await init("--telegram-url", telegram.url, "--telegram-token", TOKEN, typed="7\n\n")
     assert "Another program polls" in result.stdout
     assert written(home)["channels"]["telegram"]["owners"] == []

@@ -1,4 +1,4 @@
-"""Fifty people are answered at the same moment, word by word: the platform's limits are kept, and every text is whole."""
+"""Fifty people are answered at once, word by word: the platform's limits are kept, and every text is whole."""
 
 from __future__ import annotations
 

@@ -15,15 +15,18 @@ import pytest
 from aiohttp import ClientSession, web
 
 from gateway.errors import ModelError, Refused
+from gateway.history import with_overheard
 from gateway.models.catalogue import DEMO, Catalogue, ProviderConfig
 from gateway.models.demo import DemoModel
 from gateway.models.legal import BEFORE, GO_ON, NO_OUTPUT, NO_RESULT, legal
+from gateway.models.sight import sees
 from gateway.models.transport import translated
 from gateway.protocols import (
     Answer,
     AssistantMessage,
     Counted,
     Delta,
+    Picture,
     Prompt,
     ResultsMessage,
     ToolSpec,
@@ -602,6 +605,76 @@ def test_the_transport_raises_what_the_sdks_know(raised, becomes):
     assert type(caught.value) is becomes
 
 
+# ---- pictures ----
+
+
+@both
+async def test_pictures_go_before_the_text_and_stay_within_what_is_cached(llm, catalogue, vendor):
+    seen = UserMessage(("what is this?", "say it briefly"), (Picture(1, "image/png", b"PNG"),))
+    await answer_of(catalogue.get(REFS[vendor]), prompt(seen, volatile="It is nine.", stable=LONG))
+    content = llm.requests[0].body["messages"][-1]["content"]
+    if vendor == "anthropic":
+        image, first, second, volatile = content
+        assert image == {
+            "type": "image",
+            "source": {"type": "base64", "media_type": "image/png", "data": "UE5H"},
+        }
+        assert (first["text"], second["text"]) == seen.texts
+        assert "cache_control" in second and "cache_control" not in volatile
+    else:
+        image, text = content
+        assert image == {"type": "image_url", "image_url": {"url": "data:image/png;base64,UE5H"}}
+        assert text["text"].startswith("what is this?\n\nsay it briefly")
+
+
+def test_pictures_are_kept_where_messages_are_joined_and_left_out_without_their_data():
+    one, two = Picture(1, "image/png", b"1"), Picture(2, "image/jpeg", b"2")
+    said = [
+        UserMessage(("a",), (one,)),
+        UserMessage((), (two,)),
+        UserMessage(("b",), (Picture(3, "image/png"),)),
+    ]
+    assert legal(said, opaque="x") == [UserMessage(("a", "b"), (one, two))]
+    context = with_overheard([UserMessage(("a",), (one,))], [{"from": "Bo", "text": "hm"}])
+    assert context[0].pictures == (one,)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        "gpt-3.5-turbo",
+        "gpt-4",
+        "o1-mini",
+        "deepseek-chat",
+        "claude-2.1",
+        "meta-llama/llama-3.3-70b-instruct",
+        "llama3.1:8b",
+        "qwen3:8b",
+    ],
+)
+def test_models_that_read_text_only_are_known(model):
+    assert not sees(model)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        "gpt-4o",
+        "gpt-4-turbo",
+        "o1",
+        "claude-3-haiku",
+        "anthropic/claude-sonnet-4.5",
+        "gemini-2.5-flash",
+        "llama3.2-vision",
+        "gemma3:4b",
+        "qwen2.5vl:7b",
+        "mystery",
+    ],
+)
+def test_others_are_asked(model):
+    assert sees(model)
+
+
 # ---- always legal ----
 
 
@@ -791,15 +864,25 @@ import json, sys, time
 start = time.process_time()
 import gateway.models.catalogue
 taken = time.process_time() - start
-print(json.dumps([taken, [m for m in ("pydantic_ai", "anthropic", "openai", "httpx2", "aiohttp") if m in sys.modules]]))
+heavy = ("pydantic_ai", "anthropic", "openai", "google.genai", "httpx2", "aiohttp")
+print(json.dumps([taken, [m for m in heavy if m in sys.modules]]))
 """
     taken, brought = in_a_fresh_python(code)
     assert brought == []
     assert taken < 0.1
 
 
-@pytest.mark.parametrize(("kind", "other"), [("anthropic", "openai"), ("openai", "anthropic")])
-def test_the_sdk_of_a_provider_that_is_not_configured_is_never_imported(kind, other):
+@pytest.mark.parametrize(
+    ("kind", "sdk"),
+    [
+        ("anthropic", "anthropic"),
+        ("openai", "openai"),
+        ("google", "google.genai"),
+        ("openrouter", "openai"),
+        ("ollama", "openai"),
+    ],
+)
+def test_the_sdk_of_a_provider_that_is_not_configured_is_never_imported(kind, sdk):
     code = f"""
 import asyncio, json, sys
 from gateway.models.catalogue import Catalogue, ProviderConfig
@@ -807,17 +890,18 @@ from gateway.errors import ModelError
 from gateway.protocols import Prompt, UserMessage
 async def main():
     config = ProviderConfig("p", {kind!r}, "k", "http://127.0.0.1:9")
-    catalogue = Catalogue(providers={{"p": config}}, default="p:m")
+    catalogue = Catalogue(providers={{"p": config}}, default="p:m/m")
     await catalogue.warm()
     try:
-        async for event in catalogue.get("p:m").stream(Prompt(stable="", messages=(UserMessage(("hi",)),))):
+        async for event in catalogue.get("p:m/m").stream(Prompt(stable="", messages=(UserMessage(("hi",)),))):
             pass
     except ModelError as error:
-        print(json.dumps([error.kind, {kind!r} in sys.modules, {other!r} in sys.modules]))
+        sdks = [each for each in ("anthropic", "openai", "google.genai") if each in sys.modules]
+        print(json.dumps([error.kind, sdks]))
     await catalogue.close()
 asyncio.run(main())
 """
-    assert in_a_fresh_python(code) == ["connect", True, False]
+    assert in_a_fresh_python(code) == ["connect", [sdk]]
 
 
 # ---- the demo ----

@@ -180,7 +180,8 @@ MISTAKES = [
     pytest.param(
         '[providers.local]\nbase_url = "http://127.0.0.1:8080/v1"\n',
         {},
-        'parley.toml:1: [providers.local]: kind is missing; set it to "openai" or "anthropic"',
+        "parley.toml:1: [providers.local]: kind is missing; "
+        "set it to one of: anthropic, openai, google, openrouter, ollama",
         id="a provider without a kind",
     ),
     pytest.param(
@@ -189,6 +190,13 @@ MISTAKES = [
         "parley.toml:2: [providers.anthropic] base_url: ends in /v1, which is added to it; "
         "write http://127.0.0.1:8080",
         id="a version in Anthropic's address",
+    ),
+    pytest.param(
+        '[providers.google]\nbase_url = "https://generativelanguage.googleapis.com/v1beta"\n',
+        {},
+        "parley.toml:2: [providers.google] base_url: ends in /v1beta, which is added to it; "
+        "write https://generativelanguage.googleapis.com",
+        id="a version in Google's address",
     ),
     pytest.param(
         '[providers.openai]\nbase_url = "127.0.0.1:8080/v1"\n',
@@ -309,7 +317,7 @@ MISTAKES = [
         "",
         {"PARLEY_PROVIDERS__LOCAL__BASE_URL": "http://127.0.0.1:8080/v1"},
         "PARLEY_PROVIDERS__LOCAL__BASE_URL: providers.local: kind is missing; "
-        'set it to "openai" or "anthropic"',
+        "set it to one of: anthropic, openai, google, openrouter, ollama",
         id="a provider by variables without a kind",
     ),
     pytest.param(
@@ -701,6 +709,13 @@ def test_the_vendors_own_variables_are_a_convenience(folder):
         "anthropic": "sk-a",
         "openai": "sk-o",
     }
+    more = {"GEMINI_API_KEY": "g-1", "GOOGLE_API_KEY": "g-2", "OPENROUTER_API_KEY": "sk-or"}
+    providers = load(environ=more).providers
+    assert {name: each.api_key.get_secret_value() for name, each in providers.items()} == {
+        "google": "g-2",
+        "openrouter": "sk-or",
+    }
+    assert load(environ={"GEMINI_API_KEY": "g-1"}).providers["google"].api_key.get_secret_value() == "g-1"
     providers = configured('[providers.openai]\nbase_url = "http://h/v1"\n', environ).providers
     assert providers["openai"].api_key.get_secret_value() == "sk-o"
     assert providers["openai"].base_url == "http://h/v1"

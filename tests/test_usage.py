@@ -20,6 +20,7 @@ from gateway.usage import (
     cost,
     estimate_input,
     find_price,
+    picture_tokens,
     worst_case,
 )
 
@@ -49,6 +50,27 @@ def price_of(model, tokens, *, kind="openai", name="mine", base_url=None, at=NOW
         tokens=tokens,
         overrides=overrides or {},
     )
+
+
+def test_gemini_is_priced_by_the_list_and_its_images_have_their_own_rate():
+    tokens = Tokens(uncached=1_000_000, read=1_000_000, output=1_000_000)
+    google = "https://generativelanguage.googleapis.com"
+    found = price_of("gemini-2.5-flash", tokens, kind="google", base_url=google)
+    assert cost(found, tokens) == round((Decimal("0.3") + Decimal("0.03") + Decimal("2.5")) * DOLLAR)
+    asked = {"provider_kind": "google", "provider_name": "google", "base_url": google, "at": NOW}
+    image = {"model": "gemini-2.5-flash-image", "tokens": Tokens(output=1_000_000), "overrides": {}, **asked}
+    assert cost(find_price(**image), image["tokens"]) == round(Decimal("2.5") * DOLLAR)
+    assert cost(find_price(**image, images=True), image["tokens"]) == 30 * DOLLAR
+
+
+def test_a_picture_is_counted_from_above_by_who_sees_it():
+    # The figures that the vendors' documents give for their largest pictures.
+    assert picture_tokens("anthropic") >= 4_784
+    assert picture_tokens("openai", "gpt-5-mini") >= 85 + 8 * 170
+    assert picture_tokens("openai", "gpt-4o-mini-2024-07-18") == 2_833 + 8 * 5_667
+    assert picture_tokens("google") >= 16 * 258
+    assert picture_tokens("openrouter") == picture_tokens("openai", "gpt-4o-mini")
+    assert picture_tokens("ollama") > 0
 
 
 def price(**rates: str) -> Price:

@@ -17,6 +17,7 @@ class Draft:
 
     provider: str = ""
     kind: str = ""
+    variable: str = ""  # of the environment, that holds the key
     key: str = ""
     base_url: str = ""
     model: str = ""
@@ -73,8 +74,8 @@ def _provider(draft: Draft) -> list[str]:
         lines.append(f"base_url = {dumps(draft.base_url)}")
     if draft.key:
         lines.append(f"api_key = {dumps(draft.key)}")
-    elif draft.kind == draft.provider:
-        lines.append(f"# api_key is taken from ${draft.kind.upper()}_API_KEY in the environment")
+    elif draft.variable:
+        lines.append(f"# api_key is taken from ${draft.variable} in the environment")
     return ["\n".join(lines)]
 
 

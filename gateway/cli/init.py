@@ -17,21 +17,23 @@ from gateway.cli.asking import accepted
 from gateway.cli.draft import Draft
 from gateway.cli.options import Config, Yes
 from gateway.errors import Refused
+from gateway.vendors import KINDS, VENDORS, Kind
 
-USUAL = {"anthropic": "claude-sonnet-5", "openai": "gpt-5-mini"}
-TITLES = {"anthropic": "Anthropic", "openai": "OpenAI"}
-PLACES = {"anthropic": "https://console.anthropic.com", "openai": "https://platform.openai.com"}
+LOCAL = "http://127.0.0.1:8080/v1"  # what is offered as the address of a server of one's own
 CHOICES = """\
 1. Which model shall answer?
      1  Anthropic (Claude)
      2  OpenAI
-     3  another server that speaks OpenAI's API: Ollama, vLLM, OpenRouter ...
-     4  none yet: an offline demo"""
+     3  Google (Gemini)
+     4  OpenRouter
+     5  Ollama, on a machine of yours
+     6  another server that speaks OpenAI's API: vLLM, llama.cpp ...
+     7  none yet: an offline demo"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Given:
-    """What the command line said; '' means that it has to be asked for."""
+    """What the command line said, by kind; '' and what is not there have to be asked for."""
 
     keys: dict[str, str]
     urls: dict[str, str]
@@ -44,6 +46,8 @@ def init(
         str, typer.Option(help="Your key, instead of being asked.", show_default=False)
     ] = "",
     openai_key: Annotated[str, typer.Option(help="The same for OpenAI.", show_default=False)] = "",
+    google_key: Annotated[str, typer.Option(help="The same for Gemini.", show_default=False)] = "",
+    openrouter_key: Annotated[str, typer.Option(help="The same for OpenRouter.", show_default=False)] = "",
     telegram_token: Annotated[str, typer.Option(help="Your bot's token.", show_default=False)] = "",
     discord_token: Annotated[str, typer.Option(help="The same for Discord.", show_default=False)] = "",
     owner: Annotated[
@@ -60,6 +64,9 @@ def init(
     openai_url: Annotated[
         str,
         typer.Option(help="A server that speaks OpenAI's API, with /v1.", metavar="URL", show_default=False),
+    ] = "",
+    ollama_url: Annotated[
+        str, typer.Option(help="Where your Ollama is, with /v1.", metavar="URL", show_default=False)
     ] = "",
     telegram_url: Annotated[
         str, typer.Option(help="Your own Bot API server.", metavar="URL", show_default=False)
@@ -86,13 +93,22 @@ def init(
       parley init
       parley init --anthropic-key sk-ant-... --telegram-token 123456:ABC-DEF
       parley init --discord-token MTA0... --discord-owner 104...
-      parley init --openai-url http://127.0.0.1:11434/v1 --model qwen3:8b
+      parley init --ollama-url http://localhost:11434/v1 --model qwen3:8b
       parley init --yes --data-dir /var/lib/parley -c /etc/parley.toml
     """
     target = config or Path("parley.toml")
     given = Given(
-        keys={"anthropic": anthropic_key, "openai": openai_key},
-        urls={"anthropic": anthropic_url.rstrip("/"), "openai": openai_url.rstrip("/")},
+        keys={
+            "anthropic": anthropic_key,
+            "openai": openai_key,
+            "google": google_key,
+            "openrouter": openrouter_key,
+        },
+        urls={
+            "anthropic": anthropic_url.rstrip("/"),
+            "openai": openai_url.rstrip("/"),
+            "ollama": ollama_url.rstrip("/"),
+        },
         model=model,
         yes=yes,
     )
@@ -134,23 +150,28 @@ def _make_room(target: Path, yes: bool) -> Path | None:
 
 
 def _choose_model(draft: Draft, given: Given) -> None:
-    named = [kind for kind in TITLES if given.keys[kind] or given.urls[kind]]
-    found = [kind for kind in TITLES if os.environ.get(f"{kind.upper()}_API_KEY")]
+    named = [kind for kind in KINDS if given.keys.get(kind) or given.urls.get(kind)]
+    found = [kind for kind in KINDS if _environment(kind)[0]]
     if named:
         kind = named[0]
-        own = kind == "openai" and bool(given.urls[kind]) and not given.keys[kind]
+        own = kind == "openai" and bool(given.urls.get(kind)) and not given.keys.get(kind)
         _provider(draft, given, kind, "local" if own else kind)
     elif given.yes:
         if found:
             _provider(draft, given, found[0], found[0])
     else:
         print(CHOICES)
-        usual = {"anthropic": "1", "openai": "2"}[found[0]] if found else "1"
-        choice = _pick(["1", "2", "3", "4"], usual)
-        if choice in "12":
-            _provider(draft, given, *({"1": ("anthropic",) * 2, "2": ("openai",) * 2}[choice]))
-        elif choice == "3":
+        choice = int(_pick([str(n) for n in range(1, 8)], str(KINDS.index(found[0]) + 1) if found else "1"))
+        if choice <= len(KINDS):
+            _provider(draft, given, KINDS[choice - 1], KINDS[choice - 1])
+        elif choice == len(KINDS) + 1:
             _provider(draft, given, "openai", "local")
+
+
+def _environment(kind: str) -> tuple[str, str]:
+    """A vendor's key in the environment and its variable; ('', '') when there is none."""
+    found = ((os.environ.get(name, ""), name) for name in VENDORS[kind].keys)
+    return next((each for each in found if each[0]), ("", ""))
 
 
 def _pick(choices: list[str], usual: str) -> str:
@@ -159,47 +180,48 @@ def _pick(choices: list[str], usual: str) -> str:
     return choice
 
 
-def _provider(draft: Draft, given: Given, kind: str, name: str) -> None:
+def _provider(draft: Draft, given: Given, kind: Kind, name: str) -> None:
     """Fill in the provider's table once its server has taken the key; leave the demo if there is none."""
     from gateway.cli import probe
 
-    base_url = given.urls[kind]
-    if name == "local" and not base_url:
-        base_url = (
-            str(typer.prompt("   Address, with /v1", default="http://127.0.0.1:11434/v1")).strip().rstrip("/")
-        )
-    environment = "" if name == "local" else os.environ.get(f"{kind.upper()}_API_KEY", "")
-    key = given.keys[kind] or environment
+    own = name == "local" or VENDORS[kind].own
+    base_url = given.urls.get(kind, "")
+    if own and not base_url:
+        usual = LOCAL if name == "local" else VENDORS[kind].url
+        base_url = str(typer.prompt("   Address, with /v1", default=usual)).strip().rstrip("/")
+    environment, variable = ("", "") if own else _environment(kind)
+    key = given.keys.get(kind) or environment
+    asks = not VENDORS[kind].own and not (own and given.urls.get(kind))
     while True:
-        if not key and not given.yes and not (name == "local" and given.urls[kind]):
+        if not key and not given.yes and asks:
             key = _ask_key(kind, name)
-        if not key and name != "local":
+        if not key and not own:
             print("   No key: the offline demo will answer.")
             return
         if key == environment and key:
-            print(f"   Using the key in ${kind.upper()}_API_KEY.")
-        found = asyncio.run(probe.provider("anthropic" if kind == "anthropic" else "openai", key, base_url))
+            print(f"   Using the key in ${variable}.")
+        found = asyncio.run(probe.provider(kind, key, base_url))
         if accepted(found.state, found.text, given.yes):
             break
-        key = ""
-    draft.provider, draft.kind, draft.base_url = name, kind, base_url
+        key, asks = "", True
+    draft.provider, draft.kind, draft.base_url, draft.variable = name, kind, base_url, variable
     draft.key = "" if key == environment else key
     draft.model = f"{name}:{_model(given, kind, name, found.models)}"
 
 
 def _ask_key(kind: str, name: str) -> str:
-    if name == "local":
+    if name == "local" or VENDORS[kind].own:
         question = "   API key (hidden; Enter if it needs none)"
     else:
-        question = f"   {TITLES[kind]} API key from {PLACES[kind]} (hidden; Enter: none)"
+        question = f"   {VENDORS[kind].title} API key from {VENDORS[kind].page} (hidden; Enter: none)"
     return str(typer.prompt(question, default="", hide_input=True, show_default=False)).strip()
 
 
 def _model(given: Given, kind: str, name: str, models: tuple[str, ...]) -> str:
-    usual = USUAL[kind]
+    usual = VENDORS[kind].usual
     if given.model:
         return given.model
-    if name != "local" and (not models or usual in models):
+    if usual and name != "local" and (not models or usual in models):
         return usual
     first = models[0] if models else usual
     if given.yes or len(models) == 1:

@@ -9,15 +9,12 @@ from typing import Any, Literal
 
 from gateway import __version__
 from gateway.cli.portal import Application, application
+from gateway.vendors import VENDORS, Kind
 
-ANTHROPIC = "https://api.anthropic.com"
-OPENAI = "https://api.openai.com/v1"
 TELEGRAM = "https://api.telegram.org"
 DISCORD = "https://discord.com/api/v10"
 VERSION = "2023-06-01"  # Messages API, anthropic-version header
 SECONDS = 15.0  # for a whole request
-
-Kind = Literal["anthropic", "openai"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,27 +43,43 @@ class Answer:
 
 
 async def provider(kind: Kind, key: str, base_url: str = "") -> Probe:
-    """Lists the models, which costs nothing (both vendors' APIs, GET models)."""
-    if kind == "anthropic":
-        url = f"{base_url or ANTHROPIC}/v1/models?limit=1000"
-        headers = {"x-api-key": key, "anthropic-version": VERSION}
-    else:
-        url = f"{base_url or OPENAI}/models"
-        headers = {"authorization": f"Bearer {key}"} if key else {}
+    """Lists the models, which costs nothing (all vendors' APIs, GET models)."""
+    url, headers, shown = _models_of(kind, key, base_url or VENDORS[kind].url)
     answer = await get(url, headers)
     if isinstance(answer, Probe):
         return answer
-    if answer.status in (401, 403):
+    if answer.status in (401, 403) or (answer.status == 400 and "API_KEY_INVALID" in str(answer.body)):
         return Probe(state="refused", text="the key was refused", skew=answer.skew)
     if answer.status != 200:
         return Probe(state="strange", text=f"the server answered {answer.status}", skew=answer.skew)
-    entries = answer.body.get("data") if isinstance(answer.body, dict) else None
+    if kind == "openrouter":
+        # Its list of models needs no key: whether the key is good is asked of another address.
+        mine = await get(f"{base_url or VENDORS[kind].url}/key", headers)
+        if isinstance(mine, Answer) and mine.status == 401:
+            return Probe(state="refused", text="the key was refused", skew=answer.skew)
+    entries = answer.body.get(shown) if isinstance(answer.body, dict) else None
     if not isinstance(entries, list):
         return Probe(
             state="strange", text="what came back is no list of models; check the address", skew=answer.skew
         )
-    models = tuple(str(each["id"]) for each in entries if isinstance(each, dict) and "id" in each)
+    names = [str(each.get("id") or each.get("name") or "") for each in entries if isinstance(each, dict)]
+    models = tuple(name.removeprefix("models/") for name in names if name)
     return Probe(state="ok", text=f"the key works ({len(models)} models)", models=models, skew=answer.skew)
+
+
+def _models_of(kind: Kind, key: str, base: str) -> tuple[str, dict[str, str], str]:
+    """Address, headers, and the name of the list in the answer."""
+    match kind:
+        case "anthropic":
+            return (
+                f"{base}/v1/models?limit=1000",
+                {"x-api-key": key, "anthropic-version": VERSION},
+                "data",
+            )
+        case "google":
+            return f"{base}/v1beta/models?pageSize=1000", {"x-goog-api-key": key}, "models"
+        case _:
+            return f"{base}/models", {"authorization": f"Bearer {key}"} if key else {}, "data"
 
 
 async def telegram(token: str, api_url: str = TELEGRAM) -> Probe:

@@ -14,6 +14,8 @@ from pydantic_ai.messages import (
     PartStartEvent,
     TextPart,
     TextPartDelta,
+    ThinkingPart,
+    ThinkingPartDelta,
 )
 from pydantic_ai.models import Model as Wire
 from pydantic_ai.models import StreamedResponse
@@ -22,7 +24,7 @@ from gateway.errors import ModelError
 from gateway.models import convert
 from gateway.models.classify import model_error
 from gateway.models.connection import ProviderConfig
-from gateway.protocols import Answer, Counted, Delta, ModelEvent, Prompt
+from gateway.protocols import Answer, Counted, Delta, ModelEvent, Prompt, Thought
 from gateway.transcript import Part, Text, ToolUse
 from gateway.types import DOLLAR, Tokens
 
@@ -40,7 +42,7 @@ class Asking:
         self._told: Tokens | None = None
 
     async def events(self) -> AsyncGenerator[ModelEvent, None]:
-        """Any Delta and Counted, then one Answer; raises ModelError."""
+        """Any Delta, Thought and Counted, then one Answer; raises ModelError."""
         request = self._request()
         async with AsyncExitStack() as stack:
             try:
@@ -53,13 +55,15 @@ class Asking:
                         yield Counted(tokens)
                     if text := _text(piece):
                         yield Delta(text)
+                    elif thought := _thought(piece):
+                        yield Thought(thought)
             # The edge to the SDKs: whatever they raise is told in our words, by kind.
             except Exception as error:
                 # After the provider's word that the answer is whole, a torn connection changes nothing.
                 if not self._whole():
                     raise self._failed(error) from error
         if self._streamed is None or not self._whole():
-            raise ModelError("the answer was cut off", kind="cut", tokens=self._tokens())
+            raise ModelError(self._ending(), kind="cut", tokens=self._tokens())
         answer, unsaid = self._answer(self._streamed)
         if unsaid:
             yield Delta(unsaid)
@@ -73,8 +77,10 @@ class Asking:
         return model_request_stream(
             self._wire,
             messages,
-            model_settings=convert.request_settings(self._prompt, kind=kind),
-            model_request_parameters=convert.request_parameters(self._prompt),
+            model_settings=convert.request_settings(self._prompt, kind=kind, model=self._wire.model_name),
+            model_request_parameters=convert.request_parameters(
+                self._prompt, images=bool(self._wire.profile.get("supports_image_output"))
+            ),
             instrument=False,
         )
 
@@ -95,7 +101,13 @@ class Asking:
         if self._streamed is None:
             return False
         said = (self._streamed.provider_details or {}).get("finish_reason")
-        return said != "error" and bool(said or self._streamed.finish_reason == "content_filter")
+        ended = self._streamed.finish_reason
+        return "error" not in (said, ended) and bool(said or ended == "content_filter")
+
+    def _ending(self) -> str:
+        """Why it is no answer, in the provider's own word where it gave one (Gemini's MALFORMED_FUNCTION_CALL)."""
+        said = (self._streamed.provider_details or {}).get("finish_reason") if self._streamed else None
+        return f"the answer ended as {said}" if said else "the answer was cut off"
 
     def _failed(self, error: Exception) -> ModelError:
         return model_error(error, now=time.time(), secrets=(self._config.api_key,), tokens=self._tokens())
@@ -116,6 +128,7 @@ class Asking:
             provider_id=response.provider_response_id or "",
             finish=_finish(response.finish_reason, parts),
             provider_cost=None if cost is None else round(cost * DOLLAR),
+            files=convert.answer_files(response),
         )
         return answer, unsaid
 
@@ -127,6 +140,17 @@ def _text(event: ModelResponseStreamEvent) -> str:
             return text
         case PartDeltaEvent(delta=TextPartDelta(content_delta=text)):
             return text
+        case _:
+            return ""
+
+
+def _thought(event: ModelResponseStreamEvent) -> str:
+    """What of the thinking is in a piece."""
+    match event:
+        case PartStartEvent(part=ThinkingPart(content=text)):
+            return text
+        case PartDeltaEvent(delta=ThinkingPartDelta(content_delta=text)):
+            return text or ""
         case _:
             return ""
 

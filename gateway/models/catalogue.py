@@ -9,9 +9,10 @@ from gateway.models.connection import CONNECT, SILENCE, Connection, ProviderConf
 from gateway.models.demo import REF as DEMO
 from gateway.models.demo import DemoModel
 from gateway.models.provider import ProviderModel
-from gateway.protocols import Model
-
-KINDS = ("anthropic", "openai", "demo")
+from gateway.models.transcription import KINDS as HEARING
+from gateway.models.transcription import Transcriber
+from gateway.protocols import Hearing, Model
+from gateway.vendors import KINDS
 
 __all__ = ["DEMO", "Catalogue", "ProviderConfig"]
 
@@ -70,6 +71,13 @@ class Catalogue:
     def chain(self, ref: str | None = None) -> list[Model]:
         """The chosen model or the default one, then the fallbacks, none twice; raises Refused as `get`."""
         return [self.get(each) for each in dict.fromkeys((ref or self._default, *self._fallbacks))]
+
+    def hearing(self, provider: str, model: str, language: str = "") -> Hearing:
+        """What writes down speech; raises Refused as `get`, and for a provider that cannot."""
+        config = self._asked(provider).config
+        if config.kind not in HEARING:
+            raise Refused(f"providers.{provider} does not transcribe: its kind must be {', '.join(HEARING)}")
+        return Transcriber(connection=self._connections[provider], model=model, language=language)
 
     async def warm(self) -> None:
         """Import what the default model's and the fallbacks' first request needs, in a thread."""
@@ -140,6 +148,9 @@ class Catalogue:
             raise Refused(key="model.malformed", ref=repr(ref))
         if ref == DEMO:
             return DemoModel()
+        return ProviderModel(connection=self._asked(name), model=model)
+
+    def _asked(self, name: str) -> Connection:
         connection = self._connections.get(name)
         if connection is None:
             known = ", ".join(sorted({*self._connections, "demo"}))
@@ -147,8 +158,6 @@ class Catalogue:
         config = connection.config
         if config.kind not in KINDS:
             raise Refused(f"providers.{name}.kind is {config.kind!r}: it must be one of: {', '.join(KINDS)}")
-        if config.kind == "demo":
-            return DemoModel()
         if not config.usable:
             raise Refused(key="model.no_key", name=name)
-        return ProviderModel(connection=connection, model=model)
+        return connection

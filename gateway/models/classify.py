@@ -34,19 +34,25 @@ CREDIT = re.compile(
     re.I,
 )
 CONTEXT_CODES = frozenset({"context_length_exceeded", "request_too_large"})
-# Anthropic, OpenAI, vLLM, llama.cpp, OpenRouter, in their own words.
+NO_MODEL = re.compile(r"is not a valid model id", re.I)  # OpenRouter, with status 400
+# Gemini API, troubleshooting: a wrong key is a 400 whose details have this reason.
+KEY_CODES = frozenset({"API_KEY_INVALID"})
+# OpenRouter, errors, 403: the input was flagged; that is no fault of the key.
+FLAGGED = "flagged"
+# Anthropic, OpenAI, vLLM, llama.cpp, OpenRouter, Gemini, in their own words.
 CONTEXT = re.compile(
     r"prompt is too long|context[ _]length|context window|exceeds? (the )?(available )?context"
     r"|exceed context limit|reduce the length of the (messages|prompt)|(input|prompt) is too (long|large)"
     r"|too many (input |prompt )?tokens|maximum (prompt|number of input) tokens"
-    r"|request exceeds the maximum size|request too large for"
+    r"|request exceeds the maximum size|request too large for|exceeds the maximum number of tokens"
     r"|'?messages\[\d+\]\.content'?[^:]*: string too long",
     re.I,
 )
 SHAPE = re.compile(
     r"tool_use|tool_result|tool_calls?\b|tool_call_id|role '?tool'?|`(redacted_)?thinking`"
     r"|roles? must alternate|first message must|final assistant content|non-empty content|must be non-empty"
-    r"|text content blocks|^messages[.\[: ]|invalid value for 'content'|unexpected role",
+    r"|function (call|response) (turn|parts?)\b|text content blocks"
+    r"|^messages[.\[: ]|invalid value for 'content'|unexpected role",
     re.I,
 )
 # An error event inside a stream has no status of its own; Anthropic, errors; OpenAI, error codes.
@@ -77,6 +83,7 @@ class Failure:
     headers: Mapping[str, str] = field(default_factory=dict)  # names in lower case
     phase: str | None = None
     timeout: bool = False
+    delay: str = ""  # Google's RetryInfo, as "12.5s"
 
 
 def model_error(
@@ -106,11 +113,14 @@ def kind_of(known: Failure) -> ModelErrorKind:
     if status == 402 or CREDIT_CODES.intersection(known.codes):
         return "credit"
     # Google's words for a minute's limit and for no money are the same, but for the wait.
-    if status < 500 and CREDIT.search(known.text) and not TRY_AGAIN.search(known.text):
+    waits = known.delay or TRY_AGAIN.search(known.text)
+    if status < 500 and CREDIT.search(known.text) and not waits:
         return "credit"
-    if status in (401, 403):
+    if status == 403 and FLAGGED in known.codes:
+        return "refused"
+    if status in (401, 403) or KEY_CODES.intersection(known.codes):
         return "auth"
-    if status == 404:
+    if status == 404 or (status == 400 and NO_MODEL.search(known.text)):
         return "not_found"
     if status == 413 or CONTEXT_CODES.intersection(known.codes):
         return "context"
@@ -148,7 +158,7 @@ def retry_after(known: Failure, *, now: float) -> float | None:
         return wait
     if known.status == 429 and (wait := _reset(known.headers, now)) is not None:
         return wait
-    return _said(known.text)
+    return _span(known.delay) if known.delay else _said(known.text)
 
 
 def _milliseconds(value: str | None) -> float | None:
@@ -232,6 +242,7 @@ def failure(error: BaseException) -> Failure:
         text=_text(error, body, inner),
         headers={name.lower(): value for name, value in headers.items()},
         phase=_phase(error),
+        delay=next((str(each["retryDelay"]) for each in _details(inner) if each.get("retryDelay")), ""),
         timeout=isinstance(error, TimeoutError) or _is(error, "ModelTimeoutError", "TimeoutException"),
     )
 
@@ -246,8 +257,17 @@ def _inner(body: object) -> Mapping[str, Any]:
 
 def _codes(error: BaseException, inner: Mapping[str, Any]) -> tuple[str, ...]:
     names = ("provider_error_type", "provider_error_code")
+    metadata = inner.get("metadata")
+    flagged = isinstance(metadata, Mapping) and "flagged_input" in metadata
     given = [inner.get("type"), inner.get("code"), *(getattr(error, name, None) for name in names)]
+    given += [*(each.get("reason") for each in _details(inner)), FLAGGED if flagged else None]
     return tuple(dict.fromkeys(str(each) for each in given if each))
+
+
+def _details(inner: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Google's error details (google.rpc.Status)."""
+    details = inner.get("details")
+    return [each for each in details if isinstance(each, Mapping)] if isinstance(details, list) else []
 
 
 def _text(error: BaseException, body: object, inner: Mapping[str, Any]) -> str:

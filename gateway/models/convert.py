@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, assert_never
 
 from pydantic_ai import CachePoint
 from pydantic_ai.messages import (
+    BinaryContent,
+    FilePart,
     InstructionPart,
     ModelMessage,
     ModelRequest,
@@ -25,50 +28,61 @@ from pydantic_ai.settings import ModelSettings
 from pydantic_ai.tools import ToolDefinition
 
 from gateway.models.legal import clean, legal
-from gateway.protocols import AssistantMessage, Prompt, ResultsMessage, UserMessage
+from gateway.protocols import AssistantMessage, Made, Picture, Prompt, ResultsMessage, UserMessage
 from gateway.transcript import Opaque, Part, Text, ToolResult, ToolUse
 from gateway.types import Json, Tokens
 
 if TYPE_CHECKING:
     from pydantic_ai.models.anthropic import AnthropicModelSettings
+    from pydantic_ai.models.openrouter import OpenRouterModelSettings
     from pydantic_ai.usage import RequestUsage
 
 FINISH = {"stop": "stop", "length": "length", "tool_call": "tools", "content_filter": "filter"}
 # Reasoning that a server put between tags in its text is not for sending back.
 TAGGED = "content"
+# OpenRouter, image generation: models that make images do so only when asked; they say it in their names.
+PAINTS = re.compile(r"image|banana")
+SIGNATURE = "thought_signature"  # the model layer's name for Gemini's
+MARKED = ("anthropic", "openrouter")  # those with cache breakpoints in messages
+LISTED = ("anthropic", "google", "openrouter")  # those that take several texts in one message
 
 
 def request_messages(prompt: Prompt, *, kind: str, opaque: str, system: str) -> list[ModelMessage]:
     """The conversation. *system* is the model layer's name of the provider, *opaque* ours (see `opaque_of`).
 
-    The volatile text goes into the last user message, behind a cache breakpoint where the vendor has them:
+    Pictures come before the texts of their message (Messages API, vision). The volatile text goes into the last
+    user message, behind a cache breakpoint where the vendor has them:
     everything before it is the same next time. Behind tool results no text may come (Messages API, tool use).
     """
     messages = legal(prompt.messages, opaque=opaque)
     last = max(index for index, message in enumerate(messages) if isinstance(message, UserMessage))
     volatile = f"<context>\n{clean(prompt.volatile)}\n</context>" if prompt.volatile.strip() else ""
-    marked = kind == "anthropic" and prompt.cache
+    marked = kind in MARKED and prompt.cache
     found: list[ModelMessage] = []
     for index, message in enumerate(messages):
         match message:
-            case UserMessage(texts):
+            case UserMessage(texts, pictures):
                 texts_now = (*texts, volatile) if volatile and index == last else texts
                 at = len(texts) if marked and index == last else None
-                found.append(_said(texts_now, at) if kind == "anthropic" else _joined(texts_now))
+                listed = kind in LISTED
+                found.append(_said(texts_now, pictures, at) if listed else _joined(texts_now, pictures))
             case AssistantMessage(parts):
                 # Thinking goes back within its tool loop only: newer Claude models refuse it once the text
                 # before it has changed, as the volatile text does, and what DeepSeek calls its own everywhere.
                 found.append(_answered(parts, system, index > last))
             case ResultsMessage(results):
-                found.append(_gave(results, marked and index == len(messages) - 1))
+                # OpenRouter's is a setting: see request_settings.
+                found.append(_gave(results, kind == "anthropic" and marked and index == len(messages) - 1))
             case _:
                 assert_never(message)
     return found
 
 
-def request_parameters(prompt: Prompt) -> ModelRequestParameters:
+def request_parameters(prompt: Prompt, *, images: bool = False) -> ModelRequestParameters:
+    """*images*: the model can make them, and may."""
     stable = clean(prompt.stable)
     return ModelRequestParameters(
+        allow_image_output=images,
         function_tools=[
             # Not strict: a schema is sent as it was written.
             ToolDefinition(
@@ -83,7 +97,7 @@ def request_parameters(prompt: Prompt) -> ModelRequestParameters:
     )
 
 
-def request_settings(prompt: Prompt, *, kind: str) -> ModelSettings:
+def request_settings(prompt: Prompt, *, kind: str, model: str) -> ModelSettings:
     settings: AnthropicModelSettings = {"max_tokens": prompt.max_output_tokens}
     # Anthropic's API refuses a temperature from its version 2026-10-21 on, even the default one.
     if prompt.temperature is not None and kind != "anthropic":
@@ -93,7 +107,22 @@ def request_settings(prompt: Prompt, *, kind: str) -> ModelSettings:
     if kind == "anthropic" and prompt.cache:
         settings["anthropic_cache_instructions"] = True
         settings["anthropic_cache_tool_definitions"] = True
+    if kind == "openrouter":
+        return _routed(settings, prompt, model)
     return settings
+
+
+def _routed(settings: ModelSettings, prompt: Prompt, model: str) -> ModelSettings:
+    """With what OpenRouter charged (usage accounting), and with cache breakpoints for models that have them."""
+    routed: OpenRouterModelSettings = {**settings, "openrouter_usage": {"include": True}}  # type: ignore[typeddict-item]
+    if PAINTS.search(model):
+        routed["extra_body"] = {"modalities": ["image", "text"]}
+    if prompt.cache:
+        routed["openrouter_cache_instructions"] = True
+        routed["openrouter_cache_tool_definitions"] = True
+        if prompt.messages and isinstance(prompt.messages[-1], ResultsMessage):
+            routed["openrouter_cache_messages"] = True
+    return routed
 
 
 def opaque_of(kind: str, provider: str) -> str:
@@ -102,21 +131,33 @@ def opaque_of(kind: str, provider: str) -> str:
     A signature is good at every address of its vendor; what OpenAI-compatible servers call their reasoning
     is refused by others.
     """
-    return kind if kind == "anthropic" else f"{kind}:{provider}"
+    return kind if kind in ("anthropic", "google") else f"{kind}:{provider}"
 
 
 def answer_parts(response: ModelResponse, *, opaque: str) -> tuple[Part, ...]:
     """The parts of a whole answer; what is neither text nor a call nor sent back is left out."""
     found: list[Part] = []
     for part in response.parts:
+        # Gemini API, thought signatures: one belongs to the part it came with, a call mostly. The model layer puts
+        # that of a thought without text on the part after it.
+        if isinstance(part, TextPart | ToolCallPart) and (
+            sign := (part.provider_details or {}).get(SIGNATURE)
+        ):
+            found.append(Opaque(opaque, {"signature": sign}))
         if isinstance(part, TextPart):
             if part.content:
                 found.append(Text(part.content))
         elif isinstance(part, ToolCallPart):
             found.append(ToolUse(part.tool_call_id, part.tool_name, _args(part)))
-        elif isinstance(part, ThinkingPart) and (part.signature or (part.id and part.id != TAGGED)):
+        elif isinstance(part, ThinkingPart) and _sent_back(part):
             found.append(Opaque(opaque, _thinking(part)))
     return tuple(found)
+
+
+def answer_files(response: ModelResponse) -> tuple[Made, ...]:
+    """What the model has made besides text."""
+    files = [part.content for part in response.parts if isinstance(part, FilePart)]
+    return tuple(Made(content.media_type, content.data) for content in files)
 
 
 def tokens_of(usage: RequestUsage) -> Tokens:
@@ -135,22 +176,38 @@ def _args(part: ToolCallPart) -> str:
     return part.args if isinstance(part.args, str) and part.args.strip() else part.args_as_json_str()
 
 
+def _sent_back(part: ThinkingPart) -> bool:
+    return bool(part.signature or part.provider_details or (part.id and part.id != TAGGED))
+
+
 def _thinking(part: ThinkingPart) -> Json:
-    given = {"text": part.content, "signature": part.signature, "id": part.id}
+    given = {
+        "text": part.content,
+        "signature": part.signature,
+        "id": part.id,
+        "details": part.provider_details,  # OpenRouter's, of plain values
+    }
     return {name: value for name, value in given.items() if value}
 
 
-def _said(texts: Sequence[str], mark: int | None) -> ModelRequest:
-    """One block for each text, with a cache breakpoint before the one at *mark*."""
-    content: list[UserContent] = list(texts)
+def _said(texts: Sequence[str], pictures: Sequence[Picture], mark: int | None) -> ModelRequest:
+    """One block for each picture and each text, with a cache breakpoint before the text at *mark*."""
+    content: list[UserContent] = [*_images(pictures), *texts]
     if mark is not None:
-        content.insert(mark, CachePoint())
+        content.insert(len(pictures) + mark, CachePoint())
     return ModelRequest(parts=[UserPromptPart(content)])
 
 
-def _joined(texts: Sequence[str]) -> ModelRequest:
+def _joined(texts: Sequence[str], pictures: Sequence[Picture]) -> ModelRequest:
     """One text: some compatible servers know no lists and refuse two user messages in a row."""
-    return ModelRequest(parts=[UserPromptPart("\n\n".join(texts))])
+    joined = "\n\n".join(texts)
+    if not pictures:
+        return ModelRequest(parts=[UserPromptPart(joined)])
+    return ModelRequest(parts=[UserPromptPart([*_images(pictures), *([joined] if joined else [])])])
+
+
+def _images(pictures: Sequence[Picture]) -> list[UserContent]:
+    return [BinaryContent(picture.data, media_type=picture.type) for picture in pictures]
 
 
 def _answered(parts: Sequence[Part], system: str, keep: bool) -> ModelResponse:
@@ -175,6 +232,7 @@ def _thought(data: Json, system: str) -> ThinkingPart:
         id=data.get("id"),
         signature=data.get("signature"),
         provider_name=system,
+        provider_details=data.get("details"),
     )
 
 

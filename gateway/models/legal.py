@@ -25,7 +25,8 @@ def legal(messages: Iterable[Message], *, opaque: str) -> list[Message]:
     """The same conversation, in a form that is never refused for its shape.
 
     It starts with a user message and does not end with an answer; every tool call has exactly one result
-    right after it; ids and names are of the allowed characters; no text is blank or half a character.
+    right after it; ids and names are of the allowed characters; no text is blank or half a character, no picture
+    without its data.
     *opaque* names the provider whose own parts are kept. The same input always gives the same output, so
     that a prompt cache finds what it knows.
     """
@@ -95,12 +96,13 @@ class _Ids:
 
 def _say(found: list[Message], message: UserMessage) -> None:
     texts = tuple(clean(text) for text in message.texts if text.strip())
-    if not texts:
+    pictures = tuple(picture for picture in message.pictures if picture.data)
+    if not texts and not pictures:
         return
     if found and isinstance(last := found[-1], UserMessage):
-        found[-1] = UserMessage(last.texts + texts)
+        found[-1] = UserMessage(last.texts + texts, last.pictures + pictures)
     else:
-        found.append(UserMessage(texts))
+        found.append(UserMessage(texts, pictures))
 
 
 def _answer(found: list[Message], message: AssistantMessage, ids: _Ids, opaque: str) -> dict[str, ToolUse]:

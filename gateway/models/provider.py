@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 from gateway.models.connection import Connection
+from gateway.models.sight import sees
 from gateway.protocols import ModelEvent, Prompt
 
 # Models of Anthropic's that do not think, which the model layer takes for ones that do; extended thinking came
@@ -35,8 +36,8 @@ class ProviderModel:
         return bool(wire.profile.get("supports_thinking")) and not BEFORE_THINKING.search(self.model)
 
     async def sees(self) -> bool:
-        """By what the price list's data says of it; True where it says nothing."""
-        return True
+        """By what is known of its name; True where nothing is."""
+        return sees(self.model)
 
     async def stream(self, prompt: Prompt) -> AsyncGenerator[ModelEvent, None]:
         """Any Delta and Counted, then one Answer; raises ModelError. Closing it drops the connection."""

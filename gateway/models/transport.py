@@ -4,28 +4,34 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from ssl import SSLContext
 
 import aiohttp
 import httpx2
 from yarl import URL
 
+OPENED: ContextVar[list[httpx2.Response] | None] = ContextVar("opened", default=None)
+"""Where the responses of this task are noted, for who must close them and cannot reach them otherwise."""
 KEEPALIVE = 60.0  # seconds an idle connection is kept
 
 
 class Transport(httpx2.AsyncBaseTransport):
-    """Follows the client's timeouts and raises its exceptions. Proxies are taken from the environment."""
+    """Follows the client's timeouts and raises its exceptions. Proxies are taken from the environment.
 
-    def __init__(self, *, ssl: SSLContext) -> None:
+    *connect* in seconds bounds every attempt to connect: Google's SDK sends one timeout for all.
+    """
+
+    def __init__(self, *, ssl: SSLContext, connect: float) -> None:
         self._ssl = ssl
+        self._connect = connect
         self._session: aiohttp.ClientSession | None = None
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         body = await request.aread()
         limits = request.extensions.get("timeout", {})
-        timeout = aiohttp.ClientTimeout(
-            total=None, sock_connect=limits.get("connect"), sock_read=limits.get("read")
-        )
+        connect = min(self._connect, limits.get("connect") or self._connect)
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=connect, sock_read=limits.get("read"))
         with translated():
             response = await self._opened().request(
                 request.method,
@@ -37,9 +43,12 @@ class Transport(httpx2.AsyncBaseTransport):
                 timeout=timeout,
                 allow_redirects=False,
             )
-        return httpx2.Response(
+        given = httpx2.Response(
             response.status, headers=list(response.raw_headers), stream=_Body(response), request=request
         )
+        if (opened := OPENED.get()) is not None:
+            opened.append(given)
+        return given
 
     async def aclose(self) -> None:
         session, self._session = self._session, None

@@ -18,6 +18,7 @@ from typing import Literal, Protocol
 
 from aiohttp import web
 
+from tests.fakes.hearing import Ears
 from tests.fakes.llm_shape import (
     Body,
     Refusal,
@@ -699,6 +700,7 @@ class FakeLLM:
         self.requests: list[Recorded] = []
         self.sent: list[Usage] = []
         self.open = 0  # requests being answered
+        self.ears = Ears(api_key)
         self._cache = PromptCache(minimum=cache_minimum, clock=clock)
         self._keep_bodies = keep_bodies
         self._port = port
@@ -712,6 +714,7 @@ class FakeLLM:
         app = web.Application(client_max_size=MAX_BODY)
         app.router.add_post("/v1/messages", self._messages)
         app.router.add_post("/v1/chat/completions", self._completions)
+        app.router.add_post("/v1/audio/transcriptions", self.ears.serve)
         app.router.add_get("/v1/models", self._models)
         app.router.add_get("/control/state", self._state)
         app.router.add_post("/control/script", self._take_script)

@@ -7,7 +7,17 @@ from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field
 
 from gateway.errors import ModelError
-from gateway.protocols import Answer, Counted, Delta, Made, ModelEvent, Prompt, ResultsMessage, UserMessage
+from gateway.protocols import (
+    Answer,
+    Counted,
+    Delta,
+    Made,
+    ModelEvent,
+    Prompt,
+    ResultsMessage,
+    Thought,
+    UserMessage,
+)
 from gateway.transcript import Text, ToolUse
 from gateway.types import Tokens
 
@@ -18,6 +28,7 @@ class Script:
 
     text: str = ""
     tool: ToolUse | None = None
+    thoughts: tuple[str, ...] = ()  # told before the words
     error: ModelError | None = None
     error_after: int = 0
     pause: float = 0.0  # seconds before each word
@@ -66,6 +77,8 @@ class ScriptedModel:
             if script.error is not None and script.error_after == 0:
                 raise script.error
             yield Counted(Tokens(uncached=10))
+            for thought in script.thoughts:
+                yield Thought(thought)
             words = script.text.split(" ") if script.text else []
             for number, word in enumerate(words):
                 if script.error is not None and number >= script.error_after:
