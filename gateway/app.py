@@ -29,6 +29,7 @@ from gateway.floods import Limits
 from gateway.habits import Habits
 from gateway.manager import SessionManager
 from gateway.media.collecting import Bounds
+from gateway.media.hearing import Speech
 from gateway.models.catalogue import DEMO, Catalogue, ProviderConfig
 from gateway.protocols import Channel, Clock, Tool, Webhook
 from gateway.roster import Roster
@@ -523,6 +524,7 @@ def habits(settings: Settings) -> Habits:
             most_waiting=settings.limits.most_waiting,
         ),
         gap_minutes=local | {key: bot.gap_minutes for key, bot in bots.items()},
+        speech=speech(settings),
         files=Bounds(
             most_bytes=settings.media.max_megabytes * 1_000_000, most_files=settings.media.max_files
         ),
@@ -536,6 +538,13 @@ def habits(settings: Settings) -> Habits:
         zone=settings.gateway.timezone,
         most_turns=settings.gateway.max_turns_at_once,
     )
+
+
+def speech(settings: Settings) -> Speech | None:
+    told = settings.transcription
+    if not told.provider:
+        return None
+    return Speech(provider=told.provider, model=told.model, language=told.language)
 
 
 def job_specs(settings: Settings) -> list[JobSpec]:

@@ -23,6 +23,7 @@ from gateway.media.collecting import Collector
 from gateway.media.enclosed import Enclosures
 from gateway.media.folder import Folder
 from gateway.media.gallery import Gallery
+from gateway.media.hearing import Transcription
 from gateway.models.catalogue import Catalogue
 from gateway.protocols import Clock, Model, Tool
 from gateway.turn import Options, TurnRunner
@@ -109,7 +110,18 @@ def build(
     enclosures = Enclosures(
         store=store,
         delivery=delivery,
-        collector=Collector(folder=folder, bounds=lambda: dispatcher.habits.files),
+        collector=Collector(
+            folder=folder,
+            bounds=lambda: dispatcher.habits.files,
+            transcribe=Transcription(
+                catalogue=catalogue,
+                biller=biller,
+                speech=lambda: dispatcher.habits.speech,
+                on_fault=lambda ref, error: on_trouble(
+                    f"provider:{ref.partition(':')[0]}", f"{ref} refuses: {error}"
+                ),
+            ),
+        ),
         folder=folder,
         bounds=lambda: dispatcher.habits.files,
         clock=clock,

@@ -10,6 +10,7 @@ from gateway.access import Policy
 from gateway.during import During
 from gateway.floods import Limits
 from gateway.media.collecting import Bounds
+from gateway.media.hearing import Speech
 from gateway.reactions import Shown
 from gateway.types import HOUR, Conversation
 
@@ -31,6 +32,7 @@ class Habits:
     zone: str = "UTC"
     most_turns: int = 64
     limits: Limits = field(default_factory=Limits)
+    speech: Speech | None = None  # None: recordings are not transcribed
     files: Bounds = field(default_factory=Bounds)  # that people send
     language: str = ""  # BCP 47 tag, of people whose own is not known
     patience: float = working.PATIENCE  # seconds without a word until “still working”

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from gateway import log
-from gateway.errors import DeliveryError, ModelError
+from gateway.errors import RETRYABLE, DeliveryError, ModelError
 from gateway.media import reading
 from gateway.media.folder import Coming, Folder, Kept
 from gateway.media.kinds import HEAD, SUFFIXES, treatment, type_of
@@ -32,9 +32,15 @@ class Bounds:
 
 
 class Transcribe(Protocol):
-    """Speech to text, on that message's account. Raises ModelError."""
+    """Speech to text, on the bill of that message's sender; `on`: whether there is anything that does it."""
 
-    def __call__(self, row: Waiting, path: Path, attachment: Attachment, type: str) -> Awaitable[str]: ...
+    @property
+    def on(self) -> bool: ...
+    def __call__(
+        self, row: Waiting, channel: str, path: Path, attachment: Attachment, type: str
+    ) -> Awaitable[str]:
+        """Raises ModelError."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,14 +56,14 @@ class Collected:
 
 
 class Collector:
-    """*transcribe* None: speech stays a file that nobody has heard."""
+    """Fetches, reads and keeps; tells nobody."""
 
     def __init__(
         self,
         *,
         folder: Folder,
         bounds: Callable[[], Bounds],
-        transcribe: Callable[[], Transcribe | None] = lambda: None,
+        transcribe: Transcribe,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
         self._folder = folder
@@ -89,7 +95,7 @@ class Collector:
             log.warning("media.fetch", row=row.id, kind=error.kind, error=str(error))
             return _refused(attachment, "too_big" if error.kind == "too_big" else "gone")
         try:
-            return await self._read(row, attachment, coming)
+            return await self._read(row, attachment, coming, channel)
         finally:
             coming.path.unlink(missing_ok=True)
 
@@ -111,7 +117,9 @@ class Collector:
                 raise
         raise AssertionError(TRIES)
 
-    async def _read(self, row: Waiting, attachment: Attachment, coming: Coming) -> Collected:
+    async def _read(
+        self, row: Waiting, attachment: Attachment, coming: Coming, channel: Channel
+    ) -> Collected:
         type = await asyncio.to_thread(_type_of, coming.path)
         match treatment(type, attachment):
             case "image":
@@ -124,7 +132,7 @@ class Collector:
             case "text":
                 return _text(attachment, type, await asyncio.to_thread(reading.text_of, coming.path))
             case "audio":
-                return await self._heard(row, attachment, coming.path, type)
+                return await self._heard(row, channel.name, attachment, coming.path, type)
             case _:
                 return Collected(body=_described(attachment, type) | {"bytes": coming.bytes})
 
@@ -141,15 +149,20 @@ class Collector:
             target.unlink(missing_ok=True)
         return Collected(body=_described(attachment, type), kept=kept, type=type)
 
-    async def _heard(self, row: Waiting, attachment: Attachment, path: Path, type: str) -> Collected:
-        transcribe = self._transcribe()
-        if transcribe is None:
+    async def _heard(
+        self, row: Waiting, channel: str, attachment: Attachment, path: Path, type: str
+    ) -> Collected:
+        if not self._transcribe.on:
             return _refused(attachment, "not_heard")
-        try:
-            text = await transcribe(row, path, attachment, type)
-        except ModelError as error:
-            log.warning("media.transcription", row=row.id, kind=error.kind, error=str(error))
-            return _refused(attachment, "not_understood")
+        for attempt in range(TRIES):
+            try:
+                text = await self._transcribe(row, channel, path, attachment, type)
+                break
+            except ModelError as error:
+                log.warning("media.transcription", row=row.id, kind=error.kind, error=str(error))
+                if error.kind not in RETRYABLE or attempt == TRIES - 1:
+                    return _refused(attachment, "not_understood")
+                await self._sleep(min(10.0, error.retry_after or PAUSES[attempt]))
         return Collected(body=_described(attachment, type) | {"text": text.strip(), "heard": 1})
 
 
