@@ -2,10 +2,12 @@
 
 import re
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
+from channels.text import blocks, rules
 from channels.text.inline import inline, is_web
+from channels.text.math import readable
 from channels.text.spans import Span, tidy
 from channels.text.split import spaced
 from channels.text.table import table
@@ -16,20 +18,46 @@ if TYPE_CHECKING:
     from markdown_it.token import Token
 
 RULE = "─" * 12
+REMEMBERED = 512  # parts of texts, some 200 bytes to 4 kB each
 DEEPEST = 60  # nested blocks; the parser drops what is deeper, so such a text is shown as it is
-_TASKS = {"[ ] ": "☐ ", "[x] ": "☑ ", "[X] ": "☑ "}
+TASKS = {"[ ] ": "☐ ", "[x] ": "☑ ", "[X] ": "☑ "}
 _LANGUAGE = re.compile(r"[^\s{}`]{1,64}")
 
 
 def styled(markdown: str) -> tuple[str, list[Span]]:
     """The text without its markup and the spans of it, sorted, outer before inner, none of them overlapping.
 
-    Code has nothing inside and nothing around it; a quote is never within a quote.
+    Code has nothing inside and nothing around it; a quote is never within a quote. *markdown* is clean text.
     """
+    texts: list[str] = []
+    spans: list[Span] = []
+    length = 0
+    for part in blocks.parts(markdown):
+        text, own = _block(part)
+        if not text:
+            continue
+        if texts:
+            texts.append("\n\n")
+            length += 2
+        spans += [Span(span.kind, span.start + length, span.end + length, span.value) for span in own]
+        texts.append(text)
+        length += len(text)
+    return "".join(texts), spans
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _block(markdown: str) -> tuple[str, list[Span]]:
+    """One part of a text. A text that grows is the same but for its last part: the others are remembered."""
+    if blocks.is_prose(markdown):
+        return spaced(markdown), []
+    writer = Writer(lines=markdown.split("\n"))
+    code = blocks.code(markdown)
+    if code is not None:
+        _code(code.info, code.content, writer)
+        return spaced("".join(writer.parts)), tidy("".join(writer.parts), writer.spans)
     tokens = _parser().parse(markdown)
     if any(token.level >= DEEPEST - 1 for token in tokens):
         return spaced(markdown), []
-    writer = Writer(lines=markdown.split("\n"))
     _blocks(tokens, writer)
     text = spaced("".join(writer.parts))  # character references can bring controls
     return text, tidy(text, writer.spans)
@@ -48,6 +76,7 @@ def parser() -> "MarkdownIt":
     # change when a later line arrives. No underlined headings: "text", then "-" is mostly a list on its way.
     made = MarkdownIt("commonmark", {"html": False, "maxNesting": DEEPEST})
     made.enable(["table", "strikethrough"]).disable(["lheading", "reference", "html_block", "html_inline"])
+    rules.add(made)
     normalize = made.normalizeLink
     made.validateLink = lambda url: True  # type: ignore[method-assign]
     made.normalizeLink = lambda url: normalize(url) if is_web(url) else url  # type: ignore[method-assign]
@@ -71,8 +100,9 @@ def _blocks(tokens: "Sequence[Token]", out: Writer) -> None:
                     out.close("bold")
                     out.ask(2)
             case "fence" | "code_block":
-                language = _LANGUAGE.match(token.info.strip())
-                out.block(token.content.rstrip("\n").expandtabs(4), language.group() if language else "")
+                _code(token.info, token.content, out)
+            case "math_block":
+                out.block(readable(token.content))
             case "hr":
                 out.ask(2)
                 out.write(RULE)
@@ -95,6 +125,11 @@ def _blocks(tokens: "Sequence[Token]", out: Writer) -> None:
                 table(tokens[at:end], out)
                 at = end
         at += 1
+
+
+def _code(info: str, content: str, out: Writer) -> None:
+    language = _LANGUAGE.match(info.strip())
+    out.block(content.rstrip("\n").expandtabs(4), language.group() if language else "")
 
 
 def _quote(token: "Token", out: Writer) -> None:
@@ -120,7 +155,7 @@ def _item(token: "Token", following: "Sequence[Token]", out: Writer) -> None:
     if number is not None:
         out.lists[-1] = number + 1
     children = following[1].children if len(following) == 2 and following[1].type == "inline" else None
-    if children and (box := _TASKS.get(children[0].content[:4])):
+    if children and (box := TASKS.get(children[0].content[:4])):
         children[0].content = children[0].content[4:]
         marker = box if number is None else marker + box
     out.write(marker)

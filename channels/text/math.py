@@ -1,0 +1,205 @@
+"""Formulas in LaTeX: where they are in a text, and how they are read without TeX."""
+
+import re
+
+from channels.text.symbols import (
+    ABOVE, ACCENTS, BELOW, BLACKBOARD, CALLIGRAPHIC, PLAIN, SILENT, SPACES, SYMBOLS,
+)  # fmt: skip
+
+LONGEST = 2000  # characters of a formula; what is longer is a mark without its partner
+DEEPEST = 20  # groups within groups
+_TOKEN = re.compile(r"\\(?:[A-Za-z]+\*?|.|\n|\Z)|[{}^_&~']|[^\\{}^_&~']+", re.S)
+# What needs no brackets beside a stroke, a root or a mark: a number, a word or a sign, with what is raised on it.
+_SIMPLE = re.compile(r"(?:\d+(?:\.\d+)?|[^\W\d_]+|.)[²³¹⁰⁴-⁹₀-₉]*", re.S)
+_SINGLE = re.compile(r"\d+|.", re.S)
+# Money rather than a formula: an amount, then words.
+_MONEY = re.compile(r"[\d.,]+(?:[kKmMbB%+]\b)?(?:[\s,;:.!?)/-]|\Z)")
+_SIGNS = re.compile(r"[\\^_=<>{}+*|]")
+_WORDS = re.compile(r"(?<!\\)\b[^\W\d_]{2,}[,.]?\s+[^\W\d_]{2,}\b")
+_ENDS = {"$": "$", "$$": "$$", "\\(": "\\)", "\\[": "\\]"}
+OPENS = re.compile(r"\$\$?|\\[(\[]")
+
+
+def formula(text: str, at: int) -> tuple[int, str] | None:
+    """The formula that begins at *at*: where it ends, and its inside; None if there is none.
+
+    Dollars are marks only as in `$x$`: nothing blank inside them, no digit behind, and not what looks like money.
+    """
+    found = OPENS.match(text, at)
+    if found is None:
+        return None
+    mark = found.group()
+    end = _end(text, found.end(), _ENDS[mark])
+    if end is None:
+        return None
+    inside = text[found.end() : end]
+    close = end + len(mark)
+    if not inside.strip() or _refused(inside, mark) or (mark == "$" and _touched(text, at, close, inside)):
+        return None
+    return close, inside
+
+
+def begun(text: str, at: int) -> bool:
+    """Whether what begins at *at* and has no end yet may become a formula."""
+    found = OPENS.match(text, at)
+    if found is None or (found.group() == "$" and at and (text[at - 1].isalnum() or text[at - 1] == "$")):
+        return False
+    mark, inside = found.group(), text[found.end() :]
+    if _end(text, found.end(), _ENDS[mark]) is not None or len(inside) > LONGEST or "\n\n" in inside:
+        return False
+    if mark == "$" and (inside[:1].isspace() or _MONEY.match(inside + "x")):
+        return False
+    return not _refused(inside, mark)
+
+
+def readable(latex: str) -> str:
+    """The formula in Unicode; what is not known stays as it was written. Lines are kept, \\\\ begins a new one."""
+    text = _Reader(_TOKEN.findall(latex)).group()
+    lines = [re.sub(r"(?<=\S)[ \t]{2,}", "  ", line).strip() for line in text.split("\n")]
+    return "\n".join(line for line in lines if line) or latex.strip()
+
+
+def _end(text: str, start: int, mark: str) -> int | None:
+    at = start
+    while 0 <= (at := text.find(mark, at, start + LONGEST)):
+        backslashes = 0
+        while at - backslashes > start and text[at - backslashes - 1] == "\\":
+            backslashes += 1
+        if backslashes % 2 == 0:
+            return None if "\n\n" in text[start:at] else at
+        at += len(mark)
+    return None
+
+
+def _touched(text: str, start: int, close: int, inside: str) -> bool:
+    """Whether single dollars stand as those of a formula do not."""
+    if start and (text[start - 1].isalnum() or text[start - 1] in "$\\"):
+        return True
+    if inside[0].isspace() or inside[-1].isspace() or (_MONEY.match(inside) and not _SIGNS.search(inside)):
+        return not re.fullmatch(r"[\d.,]+", inside)
+    return re.match(r"(?!(?:st|nd|rd|th|s)\b)[0-9A-Za-z$]", text[close:]) is not None
+
+
+def _refused(inside: str, mark: str) -> bool:
+    """Whether it cannot be a formula: code within, or with dollars words one after another."""
+    if "```" in inside or "~~~" in inside or "\n\n" in inside:
+        return True
+    return mark == "$" and (
+        "`" in inside or inside.count("\n") > 2 or (_WORDS.search(inside) is not None and "\\" not in inside)
+    )
+
+
+class _Reader:
+    """Reads tokens from the left; everything it gives is text to be shown."""
+
+    def __init__(self, tokens: list[str]) -> None:
+        self._tokens, self._at, self._depth = tokens, 0, 0
+
+    def group(self) -> str:
+        """Up to the brace that closes, or the end."""
+        out: list[str] = []
+        self._depth += 1
+        while self._at < len(self._tokens):
+            token = self._tokens[self._at]
+            self._at += 1
+            if token == "}" and self._depth > 1:
+                break
+            out.append(self._one(token))
+        self._depth -= 1
+        return "".join(out)
+
+    def _one(self, token: str) -> str:
+        if token == "{":
+            return self.group() if self._depth < DEEPEST else token
+        if token == "^":
+            return _moved(self._argument(), ABOVE, "^")
+        if token == "_":
+            return _moved(self._argument(), BELOW, "_")
+        if token[0] == "\\":
+            return self._command(token[1:])
+        return {"'": "′", "~": " ", "&": " "}.get(token, token)
+
+    def _command(self, name: str) -> str:
+        if name in ("\\", "newline", "cr"):
+            return "\n"
+        bare = name.rstrip("*")
+        if bare in SYMBOLS:
+            return SYMBOLS[bare]
+        if name in SPACES or bare in SILENT:
+            if name in ("left", "right") and self._peek(".") is not None:
+                self._tokens[self._at] = self._tokens[self._at][1:]
+            return SPACES.get(name, "")
+        match bare:
+            case "frac" | "dfrac" | "tfrac" | "cfrac":
+                return f"{_closed(self._argument())}/{_closed(self._argument())}"
+            case "binom" | "dbinom" | "tbinom":
+                return f"C({self._argument()}, {self._argument()})"
+            case "sqrt":
+                degree = self._option()
+                root = {"": "√", "2": "√", "3": "∛", "4": "∜"}.get(degree, _moved(degree, ABOVE, "^") + "√")
+                return root + _closed(self._argument())
+            case "mathbb" | "mathcal" | "mathscr":
+                letters = BLACKBOARD if bare == "mathbb" else CALLIGRAPHIC
+                return "".join(letters.get(char, char) for char in self._argument())
+            case "begin" | "end":
+                return self._environment()
+            case "pmod":
+                return f"(mod {self._argument()})"
+            case "not":
+                return self._argument() + "\u0338"
+        if bare in PLAIN:
+            return self._argument()
+        if bare in ACCENTS:
+            return "".join(char + ACCENTS[bare] for char in self._argument())
+        if not name[:1].isalpha():
+            return name or "\\"
+        return f"\\{name}{{{self._argument()}}}" if self._peek("{") is not None else "\\" + name
+
+    def _environment(self) -> str:
+        name = self._argument()
+        if name.rstrip("*") == "array" and self._peek("{") is not None:
+            self._argument()  # its columns
+        return ""
+
+    def _peek(self, begin: str) -> str | None:
+        found = self._at < len(self._tokens) and self._tokens[self._at].startswith(begin)
+        return self._tokens[self._at] if found else None
+
+    def _option(self) -> str:
+        """What stands in brackets, where that is one token long."""
+        token = self._peek("[")
+        end = token.find("]") if token else -1
+        if token is None or end < 0:
+            return ""
+        self._tokens[self._at] = token[end + 1 :]
+        return token[1:end]
+
+    def _argument(self) -> str:
+        """The group, the command or the one character that comes next."""
+        while self._at < len(self._tokens):
+            token = self._tokens[self._at].lstrip()
+            if not token:
+                self._at += 1
+                continue
+            if token[0] in "\\{^_&~'" or len(token) == 1:
+                if token == "}":
+                    return ""
+                self._at += 1
+                return self._one(token)
+            self._tokens[self._at] = token[1:]
+            return token[0]
+        return ""
+
+
+def _closed(text: str) -> str:
+    """In brackets unless it is one word or sign."""
+    text = text.strip()
+    return text if _SIMPLE.fullmatch(text) else f"({text})"
+
+
+def _moved(text: str, letters: dict[str, str], mark: str) -> str:
+    if text and all(char in letters for char in text):
+        return "".join(letters[char] for char in text).replace(" ", "")
+    if not text or _SINGLE.fullmatch(text):
+        return mark + text
+    return f"{mark}({text})"
