@@ -12,7 +12,7 @@ _SPECIAL = re.compile(r"[\\*_`~|<>\[\]#-]")
 _LABEL = r"\[((?:\\.|[^\[\]\\]|!?\[(?:\\.|[^\[\]\\])*\])*)\]"
 _ADDRESS = r"\(\s*(<[^<>\n]*>|(?:\\.|[^\s()\\]|\((?:\\.|[^\s()\\])*\))*)"
 _TITLE = r"""(?:\s+(?:"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|\((?:\\.|[^()\\])*\)))?\s*\)"""
-_LINK = re.compile(rf"(!?){_LABEL}{_ADDRESS}{_TITLE}", re.S)
+LINK = re.compile(rf"(!?){_LABEL}{_ADDRESS}{_TITLE}", re.S)
 # Whatever has a meaning of its own, in the order in which it is looked for.
 _TOKEN = re.compile(
     r"(?P<math>\$\$?|\\[(\[])"
@@ -128,11 +128,11 @@ def _note(text: str, mark: re.Match[str], out: list[str]) -> int:
 
 def _link(text: str, bracket: re.Match[str], out: list[str]) -> int:
     """A link or an image, which becomes a link. Gives where it ends."""
-    found = _LINK.match(text, bracket.start())
+    found = LINK.match(text, bracket.start())
     if found is None:
         out.append(bracket.group())
         return bracket.end()
-    label = " ".join(_LINK.sub(r"\2", found[2]).split("\n")).strip()
+    label = " ".join(LINK.sub(r"\2", found[2]).split("\n")).strip()
     url = re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", html.unescape(found[3].strip("<>")))
     # RFC 3986 has no backtick in addresses, and three of them would begin a block of code.
     out.append(_linked(rewritten(label) if visible(label) else "", url.replace("`", "%60")))

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from markdown_it.rules_inline import StateInline
 
 # Not between letters or after a bracket: there it is an "or".
-SPOILER = re.compile(r"(?<![0-9A-Za-z_)\]])\|\|(?=\S)(?!\|)((?:[^\n|`]|`[^`\n]*`|\|(?!\|)|\n(?!\n))*?[^\s|])\|\|(?![|0-9A-Za-z_(])")
+SPOILER_BEGIN = re.compile(r"(?<![0-9A-Za-z_)\]])\|\|(?=[^\s|])")
+SPOILER = re.compile(SPOILER_BEGIN.pattern + r"((?:[^\n|`]|`[^`\n]*`|\|(?!\|)|\n(?!\n))+?)(?<![\s|])\|\|(?![|0-9A-Za-z_(])")
 FOOTNOTE = re.compile(r"\[\^([\w.-]{1,20})\]")
 _DISPLAY = re.compile(r"\$\$|\\\[")
 _RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
