@@ -105,7 +105,7 @@ class Preview:
 
     async def _step(self) -> None:
         """Bring one message nearer to the text: a stale one is edited, a missing one is begun."""
-        chunks = self._line.channel.render(self.text)
+        chunks = self._line.channel.render(self.text, growing=True)
         for part, chunk in enumerate(chunks):
             row = self._parts[part] if part < len(self._parts) else None
             # One whose id a crash has lost is placed anew, and before those that follow it.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -15,6 +16,7 @@ from channels.discord.press import Press
 from channels.discord.refusal import UNKNOWN_CHANNEL, ApiError
 from channels.discord.words import Me
 from channels.text import discord as text
+from channels.text import long
 from gateway.errors import DeliveryError
 from gateway.failpoints import Point, passing
 from gateway.protocols import Accept, Clock
@@ -37,6 +39,13 @@ REACTIONS: dict[Reaction, str] = {
 }
 
 log = logging.getLogger(__name__)
+
+
+def _chunks(markdown: str) -> list[Chunk]:
+    return [Chunk(text=part) for part in text.render(markdown)]
+
+
+PAGES = long.Pages(all=_chunks, beginning=lambda markdown, note: Chunk(text=text.beginning(markdown, note)))
 
 
 class Secret(Protocol):
@@ -165,12 +174,15 @@ class Discord:
         if self._noted is not None:
             await self._noted(account, scope, value)
 
-    def render(self, markdown: str) -> list[Chunk]:
-        return [Chunk(text=part) for part in text.render(markdown)]
+    def render(self, markdown: str, *, growing: bool = False) -> list[Chunk]:
+        if growing:
+            shown = [Chunk(text=part) for part in text.grown(markdown)]
+            return shown[: long.MOST] if self.can.file else shown
+        return long.chunks(markdown, PAGES) if self.can.file else _chunks(markdown)
 
     def plain(self, chunk: Chunk) -> Chunk:
         """Without its buttons: the text itself is never refused for its formatting."""
-        return Chunk(text=chunk.text, extra=chunk.extra)
+        return replace(chunk, buttons=())
 
     def opening(self, chunk: Chunk) -> Chunk:
         first = text.opening(chunk.text)

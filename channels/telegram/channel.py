@@ -7,6 +7,7 @@ import logging
 import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal, Protocol
 from urllib.parse import unquote, urlsplit
 
@@ -15,6 +16,7 @@ from channels.telegram.deliveries import Deliveries
 from channels.telegram.health import Health
 from channels.telegram.inbound import to_inbound
 from channels.telegram.keyboard import keyboard
+from channels.text import long
 from channels.text import telegram as text
 from gateway.errors import DeliveryError
 from gateway.failpoints import Point, passing
@@ -177,11 +179,14 @@ class Telegram:
         """Seconds since the last completed poll, or update delivered; None before the first."""
         return None if self._answered_at is None else time.monotonic() - self._answered_at
 
-    def render(self, markdown: str) -> list[Chunk]:
-        return [_chunk(piece) for piece in text.render(markdown)]
+    def render(self, markdown: str, *, growing: bool = False) -> list[Chunk]:
+        if growing:
+            shown = [_chunk(piece) for piece in text.grown(markdown)]
+            return shown[: long.MOST] if self.can.file else shown
+        return long.chunks(markdown, PAGES) if self.can.file else _chunks(markdown)
 
     def plain(self, chunk: Chunk) -> Chunk:
-        return Chunk(text=chunk.text, buttons=chunk.buttons)
+        return replace(chunk, extra={})
 
     def opening(self, chunk: Chunk) -> Chunk:
         """Buttons come with the whole text: what is short already keeps them."""
@@ -274,6 +279,13 @@ def _plain(secret: Secret | str) -> str:
 
 def _chunk(piece: text.Piece) -> Chunk:
     return Chunk(text=piece.text, extra={"entities": list(piece.entities)} if piece.entities else {})
+
+
+def _chunks(markdown: str) -> list[Chunk]:
+    return [_chunk(piece) for piece in text.render(markdown)]
+
+
+PAGES = long.Pages(all=_chunks, beginning=lambda markdown, note: _chunk(text.beginning(markdown, note)))
 
 
 def _thread(address: Address) -> int | None:

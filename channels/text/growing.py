@@ -10,7 +10,7 @@ _EMPTY = re.compile(r"[ \t>]*")
 # A line that is nothing but marks, or may be a number before a point: what it is shows when more of it is there.
 _MARKER = re.compile(
     r"[ \t>]*(?:(?:[-+*]|\d{1,9}[.)])[ \t]+)*"
-    r"(?:[-+*](?:[ \t]+\[(?:[ xX]?|[ xX]\]))?|\d{1,9}[.)]?(?:[ \t]+\[(?:[ xX]?|[ xX]\]))?|#{1,6}|-#?|[-*_=~`$|: \t]*)[ \t]*"
+    r"(?:(?:[-+*]|\d{1,9}[.)]?)(?:[ \t]+\[(?:[ xX]?|[ xX]\]))?|#{1,6}|-#?|[-*_=~`$|: \t]*)[ \t]*"
 )
 _HEAD = re.compile(r"[ \t>]*(?:(?:[-+*]|\d{1,9}[.)])[ \t]+)*")
 _FENCE = re.compile(r"(`{3,}(?=[^`]*$)|~{3,})(.*)")
@@ -88,7 +88,9 @@ def _fences(lines: list[str]) -> tuple[int | None, int]:
     """Where a fence within a list or a quote begins that has no end yet, and where the last one ended (or -1)."""
     fence, opened, closed = "", None, -1
     for at, line in enumerate(lines):
-        if opened is not None and line[:1] not in (("", ">", " ") if ">" in lines[opened] else ("", " ", "\t")):
+        if opened is not None and line[:1] not in (
+            ("", ">", " ") if ">" in lines[opened] else ("", " ", "\t")
+        ):
             opened, closed = None, at - 1  # the list or the quote has ended
         found = _FENCE.match(_bare(line))
         if not found:
@@ -149,7 +151,9 @@ def _with_leaf(lines: list[str], least: int) -> str:
     if _blank(lines[-1]) or least >= len(lines):
         return "\n".join(lines)
     first = len(lines) - 1
-    while first > least and not (_begins(lines[first]) or _blank(lines[first - 1]) or _heading(lines[first - 1])):
+    while first > least and not (
+        _begins(lines[first]) or _blank(lines[first - 1]) or _heading(lines[first - 1])
+    ):
         first -= 1
     deep = lines[first].startswith(("    ", "\t"))
     if deep and first and _blank(lines[first - 1]) and not any(map(_begins, lines[:first])):

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 
 from channels.text.dialect import LINK
-from channels.text.math import OPENS, begun, formula
+from channels.text.math import begun, formula
 from channels.text.rules import SPOILER_BEGIN
 
 HELD = 60  # characters of a label that may become a link's; a longer one is shown without its bracket
@@ -125,11 +125,17 @@ class _Scan:
         """Stars, lines below and waves, by the rules of CommonMark for what can open and close."""
         text, run = self._text, found.group()
         char, left = run[0], len(run)
-        before, after = text[found.start() - 1 : found.start()] or " ", text[found.end() : found.end() + 1] or " "
+        before, after = (
+            text[found.start() - 1 : found.start()] or " ",
+            text[found.end() : found.end() + 1] or " ",
+        )
         opens = not after.isspace() and (after.isalnum() or not before.isalnum())
         closes = not before.isspace() and (before.isalnum() or not after.isalnum())
         if char == "_":
-            opens, closes = opens and not (closes and before.isalnum()), closes and not (opens and after.isalnum())
+            opens, closes = (
+                opens and not (closes and before.isalnum()),
+                closes and not (opens and after.isalnum()),
+            )
         if char == "~":
             left -= left % 2
         length = left

@@ -3,19 +3,27 @@
 import re
 
 from channels.text.symbols import (
-    ABOVE, ACCENTS, BELOW, BLACKBOARD, CALLIGRAPHIC, PLAIN, SILENT, SPACES, SYMBOLS,
+    ABOVE,
+    ACCENTS,
+    BELOW,
+    BLACKBOARD,
+    CALLIGRAPHIC,
+    PLAIN,
+    SILENT,
+    SPACES,
+    SYMBOLS,
 )  # fmt: skip
 
 LONGEST = 2000  # characters of a formula; what is longer is a mark without its partner
 DEEPEST = 20  # groups within groups
-_TOKEN = re.compile(r"\\(?:[A-Za-z]+\*?|.|\n|\Z)|[{}^_&~']|[^\\{}^_&~']+", re.S)
+_WORD = re.compile(r"\\(?:[A-Za-z]+\*?|.|\n|\Z)|[{}^_&~']|[^\\{}^_&~']+", re.S)
 # What needs no brackets beside a stroke, a root or a mark: a number, a word or a sign, with what is raised on it.
 _SIMPLE = re.compile(r"(?:\d+(?:\.\d+)?|[^\W\d_]+|.)[²³¹⁰⁴-⁹₀-₉]*", re.S)
 _SINGLE = re.compile(r"\d+|.", re.S)
 # Money rather than a formula: an amount, then words.
 _MONEY = re.compile(r"[\d.,]+(?:[kKmMbB%+]\b)?(?:[\s,;:.!?)/-]|\Z)")
 _SIGNS = re.compile(r"[\\^_=<>{}+*|]")
-_WORDS = re.compile(r"(?<!\\)\b[^\W\d_]{2,}[,.]?\s+[^\W\d_]{2,}\b")
+_PROSE = re.compile(r"(?<!\\)\b[^\W\d_]{2,}[,.]?\s+[^\W\d_]{2,}\b")
 _ENDS = {"$": "$", "$$": "$$", "\\(": "\\)", "\\[": "\\]"}
 OPENS = re.compile(r"\$\$?|\\[(\[]")
 
@@ -54,14 +62,14 @@ def begun(text: str, at: int) -> bool:
 
 def readable(latex: str) -> str:
     """The formula in Unicode; what is not known stays as it was written. Lines are kept, \\\\ begins a new one."""
-    text = _Reader(_TOKEN.findall(latex)).group()
+    text = _Reader(_WORD.findall(latex)).group()
     lines = [re.sub(r"(?<=\S)[ \t]{2,}", "  ", line).strip() for line in text.split("\n")]
     return "\n".join(line for line in lines if line) or latex.strip()
 
 
 def _end(text: str, start: int, mark: str) -> int | None:
     at = start
-    while 0 <= (at := text.find(mark, at, start + LONGEST)):
+    while (at := text.find(mark, at, start + LONGEST)) >= 0:
         backslashes = 0
         while at - backslashes > start and text[at - backslashes - 1] == "\\":
             backslashes += 1
@@ -85,39 +93,39 @@ def _refused(inside: str, mark: str) -> bool:
     if "```" in inside or "~~~" in inside or "\n\n" in inside:
         return True
     return mark == "$" and (
-        "`" in inside or inside.count("\n") > 2 or (_WORDS.search(inside) is not None and "\\" not in inside)
+        "`" in inside or inside.count("\n") > 2 or (_PROSE.search(inside) is not None and "\\" not in inside)
     )
 
 
 class _Reader:
-    """Reads tokens from the left; everything it gives is text to be shown."""
+    """Reads words from the left; everything it gives is text to be shown."""
 
-    def __init__(self, tokens: list[str]) -> None:
-        self._tokens, self._at, self._depth = tokens, 0, 0
+    def __init__(self, words: list[str]) -> None:
+        self._words, self._at, self._depth = words, 0, 0
 
     def group(self) -> str:
         """Up to the brace that closes, or the end."""
         out: list[str] = []
         self._depth += 1
-        while self._at < len(self._tokens):
-            token = self._tokens[self._at]
+        while self._at < len(self._words):
+            word = self._words[self._at]
             self._at += 1
-            if token == "}" and self._depth > 1:
+            if word == "}" and self._depth > 1:
                 break
-            out.append(self._one(token))
+            out.append(self._one(word))
         self._depth -= 1
         return "".join(out)
 
-    def _one(self, token: str) -> str:
-        if token == "{":
-            return self.group() if self._depth < DEEPEST else token
-        if token == "^":
+    def _one(self, word: str) -> str:
+        if word == "{":
+            return self.group() if self._depth < DEEPEST else word
+        if word == "^":
             return _moved(self._argument(), ABOVE, "^")
-        if token == "_":
+        if word == "_":
             return _moved(self._argument(), BELOW, "_")
-        if token[0] == "\\":
-            return self._command(token[1:])
-        return {"'": "′", "~": " ", "&": " "}.get(token, token)
+        if word[0] == "\\":
+            return self._command(word[1:])
+        return {"'": "′", "~": " ", "&": " "}.get(word, word)
 
     def _command(self, name: str) -> str:
         if name in ("\\", "newline", "cr"):
@@ -127,7 +135,7 @@ class _Reader:
             return SYMBOLS[bare]
         if name in SPACES or bare in SILENT:
             if name in ("left", "right") and self._peek(".") is not None:
-                self._tokens[self._at] = self._tokens[self._at][1:]
+                self._words[self._at] = self._words[self._at][1:]
             return SPACES.get(name, "")
         match bare:
             case "frac" | "dfrac" | "tfrac" | "cfrac":
@@ -162,32 +170,32 @@ class _Reader:
         return ""
 
     def _peek(self, begin: str) -> str | None:
-        found = self._at < len(self._tokens) and self._tokens[self._at].startswith(begin)
-        return self._tokens[self._at] if found else None
+        found = self._at < len(self._words) and self._words[self._at].startswith(begin)
+        return self._words[self._at] if found else None
 
     def _option(self) -> str:
-        """What stands in brackets, where that is one token long."""
-        token = self._peek("[")
-        end = token.find("]") if token else -1
-        if token is None or end < 0:
+        """What stands in brackets, where that is one word long."""
+        word = self._peek("[")
+        end = word.find("]") if word else -1
+        if word is None or end < 0:
             return ""
-        self._tokens[self._at] = token[end + 1 :]
-        return token[1:end]
+        self._words[self._at] = word[end + 1 :]
+        return word[1:end]
 
     def _argument(self) -> str:
         """The group, the command or the one character that comes next."""
-        while self._at < len(self._tokens):
-            token = self._tokens[self._at].lstrip()
-            if not token:
+        while self._at < len(self._words):
+            word = self._words[self._at].lstrip()
+            if not word:
                 self._at += 1
                 continue
-            if token[0] in "\\{^_&~'" or len(token) == 1:
-                if token == "}":
+            if word[0] in "\\{^_&~'" or len(word) == 1:
+                if word == "}":
                     return ""
                 self._at += 1
-                return self._one(token)
-            self._tokens[self._at] = token[1:]
-            return token[0]
+                return self._one(word)
+            self._words[self._at] = word[1:]
+            return word[0]
         return ""
 
 

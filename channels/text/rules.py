@@ -12,7 +12,9 @@ if TYPE_CHECKING:
 
 # Not between letters or after a bracket: there it is an "or".
 SPOILER_BEGIN = re.compile(r"(?<![0-9A-Za-z_)\]])\|\|(?=[^\s|])")
-SPOILER = re.compile(SPOILER_BEGIN.pattern + r"((?:[^\n|`]|`[^`\n]*`|\|(?!\|)|\n(?!\n))+?)(?<![\s|])\|\|(?![|0-9A-Za-z_(])")
+SPOILER = re.compile(
+    SPOILER_BEGIN.pattern + r"((?:[^\n|`]|`[^`\n]*`|\|(?!\|)|\n(?!\n))+?)(?<![\s|])\|\|(?![|0-9A-Za-z_(])"
+)
 FOOTNOTE = re.compile(r"\[\^([\w.-]{1,20})\]")
 _DISPLAY = re.compile(r"\$\$|\\\[")
 _RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")

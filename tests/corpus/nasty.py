@@ -12,7 +12,8 @@ NASTY: dict[str, str] = {
     "fence closed by too few": f"````\n{TICKS}\nstill code\n",
     "fence of waves": "~~~js\nlet a = `x${1}`;\n~~~\nend",
     "fence closed by waves": f"{TICKS}\ncode\n~~~\nmore code\n{TICKS}",
-    "fence within a list": f"1. Install:\n   {TICKS}bash\n   pip install x\n   {TICKS}\n2. Run:\n   {TICKS}bash\n   x run\n   {TICKS}\n",
+    "fence within a list": f"1. Install:\n   {TICKS}bash\n   pip install x\n   {TICKS}\n"
+    f"2. Run:\n   {TICKS}bash\n   x run\n   {TICKS}\n",
     "fence in a list, badly indented": f"1. Install:\n{TICKS}bash\npip install x\n{TICKS}\n2. Run it\n",
     "fence in a list with an empty line": f"- a\n  {TICKS}py\n  x = 1\n\n  y = 2\n  {TICKS}\n- b\n\nend",
     "fence in a list, never closed": f"- a\n  {TICKS}py\n  x = 1\n\nText after all **bold**",
@@ -29,7 +30,9 @@ NASTY: dict[str, str] = {
     "diff": f"{TICKS}diff\n- old **line**\n+ new __line__\n@@ -1,2 +1,2 @@\n{TICKS}",
     "code of tabs": f"{TICKS}make\nall:\n\techo $(X) $$HOME\n\t@true\n{TICKS}",
     "a long line of code": f"{TICKS}json\n" + '{"k": "' + "v" * 5000 + '"}\n' + TICKS,
-    "a hundred lines of code": f"{TICKS}python\n" + "".join(f"    value_{n} = {n} * 2\n" for n in range(100)) + TICKS,
+    "a hundred lines of code": f"{TICKS}python\n"
+    + "".join(f"    value_{n} = {n} * 2\n" for n in range(100))
+    + TICKS,
     # -- inline code --
     "code with ticks": "Use ``a`b`` and `` ` `` or `a``b`.",
     "code never closed": "Call `main() and then go **on**",
@@ -75,11 +78,12 @@ NASTY: dict[str, str] = {
     "link that lies": "[https://bank.example](https://evil.example) [bank.example](https://evil.example)",
     "links in bold": "**[bold](https://x.org/a_b)** and [**bold**](https://x.org) and [`code`](https://x.org)",
     "autolinks": "<https://x.org/a_b*c> https://x.org/a_b_c http://y.org/**b** <me@x.org> www.x.org/_a_",
-    "reference links": "See [this][1] and [that].\n\n[1]: https://x.org/a \"T\"\n[that]: https://y.org\n",
+    "reference links": 'See [this][1] and [that].\n\n[1]: https://x.org/a "T"\n[that]: https://y.org\n',
     "footnotes": "A claim[^1] and more[^note].\n\n[^1]: The *source*.\n[^note]: Another\n",
     "citations": "As shown [1], [2, 3] and [4](https://x.org) and 【5†source】",
     "images": "![a cat](https://x.org/cat.png) ![](https://x.org/i.png) [![b](https://x.org/b.png)](https://x.org)",
-    "brackets that are none": "array[0], f(x)[1](y), [ ] and [x], a [long label that never becomes a link at all, as it goes on and on",
+    "brackets that are none": "array[0], f(x)[1](y), [ ] and [x], a [long label that never "
+    "becomes a link at all, as it goes on and on",
     "exclamations": "Wow! [a](https://x.org)! Really! ![b](c)",
     # -- lists --
     "deep list": "\n".join("  " * n + f"- level {n} **b**" for n in range(9)),
@@ -96,7 +100,11 @@ NASTY: dict[str, str] = {
     "table without edges": "Name | Age\n--- | ---\nAnn | 30\nBo | 4\n\nafter",
     "table broken": "| a | b |\n| c | d |\n|---|\n| e",
     "table with uneven rows": "| a | b |\n|---|---|\n| 1 |\n| 1 | 2 | 3 |\n|\n| x | y",
-    "table that is wide": "| Feature | Description |\n|---|---|\n| one | " + PROSE + " |\n| two | **" + PROSE.strip() + "** |\n",
+    "table that is wide": "| Feature | Description |\n|---|---|\n| one | "
+    + PROSE
+    + " |\n| two | **"
+    + PROSE.strip()
+    + "** |\n",
     "table with pipes": "| a | b |\n|---|---|\n| `x \\| y` | ||s|| |\n| a \\| b | c |\n",
     "table in a list": "1. See:\n\n   | a | b |\n   |---|---|\n   | 1 | 2 |\n2. End",
     "table of signs": "| 名前 | 値 |\n|---|---|\n| 東京 | 😀 |\n| a<br>b | &amp; |\n",
@@ -114,7 +122,10 @@ NASTY: dict[str, str] = {
     "controls": "a\x00b\x07c\x1b[31mred\x1b[0m \x0bd\x0ce\u2028f\u2029g\r\nh\ri",
     "right to left": "שלום **עולם** و`كود` English \u202eesrever\u202c \u2067iso\u2069 [קישור](https://x.org)",
     "invisible": "a\u200bb\u2060c\ufeffd \u200b**\u200bx**\u200b `\u200b` [\u200b](https://x.org)",
-    "combining": "e\u0301" * 40 + " Z\u0351\u036b\u0343a\u0312\u0308l\u0300g\u0301o **a\u030a** " + "x" + "\u0301" * 300,
+    "combining": "e\u0301" * 40
+    + " Z\u0351\u036b\u0343a\u0312\u0308l\u0300g\u0301o **a\u030a** "
+    + "x"
+    + "\u0301" * 300,
     "families": ("**" + FAMILY * 20 + "** ") * 60,
     "flags and tones": "🇩🇪🇫🇷" * 300 + "👍🏽" * 400 + "1️⃣" * 100,
     "surrogates": "a\ud83d b\ude00 \ud83d\ude00 **\udfff**",
@@ -130,4 +141,4 @@ NASTY: dict[str, str] = {
     "long prose": (PROSE * 8 + "\n\n") * 12,
     "only marks": "** __ ~~ || ` ``` $ $$ [ ]( ![ > # - 1. | \\",
     "nothing": "\u200b \n\n\t\u2060",
-}  # fmt: skip
+}
