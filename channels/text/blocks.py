@@ -12,6 +12,14 @@ _FENCED = re.compile(r"(?P<fence>`{3,}(?=[^`\n]*(?:\n|\Z))|~{3,})(?P<info>[^\n]*
 # Lines of letters and such signs as mean nothing in Markdown: no parser is needed to read them.
 _LINE = r"[^\W\d_](?:[^\\`*_~|\[\]<>&$\n]*[^\\`*_~|\[\]<>&$\s])?"
 _PROSE = re.compile(rf"{_LINE}(?:\n{_LINE})*")
+# A line that can be nothing but one of a paragraph: it begins with a word, perhaps in a style, and has no cells.
+_PLAIN = r"(?:\*\*|[*`\"'(])?[^\W_](?:[^\n|]*[^\s|])?"
+_PARAGRAPH = re.compile(rf"(?![0-9]){_PLAIN}(?:\n(?![0-9]){_PLAIN})*")
+_ITEM = re.compile(
+    rf"(?P<mark>[-+*]|(?P<number>\d{{1,9}})[.)]) (?P<box>\[[ xX]\] )?(?=(?P<text>{_PLAIN})(?:\n|\Z))"
+)
+_NESTED = re.compile(rf"\n( +)(?:(?:[-+*]|\d{{1,9}}[.)]) )?(?:\[[ xX]\] )?{_PLAIN}(?=\n|\Z)")
+_IN_LIST = re.compile(r"\d{1,9}[.)] |\*\*\*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +96,42 @@ def code(part: str) -> Code | None:
 def is_prose(part: str) -> bool:
     """Whether the part is one paragraph without any mark in it."""
     return _PROSE.fullmatch(part) is not None
+
+
+def is_paragraph(part: str) -> bool:
+    """Whether the part is certainly one paragraph and nothing else."""
+    return _PARAGRAPH.fullmatch(part) is not None
+
+
+def item(part: str) -> re.Match[str] | None:
+    """A list item of one line, as its mark, number (None for bullets), box (None if it is no task) and text."""
+    found = _ITEM.match(part)
+    return found if found and found.end("text") == len(part) and not _IN_LIST.match(found["text"]) else None
+
+
+def items(part: str) -> list[str]:
+    """The items of a list that is simple enough to be read one by one, else the part alone."""
+    found: list[str] = []
+    at = 0
+    before: re.Match[str] | None = None
+    while at < len(part):
+        here = _ITEM.match(part, at)
+        if here is None or (before is not None and not _follows(before, here)):
+            return [part]
+        end = here.end("text")
+        while (inner := _NESTED.match(part, end)) and len(inner[1]) > len(here["mark"]):
+            end = inner.end()
+        found.append(part[at:end])
+        if end < len(part) and part[end] != "\n":
+            return [part]
+        at, before = end + 1, here
+    return found
+
+
+def _follows(before: re.Match[str], here: re.Match[str]) -> bool:
+    if before["number"] is None or here["number"] is None:
+        return before["mark"] == here["mark"]
+    return before["mark"][-1] == here["mark"][-1] and int(here["number"]) == int(before["number"]) + 1
 
 
 def _closes(mark: str, info: str, fence: str) -> bool:

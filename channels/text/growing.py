@@ -87,6 +87,8 @@ def _inside(part: str, content: str) -> str:
 def _fences(lines: list[str]) -> tuple[int | None, int]:
     """Where a fence within a list or a quote begins that has no end yet, and where the last one ended (or -1)."""
     fence, opened, closed = "", None, -1
+    if not any("```" in line or "~~~" in line for line in lines):
+        return opened, closed
     for at, line in enumerate(lines):
         if opened is not None and line[:1] not in (
             ("", ">", " ") if ">" in lines[opened] else ("", " ", "\t")

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from channels.text import blocks
@@ -69,6 +70,16 @@ def _part(markdown: str) -> tuple[Line, ...]:
     rows = markdown.split("\n")
     if blocks.is_prose(markdown):
         return tuple(Line(row, gap=at == 0) for at, row in enumerate(rows))
+    items = blocks.items(markdown)
+    if len(items) > 1:
+        found = [_part(item) for item in items]
+        rest = ((replace(first, gap=False), *others) for first, *others in found[1:])
+        return (*found[0], *chain.from_iterable(rest))
+    if blocks.is_paragraph(markdown):
+        return tuple(Line(row, gap=at == 0) for at, row in enumerate(rewritten(markdown).split("\n")))
+    if (item := blocks.item(markdown)) is not None:
+        mark = "-" if item["mark"] == "+" else item["mark"]
+        return (Line(f"{mark} {TASKS.get(item['box'] or '', '')}{rewritten(item['text'])}", gap=True),)
     code = blocks.code(markdown)
     if code is not None:
         return tuple(_Reader((), ()).code(code.info, code.content))

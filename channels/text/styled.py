@@ -1,7 +1,7 @@
 """Markdown as plain text with marked spans, the step before a platform's own form."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
@@ -29,20 +29,19 @@ def styled(markdown: str) -> tuple[str, list[Span]]:
 
     Code has nothing inside and nothing around it; a quote is never within a quote. *markdown* is clean text.
     """
+    return _joined(map(_block, blocks.parts(markdown)), "\n\n")
+
+
+def _joined(parts: Iterable[tuple[str, list[Span]]], between: str) -> tuple[str, list[Span]]:
     texts: list[str] = []
     spans: list[Span] = []
     length = 0
-    for part in blocks.parts(markdown):
-        text, own = _block(part)
-        if not text:
-            continue
-        if texts:
-            texts.append("\n\n")
-            length += 2
-        spans += [Span(span.kind, span.start + length, span.end + length, span.value) for span in own]
-        texts.append(text)
-        length += len(text)
-    return "".join(texts), spans
+    for text, own in parts:
+        if text:
+            spans += [Span(span.kind, span.start + length, span.end + length, span.value) for span in own]
+            texts.append(text)
+            length += len(text) + len(between)
+    return between.join(texts), spans
 
 
 @lru_cache(maxsize=REMEMBERED)
@@ -50,15 +49,23 @@ def _block(markdown: str) -> tuple[str, list[Span]]:
     """One part of a text. A text that grows is the same but for its last part: the others are remembered."""
     if blocks.is_prose(markdown):
         return spaced(markdown), []
+    items = blocks.items(markdown)
+    if len(items) > 1:
+        return _joined(map(_block, items), "\n")
     writer = Writer(lines=markdown.split("\n"))
-    code = blocks.code(markdown)
-    if code is not None:
+    if (code := blocks.code(markdown)) is not None:
         _code(code.info, code.content, writer)
-        return spaced("".join(writer.parts)), tidy("".join(writer.parts), writer.spans)
-    tokens = _parser().parse(markdown)
-    if any(token.level >= DEEPEST - 1 for token in tokens):
-        return spaced(markdown), []
-    _blocks(tokens, writer)
+    elif blocks.is_paragraph(markdown):
+        inline(_inside(markdown), writer)
+    elif (item := blocks.item(markdown)) is not None:
+        bullet = "• " if item["number"] is None else f"{int(item['number'])}{item['mark'][-1]} "
+        writer.write(_marker(bullet, item["box"], numbered=item["number"] is not None))
+        inline(_inside(item["text"]), writer)
+    else:
+        tokens = _parser().parse(markdown)
+        if any(token.level >= DEEPEST - 1 for token in tokens):
+            return spaced(markdown), []
+        _blocks(tokens, writer)
     text = spaced("".join(writer.parts))  # character references can bring controls
     return text, tidy(text, writer.spans)
 
@@ -81,6 +88,20 @@ def parser() -> "MarkdownIt":
     made.validateLink = lambda url: True  # type: ignore[method-assign]
     made.normalizeLink = lambda url: normalize(url) if is_web(url) else url  # type: ignore[method-assign]
     return made
+
+
+def _inside(text: str) -> "Sequence[Token]":
+    """The tokens of a paragraph."""
+    tokens: list[Token] = []
+    _parser().inline.parse(text, _parser(), {}, tokens)
+    return tokens
+
+
+def _marker(bullet: str, box: str | None, *, numbered: bool) -> str:
+    """What stands before a list item: a bullet or a number, and the box of a task."""
+    if box is None:
+        return bullet
+    return bullet + TASKS[box] if numbered else TASKS[box]
 
 
 def _blocks(tokens: "Sequence[Token]", out: Writer) -> None:
@@ -155,9 +176,9 @@ def _item(token: "Token", following: "Sequence[Token]", out: Writer) -> None:
     if number is not None:
         out.lists[-1] = number + 1
     children = following[1].children if len(following) == 2 and following[1].type == "inline" else None
-    if children and (box := TASKS.get(children[0].content[:4])):
+    if children and (box := children[0].content[:4]) in TASKS:
         children[0].content = children[0].content[4:]
-        marker = box if number is None else marker + box
+        marker = _marker(marker, box, numbered=number is not None)
     out.write(marker)
     out.fresh = True
     out.margins.append(" " * len(marker))
