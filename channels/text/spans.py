@@ -32,6 +32,8 @@ class Span:
 
 def tidy(text: str, spans: list[Span]) -> list[Span]:
     """Sorted and as the Bot API demands: nothing around code, no quote around a block, none empty."""
+    if not spans:
+        return []
     solids = sorted((span.start, span.end) for span in spans if span.kind in ("pre", "code"))
     blocks = sorted((span.start, span.end) for span in spans if span.kind == "pre")
     found: list[Span] = []

@@ -56,11 +56,11 @@ def _block(markdown: str) -> tuple[str, list[Span]]:
     if (code := blocks.code(markdown)) is not None:
         _code(code.info, code.content, writer)
     elif blocks.is_paragraph(markdown):
-        inline(_inside(markdown), writer)
+        _inside(markdown, writer)
     elif (item := blocks.item(markdown)) is not None:
         bullet = "• " if item["number"] is None else f"{int(item['number'])}{item['mark'][-1]} "
         writer.write(_marker(bullet, item["box"], numbered=item["number"] is not None))
-        inline(_inside(item["text"]), writer)
+        _inside(item["text"], writer)
     else:
         tokens = _parser().parse(markdown)
         if any(token.level >= DEEPEST - 1 for token in tokens):
@@ -90,11 +90,14 @@ def parser() -> "MarkdownIt":
     return made
 
 
-def _inside(text: str) -> "Sequence[Token]":
-    """The tokens of a paragraph."""
+def _inside(text: str, out: Writer) -> None:
+    """Writes a paragraph."""
+    if blocks.is_prose(text):
+        out.write(text)
+        return
     tokens: list[Token] = []
     _parser().inline.parse(text, _parser(), {}, tokens)
-    return tokens
+    inline(tokens, out)
 
 
 def _marker(bullet: str, box: str | None, *, numbered: bool) -> str:

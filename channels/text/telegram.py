@@ -107,7 +107,7 @@ def _piece(text: str, spans: Sequence[Span]) -> Piece:
     if len(spans) > MAX_ENTITIES:
         kept = sorted(range(len(spans)), key=lambda at: (RANK[spans[at].kind], at))[:MAX_ENTITIES]
         spans = [spans[at] for at in sorted(kept)]
-    if not text.isascii() and max(text) > "\uffff":
+    if split.astral(text):
         units = list(accumulate((1 + (char > "\uffff") for char in text), initial=0))
         spans = [Span(span.kind, units[span.start], units[span.end], span.value) for span in spans]
     return Piece(text, tuple(_entity(span) for span in spans))
