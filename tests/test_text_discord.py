@@ -260,3 +260,10 @@ def test_the_same_code_twice_is_two_blocks() -> None:
 )
 def test_what_discord_does_not_know_is_shown_readably(markdown: str, shown: str) -> None:
     assert one(markdown) == shown
+
+
+def test_a_wide_table_keeps_its_links_and_styles() -> None:
+    wide = "word " * 12
+    assert one(
+        f"| name | text |\n|--|--|\n| **ann** | [site](https://a.example) {wide}|\n| bo | x | y |"
+    ) == (f"• name: **ann**\n  text: [site](https://a.example) {wide.strip()}\n• name: bo\n  text: x\n  y")

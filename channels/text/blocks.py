@@ -15,6 +15,7 @@ _PROSE = re.compile(rf"{_LINE}(?:\n{_LINE})*")
 # A line that can be nothing but one of a paragraph: it begins with a word, perhaps in a style, and has no cells.
 _PLAIN = r"(?:\*\*|[*`\"'(])?[^\W_](?:[^\n|]*[^\s|])?"
 _PARAGRAPH = re.compile(rf"(?![0-9]){_PLAIN}(?:\n(?![0-9]){_PLAIN})*")
+_HEADING = re.compile(rf"#{{1,6}} ((?![^\n]*#){_PLAIN})")
 _ITEM = re.compile(
     rf"(?P<mark>[-+*]|(?P<number>\d{{1,9}})[.)]) (?P<box>\[[ xX]\] )?(?=(?P<text>{_PLAIN})(?:\n|\Z))"
 )
@@ -101,6 +102,12 @@ def is_prose(part: str) -> bool:
 def is_paragraph(part: str) -> bool:
     """Whether the part is certainly one paragraph and nothing else."""
     return _PARAGRAPH.fullmatch(part) is not None
+
+
+def heading(part: str) -> str | None:
+    """The text of a heading, where the part is nothing else and certainly one."""
+    found = _HEADING.fullmatch(part)
+    return found[1] if found else None
 
 
 def item(part: str) -> re.Match[str] | None:

@@ -11,6 +11,7 @@ from channels.text import blocks
 from channels.text.dialect import escaped, rewritten
 from channels.text.math import readable
 from channels.text.styled import DEEPEST, REMEMBERED, RULE, TASKS, parser, styled
+from channels.text.table import beyond
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
@@ -149,7 +150,7 @@ class _Reader:
                     end = next(
                         i for i in range(at, len(self._tokens)) if self._tokens[i].type == "table_close"
                     )
-                    yield from self._table(token)
+                    yield from self._table(self._tokens[at:end])
                     at = end
             at += 1
 
@@ -195,9 +196,9 @@ class _Reader:
             yield self._line(each.rstrip(), block)
         self._gap = not self._margins
 
-    def _table(self, token: "Token") -> Iterator[Line]:
+    def _table(self, tokens: "Sequence[Token]") -> Iterator[Line]:
         """Aligned in fixed width where it fits, else one record after another."""
-        first, last = token.map or [0, 0]
+        first, last = tokens[0].map or [0, 0]
         text, spans = styled("\n".join(_QUOTED.sub("", line) for line in self._source[first:last]))
         if self._marker:
             yield self._line("")
@@ -205,6 +206,29 @@ class _Reader:
         if any(span.kind == "pre" for span in spans):
             yield from self._block(text, "")
         else:
-            for each in text.split("\n"):
-                yield self._line(escaped(each))
+            rows = list(self._cells(tokens))
+            for row in rows[1:] or rows:
+                yield from self._record(rows[0] if rows[1:] else [], row)
         self._gap = True
+
+    def _cells(self, tokens: "Sequence[Token]") -> Iterator[list[str]]:
+        """The cells of each row as they were written, also those beyond the header's."""
+        columns = sum(token.type == "th_open" for token in tokens)
+        row: list[str] = []
+        source = ""
+        for token in tokens:
+            if token.type == "tr_open":
+                row, source = [], self._source[token.map[0]] if token.map else ""
+            elif token.type == "inline":
+                row.append(token.content)
+            elif token.type == "th_close":
+                source = ""  # the header has as many cells as the table has columns
+            elif token.type == "tr_close":
+                yield row + beyond(source, columns)
+
+    def _record(self, names: Sequence[str], row: Sequence[str]) -> Iterator[Line]:
+        marker = "• "
+        for name, cell in zip([*names, *[""] * len(row)], row, strict=False):
+            if cell.strip():
+                yield self._line(marker + (f"{rewritten(name)}: " if name else "") + rewritten(cell))
+                marker = "  "

@@ -57,6 +57,10 @@ def _block(markdown: str) -> tuple[str, list[Span]]:
         _code(code.info, code.content, writer)
     elif blocks.is_paragraph(markdown):
         _inside(markdown, writer)
+    elif (heading := blocks.heading(markdown)) is not None:
+        writer.open("bold")
+        _inside(heading, writer)
+        writer.close("bold")
     elif (item := blocks.item(markdown)) is not None:
         bullet = "• " if item["number"] is None else f"{int(item['number'])}{item['mark'][-1]} "
         writer.write(_marker(bullet, item["box"], numbered=item["number"] is not None))
