@@ -3,8 +3,9 @@
 import html
 import re
 
+from channels.text.formula import formula
 from channels.text.inline import is_web, shown
-from channels.text.math import formula, readable
+from channels.text.latex import readable
 from channels.text.rules import FOOTNOTE, SPOILER, noted
 from channels.text.split import visible
 

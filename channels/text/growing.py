@@ -3,8 +3,8 @@
 import re
 
 from channels.text import blocks
+from channels.text.formula import begun, formula
 from channels.text.loose import finished
-from channels.text.math import begun, formula
 
 _EMPTY = re.compile(r"[ \t>]*")
 # A line that is nothing but marks, or may be a number before a point: what it is shows when more of it is there.

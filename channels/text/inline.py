@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from channels.text.math import readable
+from channels.text.latex import readable
 from channels.text.spans import Kind
 from channels.text.split import visible
 from channels.text.writer import Writer

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from channels.text import blocks
 from channels.text.dialect import escaped, rewritten
-from channels.text.math import readable
+from channels.text.latex import readable
+from channels.text.records import records
 from channels.text.styled import DEEPEST, REMEMBERED, RULE, TASKS, parser, styled
-from channels.text.table import beyond
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
@@ -206,29 +206,6 @@ class _Reader:
         if any(span.kind == "pre" for span in spans):
             yield from self._block(text, "")
         else:
-            rows = list(self._cells(tokens))
-            for row in rows[1:] or rows:
-                yield from self._record(rows[0] if rows[1:] else [], row)
+            for each in records(tokens, self._source):
+                yield self._line(each)
         self._gap = True
-
-    def _cells(self, tokens: "Sequence[Token]") -> Iterator[list[str]]:
-        """The cells of each row as they were written, also those beyond the header's."""
-        columns = sum(token.type == "th_open" for token in tokens)
-        row: list[str] = []
-        source = ""
-        for token in tokens:
-            if token.type == "tr_open":
-                row, source = [], self._source[token.map[0]] if token.map else ""
-            elif token.type == "inline":
-                row.append(token.content)
-            elif token.type == "th_close":
-                source = ""  # the header has as many cells as the table has columns
-            elif token.type == "tr_close":
-                yield row + beyond(source, columns)
-
-    def _record(self, names: Sequence[str], row: Sequence[str]) -> Iterator[Line]:
-        marker = "• "
-        for name, cell in zip([*names, *[""] * len(row)], row, strict=False):
-            if cell.strip():
-                yield self._line(marker + (f"{rewritten(name)}: " if name else "") + rewritten(cell))
-                marker = "  "

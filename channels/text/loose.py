@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 
 from channels.text.dialect import LINK
-from channels.text.math import begun, formula
+from channels.text.formula import begun, formula
 from channels.text.rules import SPOILER_BEGIN
 
 HELD = 60  # characters of a label that may become a link's; a longer one is shown without its bracket

@@ -3,7 +3,7 @@
 import re
 from typing import TYPE_CHECKING
 
-from channels.text.math import LONGEST, formula
+from channels.text.formula import LONGEST, formula
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from channels.text import blocks, rules
 from channels.text.inline import inline, is_web
-from channels.text.math import readable
+from channels.text.latex import readable
 from channels.text.spans import Span, tidy
 from channels.text.split import spaced
 from channels.text.table import table

@@ -1,4 +1,4 @@
-"""Formulas in LaTeX: where they are in a text, and how they are read without TeX."""
+"""LaTeX as it is read without TeX: letters, signs and raised numbers of Unicode."""
 
 import re
 
@@ -14,50 +14,11 @@ from channels.text.symbols import (
     SYMBOLS,
 )  # fmt: skip
 
-LONGEST = 2000  # characters of a formula; what is longer is a mark without its partner
 DEEPEST = 20  # groups within groups
 _WORD = re.compile(r"\\(?:[A-Za-z]+\*?|.|\n|\Z)|[{}^_&~']|[^\\{}^_&~']+", re.S)
 # What needs no brackets beside a stroke, a root or a mark: a number, a word or a sign, with what is raised on it.
 _SIMPLE = re.compile(r"(?:\d+(?:\.\d+)?|[^\W\d_]+|.)[²³¹⁰⁴-⁹₀-₉]*", re.S)
 _SINGLE = re.compile(r"\d+|.", re.S)
-# Money rather than a formula: an amount, then words.
-_MONEY = re.compile(r"[\d.,]+(?:[kKmMbB%+]\b)?(?:[\s,;:.!?)/-]|\Z)")
-_SIGNS = re.compile(r"[\\^_=<>{}+*|]")
-_PROSE = re.compile(r"(?<!\\)\b[^\W\d_]{2,}[,.]?\s+[^\W\d_]{2,}\b")
-_ENDS = {"$": "$", "$$": "$$", "\\(": "\\)", "\\[": "\\]"}
-OPENS = re.compile(r"\$\$?|\\[(\[]")
-
-
-def formula(text: str, at: int) -> tuple[int, str] | None:
-    """The formula that begins at *at*: where it ends, and its inside; None if there is none.
-
-    Dollars are marks only as in `$x$`: nothing blank inside them, no digit behind, and not what looks like money.
-    """
-    found = OPENS.match(text, at)
-    if found is None:
-        return None
-    mark = found.group()
-    end = _end(text, found.end(), _ENDS[mark])
-    if end is None:
-        return None
-    inside = text[found.end() : end]
-    close = end + len(mark)
-    if not inside.strip() or _refused(inside, mark) or (mark == "$" and _touched(text, at, close, inside)):
-        return None
-    return close, inside
-
-
-def begun(text: str, at: int) -> bool:
-    """Whether what begins at *at* and has no end yet may become a formula."""
-    found = OPENS.match(text, at)
-    if found is None or (found.group() == "$" and at and (text[at - 1].isalnum() or text[at - 1] == "$")):
-        return False
-    mark, inside = found.group(), text[found.end() :]
-    if _end(text, found.end(), _ENDS[mark]) is not None or len(inside) > LONGEST or "\n\n" in inside:
-        return False
-    if mark == "$" and (inside[:1].isspace() or _MONEY.match(inside + "x")):
-        return False
-    return not _refused(inside, mark)
 
 
 def readable(latex: str) -> str:
@@ -65,36 +26,6 @@ def readable(latex: str) -> str:
     text = _Reader(_WORD.findall(latex)).group()
     lines = [re.sub(r"(?<=\S)[ \t]{2,}", "  ", line).strip() for line in text.split("\n")]
     return "\n".join(line for line in lines if line) or latex.strip()
-
-
-def _end(text: str, start: int, mark: str) -> int | None:
-    at = start
-    while (at := text.find(mark, at, start + LONGEST)) >= 0:
-        backslashes = 0
-        while at - backslashes > start and text[at - backslashes - 1] == "\\":
-            backslashes += 1
-        if backslashes % 2 == 0:
-            return None if "\n\n" in text[start:at] else at
-        at += len(mark)
-    return None
-
-
-def _touched(text: str, start: int, close: int, inside: str) -> bool:
-    """Whether single dollars stand as those of a formula do not."""
-    if start and (text[start - 1].isalnum() or text[start - 1] in "$\\"):
-        return True
-    if inside[0].isspace() or inside[-1].isspace() or (_MONEY.match(inside) and not _SIGNS.search(inside)):
-        return not re.fullmatch(r"[\d.,]+", inside)
-    return re.match(r"(?!(?:st|nd|rd|th|s)\b)[0-9A-Za-z$]", text[close:]) is not None
-
-
-def _refused(inside: str, mark: str) -> bool:
-    """Whether it cannot be a formula: code within, or with dollars words one after another."""
-    if "```" in inside or "~~~" in inside or "\n\n" in inside:
-        return True
-    return mark == "$" and (
-        "`" in inside or inside.count("\n") > 2 or (_PROSE.search(inside) is not None and "\\" not in inside)
-    )
 
 
 class _Reader:
