@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from channels.text import blocks, split, styled
+from channels.text import blocks, lines, split, styled
 from channels.text.writer import Writer
 from tests.commonmark import spec
 from tests.corpus.nasty import NASTY
@@ -67,3 +67,20 @@ def test_a_text_is_really_taken_apart() -> None:
         "# a", "b\nc", "```py\nd\n\ne\n```", "f", "- g\n\n  h\n- i", "j",
     ]  # fmt: skip
     assert blocks.items("1. a\n2. b\n   - c\n3. d") == ["1. a", "2. b\n   - c", "3. d"]
+
+
+def lines_whole(text: str) -> list[lines.Line]:
+    return list(lines._Reader(lines._blocks().parse(text), text.split("\n")).read())
+
+
+@CORPORA
+def test_the_lines_for_discord_are_those_of_the_text_read_whole(corpus: Callable[[], dict[str, str]]) -> None:
+    for name, source in corpus().items():
+        text = split.clean(source)
+        assert deep(text) or lines.lines(text) == lines_whole(text), name
+
+
+@settings(max_examples=800, deadline=None)
+@given(LINES)
+def test_the_lines_for_discord_of_any_text_are_those_of_it_read_whole(text: str) -> None:
+    assert lines.lines(text) == lines_whole(text)

@@ -24,7 +24,7 @@ _SINGLE = re.compile(r"\d+|.", re.S)
 def readable(latex: str) -> str:
     """The formula in Unicode; what is not known stays as it was written. Lines are kept, \\\\ begins a new one."""
     text = _Reader(_WORD.findall(latex)).group()
-    lines = [re.sub(r"(?<=\S)[ \t]{2,}", "  ", line).strip() for line in text.split("\n")]
+    lines = [re.sub(r"[ \t]+", " ", line).strip() for line in text.split("\n")]
     return "\n".join(line for line in lines if line) or latex.strip()
 
 

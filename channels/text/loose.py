@@ -8,8 +8,10 @@ from channels.text.formula import begun, formula
 from channels.text.rules import SPOILER_BEGIN
 
 HELD = 60  # characters of a label that may become a link's; a longer one is shown without its bracket
+REACH = 300  # characters from the end in which a half-written tag or address is looked for
+_SIGNS = "*_~|`\\![ \t\n"
 _TAIL = re.compile(
-    r"(?:[*_~|`\\!\[ \t\n]+|(?<![\w$])\$+|&#?\w{0,31}|<[^\s<>]*"
+    r"(?:(?<![\w$])\$+|&#?\w{0,31}|<[^\s<>]*"
     r"|</?[A-Za-z][\w.-]*(?:\s+[\w:-]+=(?:\"[^\"]*\"|'[^']*'|[^\s\"'<>]+))*\s+(?:[\w:-]*|[\w:-]+=(?:\"[^\"]*|'[^']*)?)"
     r"|<!--?)\Z"
 )
@@ -29,8 +31,9 @@ _ADDRESS = re.compile(
 def finished(text: str) -> str:
     """The paragraph *text*, whose end is missing, as one that is complete."""
     while True:
-        cut = _TAIL.search(text)
-        scan = _Scan(text[: cut.start()] if cut else text)
+        bare = text.rstrip(_SIGNS)
+        cut = _TAIL.search(bare, max(0, len(bare) - REACH))
+        scan = _Scan(bare[: cut.start()] if cut else bare)
         held = scan.run()
         if held == text:
             return held + scan.closing

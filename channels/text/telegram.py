@@ -93,6 +93,9 @@ def opening(piece: Piece, limit: int = 80) -> Piece:
 
 def _clipped(text: str, spans: Sequence[Span], start: int, end: int) -> Iterator[Span]:
     """The spans within [start, end), counted from its begin."""
+    if not start and end == len(text):
+        yield from spans
+        return
     for span in spans:
         if span.start >= end:
             break
