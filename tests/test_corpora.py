@@ -94,6 +94,23 @@ def test_every_text_is_accepted_whole_and_growing(corpus: Corpus) -> None:
             check_discord(discord.grown(begun), f"{name}: {begun[-40:]!r}")
 
 
+DISCORD_CODE = re.compile(r"```.*?```|(`+)(?!`).+?(?<!`)\1(?!`)|\\.", re.S)
+
+
+@CORPORA
+def test_a_beginning_on_discord_leaves_no_mark_open(corpus: Corpus) -> None:
+    """Discord would show it, or find a partner for it far below."""
+    for name, text in corpus().items():
+        for begun in beginnings(text):
+            parts = discord.grown(begun)
+            if len(parts) == 1:
+                bare = DISCORD_CODE.sub("", parts[0])
+                assert not any(bare.count(mark) % 2 for mark in ("~~", "||", "`")), f"{name}: {begun[-40:]!r}"
+                assert "**" not in bare or "***" in bare or not bare.count("**") % 2, (
+                    f"{name}: {begun[-40:]!r}"
+                )
+
+
 @CORPORA
 def test_what_grows_is_never_taken_back(corpus: Corpus) -> None:
     """What is shown of a beginning is in the whole, in order: no mark of it is shown raw, edits only add."""

@@ -73,6 +73,13 @@ def test_how_it_is_read(latex: str, text: str) -> None:
     assert readable(latex) == text
 
 
+@pytest.mark.parametrize(
+    "sign", ["^", "{", "\\frac", "\\sqrt", "_{", "\\not", "}", "\\left", "\\hat{", "^\\frac{"]
+)
+def test_a_formula_made_to_be_deep_is_shown(sign: str) -> None:
+    assert readable(sign * 1000)
+
+
 @settings(max_examples=300, deadline=None)
 @given(
     st.lists(

@@ -48,13 +48,15 @@ class _Reader:
         return "".join(out)
 
     def _one(self, word: str) -> str:
+        if self._depth >= DEEPEST:
+            return word
         if word == "{":
-            return self.group() if self._depth < DEEPEST else word
+            return self.group()
         if word == "^":
             return _moved(self._argument(), ABOVE, "^")
         if word == "_":
             return _moved(self._argument(), BELOW, "_")
-        if word[0] == "\\":
+        if word.startswith("\\"):
             return self._command(word[1:])
         return {"'": "′", "~": " ", "&": " "}.get(word, word)
 
@@ -124,7 +126,10 @@ class _Reader:
                 if word == "}":
                     return ""
                 self._at += 1
-                return self._one(word)
+                self._depth += 1
+                found = self._one(word)
+                self._depth -= 1
+                return found
             self._words[self._at] = word[1:]
             return word[0]
         return ""
