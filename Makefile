@@ -44,10 +44,11 @@ crash: $(VENV)/.dev ## kill -9 at 200 random points, on each platform and in eac
 walk: $(VENV)/.dev ## many random walks over the path of a message, with crashes
 	@WALKS=400 $(BIN)/python -m pytest -q tests/test_stateful.py
 
-bench: $(VENV)/.dev ## side by side with a bare bot, both platforms at once, bad files; see bench/RESULTS.md
+bench: $(VENV)/.dev ## side by side with a bare bot, both platforms at once, bad files, rendering; see bench/RESULTS.md
 	@$(BIN)/python -m bench
 	@$(BIN)/python -m bench.mixed
 	@$(BIN)/python -m bench.files
+	@$(BIN)/python -m bench.render
 
 lock: ## renew the locked versions (needs uv)
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header -o requirements.lock pyproject.toml requirements-build.in

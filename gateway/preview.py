@@ -109,7 +109,7 @@ class Preview:
 
     async def _step(self) -> None:
         """Bring one message nearer to the text: a stale one is edited, a missing one is begun."""
-        chunks = self._line.channel.render(self.text)
+        chunks = self._line.channel.render(self.text, growing=True)
         if chunks and self._drafts:
             await self._draft(chunks[-1])
             return

@@ -57,8 +57,12 @@ class Channel(Protocol):
         """
         ...
 
-    def render(self, markdown: str) -> list[Chunk]:
-        """Markdown to messages within the platform's limits; pure; [] when there is nothing to see."""
+    def render(self, markdown: str, *, growing: bool = False) -> list[Chunk]:
+        """Markdown to messages within the platform's limits; pure; [] when there is nothing to see.
+
+        *growing*: it is the beginning of an answer that is still being written, and what is half written is not
+        shown raw. What is too long for a chat is a file where the channel can send one, but not while it grows.
+        """
         ...
 
     def plain(self, chunk: Chunk) -> Chunk:

@@ -111,7 +111,7 @@ class Recorder:
     async def run(self, account, accept):
         await asyncio.Event().wait()
 
-    def render(self, markdown):
+    def render(self, markdown, *, growing=False):
         return [Chunk(text=markdown)] if markdown else []
 
     def plain(self, chunk):

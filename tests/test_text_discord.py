@@ -239,3 +239,31 @@ ENDLESS = [
 @pytest.mark.parametrize("text", ENDLESS)
 def test_no_text_takes_for_ever(text: str) -> None:
     assert all(len(part) <= MAX_TEXT for part in render(text))
+
+
+def test_the_same_code_twice_is_two_blocks() -> None:
+    assert one("```py\nx\n```\n\n```py\nx\n```") == "```py\nx\n```\n\n```py\nx\n```"
+
+
+@pytest.mark.parametrize(
+    ("markdown", "shown"),
+    [
+        ("- [ ] open\n- [x] done", "- ☐ open\n- ☑ done"),
+        ("the $a_1 * b_1$ and \\(x^2\\)", "the a₁ \\* b₁ and x²"),
+        ("$$\nE = mc^2\n$$", "```\nE = mc²\n```"),
+        ("so:\n\\[\n\\frac{a}{b}\n\\]\nend", "so:\n\n```\na/b\n```\n\nend"),
+        ("it costs $5 and $10", "it costs $5 and $10"),
+        ("if a || b then ||hidden||", "if a \\|\\| b then ||hidden||"),
+        ("(a||b||c)", "(a\\|\\|b\\|\\|c)"),
+        ("told[^1]\n\n[^1]: The note", "told¹\n\n¹ The note"),
+    ],
+)
+def test_what_discord_does_not_know_is_shown_readably(markdown: str, shown: str) -> None:
+    assert one(markdown) == shown
+
+
+def test_a_wide_table_keeps_its_links_and_styles() -> None:
+    wide = "word " * 12
+    assert one(
+        f"| name | text |\n|--|--|\n| **ann** | [site](https://a.example) {wide}|\n| bo | x | y |"
+    ) == (f"• name: **ann**\n  text: [site](https://a.example) {wide.strip()}\n• name: bo\n  text: x\n  y")

@@ -144,7 +144,7 @@ def check(piece, limit=4096):
 
 def check_alone(text, entity, size):
     kind = entity["type"]
-    assert kind in {"bold", "italic", "strikethrough", "code", "pre", "text_link", "blockquote"}
+    assert kind in {"bold", "italic", "strikethrough", "spoiler", "code", "pre", "text_link", "blockquote"}
     assert set(entity) <= {"type", "offset", "length"} | {"pre": {"language"}, "text_link": {"url"}}.get(
         kind, set()
     )
@@ -206,8 +206,9 @@ def test_a_text_with_nothing_to_see_gives_no_message(name):
     assert render(NASTY[name]) == [] == plain(NASTY[name])
 
 
-# Their words are in character references and fence infos, or change with the repair of the characters.
+# Their words are in character references, formulas and fence infos, or change with the repair of the characters.
 REPAIRED = {
+    "mathematics",
     "references to controls",
     "entities",
     "odd fence info",
@@ -543,3 +544,23 @@ def test_a_text_made_to_be_slow_is_rendered_and_valid(sign):
 def test_the_parser_is_loaded_at_the_first_use_only():
     code = "import sys, channels.text.telegram; sys.exit('markdown_it' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    "markdown, text, marked",
+    [
+        ("it is ||hidden **well**||", "it is hidden well", [("spoiler", "hidden well"), ("bold", "well")]),
+        ("if a || b or (a||b||c)", "if a || b or (a||b||c)", []),
+        ("||with `code`||", "with code", [("spoiler", "with code")]),
+        ("the $a_1 * b_1$ and \\(x^2\\)", "the a₁ * b₁ and x²", []),
+        ("so:\n$$\n\\frac{a}{b} \\leq \\alpha\n$$\nend", "so:\n\na/b ≤ α\n\nend", [("pre", "a/b ≤ α")]),
+        ("> \\[\n> x_i\n> \\]", "xᵢ", [("pre", "xᵢ")]),
+        ("- one\n  $$x^2$$", "• one\nx²", [("pre", "x²")]),
+        ("it costs $5 and $10, US$3", "it costs $5 and $10, US$3", []),
+        ("told[^1] and [^b]\n\n[^1]: The note", "told¹ and [b]\n\n¹ The note", []),
+    ],
+)
+def test_what_commonmark_does_not_know_is_readable(markdown, text, marked):
+    piece = only(markdown)
+    assert piece.text == text
+    assert kinds(piece) == marked

@@ -16,6 +16,7 @@ from channels.discord.press import Press
 from channels.discord.refusal import UNKNOWN_CHANNEL, ApiError
 from channels.discord.words import Me
 from channels.text import discord as text
+from channels.text import long
 from gateway.errors import DeliveryError
 from gateway.failpoints import Point, passing
 from gateway.protocols import Accept, Clock
@@ -39,6 +40,13 @@ REACTIONS: dict[Reaction, str] = {
 }
 
 log = logging.getLogger(__name__)
+
+
+def _chunks(markdown: str) -> list[Chunk]:
+    return [Chunk(text=part) for part in text.render(markdown)]
+
+
+PAGES = long.Pages(all=_chunks, beginning=lambda markdown, note: Chunk(text=text.beginning(markdown, note)))
 
 
 class Secret(Protocol):
@@ -169,8 +177,11 @@ class Discord:
         if self._noted is not None:
             await self._noted(account, scope, value)
 
-    def render(self, markdown: str) -> list[Chunk]:
-        return [Chunk(text=part) for part in text.render(markdown)]
+    def render(self, markdown: str, *, growing: bool = False) -> list[Chunk]:
+        if growing:
+            shown = [Chunk(text=part) for part in text.grown(markdown)]
+            return shown[: long.MOST] if self.can.file else shown
+        return long.chunks(markdown, PAGES) if self.can.file else _chunks(markdown)
 
     def plain(self, chunk: Chunk) -> Chunk:
         """Without its buttons: the text itself is never refused for its formatting."""

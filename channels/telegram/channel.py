@@ -16,6 +16,7 @@ from channels.telegram.always import Always
 from channels.telegram.deliveries import Deliveries
 from channels.telegram.health import Health
 from channels.telegram.inbound import to_inbound
+from channels.text import long
 from channels.text import telegram as text
 from gateway.errors import DeliveryError
 from gateway.failpoints import Point, passing
@@ -182,8 +183,11 @@ class Telegram:
         """Seconds since the last completed poll, or update delivered; None before the first."""
         return None if self._answered_at is None else time.monotonic() - self._answered_at
 
-    def render(self, markdown: str) -> list[Chunk]:
-        return [_chunk(piece) for piece in text.render(markdown)]
+    def render(self, markdown: str, *, growing: bool = False) -> list[Chunk]:
+        if growing:
+            shown = [_chunk(piece) for piece in text.grown(markdown)]
+            return shown[: long.MOST] if self.can.file else shown
+        return long.chunks(markdown, PAGES) if self.can.file else _chunks(markdown)
 
     def plain(self, chunk: Chunk) -> Chunk:
         return replace(chunk, extra={})
@@ -312,6 +316,13 @@ def _plain(secret: Secret | str) -> str:
 
 def _chunk(piece: text.Piece) -> Chunk:
     return Chunk(text=piece.text, extra={"entities": list(piece.entities)} if piece.entities else {})
+
+
+def _chunks(markdown: str) -> list[Chunk]:
+    return [_chunk(piece) for piece in text.render(markdown)]
+
+
+PAGES = long.Pages(all=_chunks, beginning=lambda markdown, note: _chunk(text.beginning(markdown, note)))
 
 
 def _thread(address: Address) -> int | None:

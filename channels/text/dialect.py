@@ -3,22 +3,28 @@
 import html
 import re
 
+from channels.text.formula import formula
 from channels.text.inline import is_web, shown
+from channels.text.latex import readable
+from channels.text.rules import FOOTNOTE, SPOILER, noted
 from channels.text.split import visible
 
 _SPECIAL = re.compile(r"[\\*_`~|<>\[\]#-]")
 _LABEL = r"\[((?:\\.|[^\[\]\\]|!?\[(?:\\.|[^\[\]\\])*\])*)\]"
 _ADDRESS = r"\(\s*(<[^<>\n]*>|(?:\\.|[^\s()\\]|\((?:\\.|[^\s()\\])*\))*)"
 _TITLE = r"""(?:\s+(?:"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|\((?:\\.|[^()\\])*\)))?\s*\)"""
-_LINK = re.compile(rf"(!?){_LABEL}{_ADDRESS}{_TITLE}", re.S)
+LINK = re.compile(rf"(!?){_LABEL}{_ADDRESS}{_TITLE}", re.S)
 # Whatever has a meaning of its own, in the order in which it is looked for.
 _TOKEN = re.compile(
-    r"(?P<escape>\\[!-/:-@\[-`{-~])"
+    r"(?P<math>\$\$?|\\[(\[])"
+    r"|(?P<escape>\\[!-/:-@\[-`{-~])"
     r"|(?P<ticks>`+)"
     r"|(?P<auto><https?://[^\s<>`]+>)"
+    r"|(?P<note>\[\^)"
     r"|(?P<link>!?\[)"
     r"|(?P<url>https?://[^\s<>`]+)"
     r"|(?P<entity>&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});)"
+    r"|(?P<spoiler>\|\|+)"
     r"|(?P<run>\*\*|~~|__)"
 )
 # What is not cut in two where that can be avoided.
@@ -33,11 +39,22 @@ def rewritten(text: str) -> str:
     """One paragraph's inside in Discord's dialect; pure."""
     out: list[str] = []
     runs: dict[str, list[int]] = {"**": [], "~~": [], "__": []}
-    at = 0
+    at = hidden = 0  # hidden: where the marks of an open spoiler end
     while found := _TOKEN.search(text, at):
         out.append(text[at : found.start()])
         at = found.end()
         match found.lastgroup:
+            case "math":
+                at = _formula(text, found, out)
+            case "note":
+                at = _note(text, found, out)
+            case "spoiler":
+                spoiler = SPOILER.match(text, found.start())
+                if found.end() == hidden or spoiler is None:
+                    out.append(found.group() if found.end() == hidden else escaped(found.group()))
+                else:
+                    out.append(found.group())
+                    hidden = spoiler.end()
             case "ticks":
                 at = _code(text, found, out)
             case "link":
@@ -90,13 +107,33 @@ def _code(text: str, ticks: re.Match[str], out: list[str]) -> int:
     return close.end()
 
 
+def _formula(text: str, mark: re.Match[str], out: list[str]) -> int:
+    found = formula(text, mark.start())
+    if found is None:
+        out.append(mark.group())
+        return mark.end()
+    end, latex = found
+    out.append(escaped(" ".join(readable(latex).split("\n"))))
+    return end
+
+
+def _note(text: str, mark: re.Match[str], out: list[str]) -> int:
+    """The sign of a footnote; at the begin of a line the note itself follows."""
+    found = FOOTNOTE.match(text, mark.start())
+    if found is None or text.startswith("(", found.end()):
+        return _link(text, re.compile(r"\[").match(text, mark.start()) or mark, out)
+    out.append(noted(found[1]))
+    begins = not found.start() or text[found.start() - 1] == "\n"
+    return found.end() + (begins and text.startswith(":", found.end()))
+
+
 def _link(text: str, bracket: re.Match[str], out: list[str]) -> int:
     """A link or an image, which becomes a link. Gives where it ends."""
-    found = _LINK.match(text, bracket.start())
+    found = LINK.match(text, bracket.start())
     if found is None:
         out.append(bracket.group())
         return bracket.end()
-    label = " ".join(_LINK.sub(r"\2", found[2]).split("\n")).strip()
+    label = " ".join(LINK.sub(r"\2", found[2]).split("\n")).strip()
     url = re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", html.unescape(found[3].strip("<>")))
     # RFC 3986 has no backtick in addresses, and three of them would begin a block of code.
     out.append(_linked(rewritten(label) if visible(label) else "", url.replace("`", "%60")))

@@ -4,9 +4,10 @@ from collections.abc import Iterator, Sequence
 
 from channels.text import split
 from channels.text.dialect import whole
+from channels.text.growing import settled
 from channels.text.lines import Block, Line, lines
 
-__all__ = ["MAX_TEXT", "opening", "render"]
+__all__ = ["MAX_TEXT", "beginning", "grown", "opening", "render"]
 
 MAX_TEXT = 2000  # Unicode characters; Discord API, Create Message
 LEAST = 200  # below it a part would have no room for its fences and quotes
@@ -26,6 +27,17 @@ def render(markdown: str, limit: int = MAX_TEXT) -> list[str]:
     for line in lines(split.clean(markdown)):
         filler.add(line)
     return filler.finished()
+
+
+def grown(markdown: str) -> list[str]:
+    """The messages that show the beginning *markdown* of a text that is still being written."""
+    return render(settled(split.clean(markdown)))
+
+
+def beginning(markdown: str, note: str) -> str:
+    """The first message of *markdown*, which has something to see, with *note* (Markdown, one line) under it."""
+    (under,) = render(note)
+    return f"{render(markdown, MAX_TEXT - len(under) - 2)[0]}\n\n{under}"
 
 
 def opening(text: str, limit: int = 80) -> str:

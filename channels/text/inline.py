@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from channels.text.latex import readable
 from channels.text.spans import Kind
 from channels.text.split import visible
 from channels.text.writer import Writer
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from markdown_it.token import Token
 
 _DATA_SHOWN = 60  # characters of a data: address, which can be a whole file
-_STYLES: dict[str, Kind] = {"strong": "bold", "em": "italic", "s": "strikethrough"}
+_STYLES: dict[str, Kind] = {"strong": "bold", "em": "italic", "s": "strikethrough", "spoiler": "spoiler"}
 # What the server takes as an address: a host with a dot, no user name before it. Others are an error 400.
 _WEB = re.compile(
     r"https?://(?:[^\W_](?:[\w-]*[^\W_])?\.)+[^\W_](?:[\w-]*[^\W_])?"
@@ -26,12 +27,14 @@ def inline(tokens: "Sequence[Token]", out: Writer) -> None:
     for token in tokens:
         match token.type:
             case "code_inline":
-                if out.links or out.quotes:  # neither may hold code
+                if out.links or out.quotes or out.opened.get("spoiler"):  # none of them may hold code
                     out.write(token.content)
                 else:
                     out.solid("code", token.content)
             case "softbreak" | "hardbreak":
                 out.write("\n" + "".join(out.margins))
+            case "math_inline":
+                out.write(" ".join(readable(token.content).split("\n")))
             case "link_open":
                 out.links.append((str(token.attrs.get("href", "")), out.here(), len(out.parts)))
             case "link_close":

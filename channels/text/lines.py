@@ -2,12 +2,16 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, replace
+from functools import cache, lru_cache
+from itertools import chain
 from typing import TYPE_CHECKING
 
+from channels.text import blocks
 from channels.text.dialect import escaped, rewritten
-from channels.text.styled import DEEPEST, RULE, parser, styled
+from channels.text.latex import readable
+from channels.text.records import records
+from channels.text.styled import DEEPEST, REMEMBERED, RULE, TASKS, parser, styled
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
@@ -43,10 +47,47 @@ def _apart(fence: re.Match[str]) -> str:
 
 def lines(markdown: str) -> list[Line]:
     """The lines of *markdown*, which is clean text."""
+    found: list[Line] = []
+    seen: set[str] = set()
+    for part in blocks.parts(markdown):
+        found += _anew(_part(part)) if part in seen else _part(part)
+        seen.add(part)
+    return found
+
+
+def _anew(known: Sequence[Line]) -> Iterator[Line]:
+    """The same lines with blocks of their own: code that comes twice is two blocks."""
+    made: dict[int, Block] = {}
+    for line in known:
+        if line.block is None:
+            yield line
+        else:
+            yield replace(line, block=made.setdefault(id(line.block), Block(line.block.language)))
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _part(markdown: str) -> tuple[Line, ...]:
+    """One part of a text. A text that grows is the same but for its last part: the others are remembered."""
+    rows = markdown.split("\n")
+    if blocks.is_prose(markdown):
+        return tuple(Line(row, gap=at == 0) for at, row in enumerate(rows))
+    items = blocks.items(markdown)
+    if len(items) > 1:
+        found = [_part(item) for item in items]
+        rest = ((replace(first, gap=False), *others) for first, *others in found[1:])
+        return (*found[0], *chain.from_iterable(rest))
+    if blocks.is_paragraph(markdown):
+        return tuple(Line(row, gap=at == 0) for at, row in enumerate(rewritten(markdown).split("\n")))
+    if (item := blocks.item(markdown)) is not None:
+        mark = "-" if item["mark"] == "+" else item["mark"]
+        return (Line(f"{mark} {TASKS.get(item['box'] or '', '')}{rewritten(item['text'])}", gap=True),)
+    code = blocks.code(markdown)
+    if code is not None:
+        return tuple(_Reader((), ()).code(code.info, code.content))
     tokens = _blocks().parse(markdown)
     if any(token.level >= DEEPEST - 1 for token in tokens):
-        return [Line(escaped(line)) for line in markdown.split("\n")]
-    return list(_Reader(tokens, markdown.split("\n")).read())
+        return tuple(Line(escaped(row), gap=at == 0) for at, row in enumerate(rows))
+    return tuple(_Reader(tokens, rows).read())
 
 
 @cache
@@ -79,7 +120,9 @@ class _Reader:
                     self._heading = int(token.tag[1]) if token.nesting > 0 else 0
                     self._ask(True)
                 case "fence" | "code_block":
-                    yield from self._code(token)
+                    yield from self.code(token.info, token.content)
+                case "math_block":
+                    yield from self.code("", readable(token.content))
                 case "hr":
                     self._ask(True)
                     yield self._line(RULE)
@@ -107,7 +150,7 @@ class _Reader:
                     end = next(
                         i for i in range(at, len(self._tokens)) if self._tokens[i].type == "table_close"
                     )
-                    yield from self._table(token)
+                    yield from self._table(self._tokens[at:end])
                     at = end
             at += 1
 
@@ -126,6 +169,8 @@ class _Reader:
     def _text(self, content: str) -> Iterator[Line]:
         if not content:
             return
+        if self._marker and content[:4] in TASKS:
+            content = TASKS[content[:4]] + content[4:]
         text = _SMALL.sub(r"\\-# ", rewritten(content))
         if self._heading > HEADINGS:
             text = text if "**" in text else f"**{text}**"
@@ -134,14 +179,14 @@ class _Reader:
         for each in text.split("\n"):
             yield self._line(each)
 
-    def _code(self, token: "Token") -> Iterator[Line]:
-        content = token.content.rstrip("\n")
+    def code(self, info: str, content: str) -> Iterator[Line]:
+        content = content.rstrip("\n")
         if not content.strip():
             return
         if self._marker:
             yield self._line("")
         self._gap = self._gap or not self._margins
-        found = _LANGUAGE.match(token.info.strip())
+        found = _LANGUAGE.match(info.strip())
         yield from self._block(content, found.group() if found else "")
 
     def _block(self, content: str, language: str) -> Iterator[Line]:
@@ -151,9 +196,9 @@ class _Reader:
             yield self._line(each.rstrip(), block)
         self._gap = not self._margins
 
-    def _table(self, token: "Token") -> Iterator[Line]:
+    def _table(self, tokens: "Sequence[Token]") -> Iterator[Line]:
         """Aligned in fixed width where it fits, else one record after another."""
-        first, last = token.map or [0, 0]
+        first, last = tokens[0].map or [0, 0]
         text, spans = styled("\n".join(_QUOTED.sub("", line) for line in self._source[first:last]))
         if self._marker:
             yield self._line("")
@@ -161,6 +206,6 @@ class _Reader:
         if any(span.kind == "pre" for span in spans):
             yield from self._block(text, "")
         else:
-            for each in text.split("\n"):
-                yield self._line(escaped(each))
+            for each in records(tokens, self._source):
+                yield self._line(each)
         self._gap = True

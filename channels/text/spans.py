@@ -5,17 +5,18 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["pre", "code", "text_link", "blockquote", "bold", "italic", "strikethrough"]
+Kind = Literal["pre", "code", "text_link", "blockquote", "spoiler", "bold", "italic", "strikethrough"]
 
 # Outer before inner where two spans are equal, and what to give up last when there are too many.
 RANK: dict[Kind, int] = {
     "blockquote": 0,
-    "pre": 1,
-    "text_link": 2,
-    "code": 3,
-    "bold": 4,
-    "italic": 5,
-    "strikethrough": 6,
+    "spoiler": 1,
+    "pre": 2,
+    "text_link": 3,
+    "code": 4,
+    "bold": 5,
+    "italic": 6,
+    "strikethrough": 7,
 }
 
 
@@ -31,6 +32,8 @@ class Span:
 
 def tidy(text: str, spans: list[Span]) -> list[Span]:
     """Sorted and as the Bot API demands: nothing around code, no quote around a block, none empty."""
+    if not spans:
+        return []
     solids = sorted((span.start, span.end) for span in spans if span.kind in ("pre", "code"))
     blocks = sorted((span.start, span.end) for span in spans if span.kind == "pre")
     found: list[Span] = []

@@ -20,13 +20,19 @@ _VISIBLE = re.compile(
     r"[^\s\u00ad\u034f\u061c\u115f\u1160\u180e\u200b-\u200f\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0]"
 )
 _DROPPED = re.compile(r"[\x00\r\u030a\u0333\u033f\u202a-\u202e]")
+_ASTRAL = re.compile("[\U00010000-\U0010ffff]")
 _SPACED = re.compile(r"[\x00-\x09\x0b-\x1f\u030a\u0333\u033f\u2028-\u202e]")
 _CLUSTER_REACH = 64  # code points; the longest emoji sequence in Unicode has 10, so more is not a character
 
 
 def utf16_len(text: str) -> int:
     """The length in UTF-16 code units, in which Telegram counts."""
-    return len(text) if text.isascii() else len(text) + sum(char > "\uffff" for char in text)
+    return len(text) + len(_ASTRAL.findall(text)) if astral(text) else len(text)
+
+
+def astral(text: str) -> bool:
+    """Whether a character in it takes two UTF-16 units."""
+    return not text.isascii() and _ASTRAL.search(text) is not None
 
 
 def clean(text: str) -> str:
@@ -71,7 +77,7 @@ def parts(
     if limit < 2:
         raise ValueError("limit must be at least 2 UTF-16 units")
     units: Sequence[int] | None = range(len(text) + 1) if points else None
-    if not points and text and not text.isascii() and max(text) > "\uffff":
+    if not points and astral(text):
         units = _units(text)
     start = _skip(text, 0, blocks)
     while start < len(text):
@@ -91,7 +97,7 @@ def fit(text: str, start: int, limit: int, units: Sequence[int] | None = None) -
     """The last position to which *text* has at most *limit* UTF-16 units from *start* on."""
     if units is None:
         end = min(len(text), start + limit)
-        if text.isascii() or max(text[start:end], default="") <= "\uffff":
+        if not astral(text[start:end]):
             return end
         units, offset = _units(text[start:end]), start
     else:

@@ -1,11 +1,13 @@
 """Markdown as plain text with marked spans, the step before a platform's own form."""
 
 import re
-from collections.abc import Sequence
-from functools import cache
+from collections.abc import Iterable, Sequence
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
+from channels.text import blocks, rules
 from channels.text.inline import inline, is_web
+from channels.text.latex import readable
 from channels.text.spans import Span, tidy
 from channels.text.split import spaced
 from channels.text.table import table
@@ -16,21 +18,58 @@ if TYPE_CHECKING:
     from markdown_it.token import Token
 
 RULE = "─" * 12
+REMEMBERED = 512  # parts of texts, some 200 bytes to 4 kB each
 DEEPEST = 60  # nested blocks; the parser drops what is deeper, so such a text is shown as it is
-_TASKS = {"[ ] ": "☐ ", "[x] ": "☑ ", "[X] ": "☑ "}
+TASKS = {"[ ] ": "☐ ", "[x] ": "☑ ", "[X] ": "☑ "}
 _LANGUAGE = re.compile(r"[^\s{}`]{1,64}")
 
 
 def styled(markdown: str) -> tuple[str, list[Span]]:
     """The text without its markup and the spans of it, sorted, outer before inner, none of them overlapping.
 
-    Code has nothing inside and nothing around it; a quote is never within a quote.
+    Code has nothing inside and nothing around it; a quote is never within a quote. *markdown* is clean text.
     """
-    tokens = _parser().parse(markdown)
-    if any(token.level >= DEEPEST - 1 for token in tokens):
+    return _joined(map(_block, blocks.parts(markdown)), "\n\n")
+
+
+def _joined(parts: Iterable[tuple[str, list[Span]]], between: str) -> tuple[str, list[Span]]:
+    texts: list[str] = []
+    spans: list[Span] = []
+    length = 0
+    for text, own in parts:
+        if text:
+            spans += [Span(span.kind, span.start + length, span.end + length, span.value) for span in own]
+            texts.append(text)
+            length += len(text) + len(between)
+    return between.join(texts), spans
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _block(markdown: str) -> tuple[str, list[Span]]:
+    """One part of a text. A text that grows is the same but for its last part: the others are remembered."""
+    if blocks.is_prose(markdown):
         return spaced(markdown), []
+    items = blocks.items(markdown)
+    if len(items) > 1:
+        return _joined(map(_block, items), "\n")
     writer = Writer(lines=markdown.split("\n"))
-    _blocks(tokens, writer)
+    if (code := blocks.code(markdown)) is not None:
+        _code(code.info, code.content, writer)
+    elif blocks.is_paragraph(markdown):
+        _inside(markdown, writer)
+    elif (heading := blocks.heading(markdown)) is not None:
+        writer.open("bold")
+        _inside(heading, writer)
+        writer.close("bold")
+    elif (item := blocks.item(markdown)) is not None:
+        bullet = "• " if item["number"] is None else f"{int(item['number'])}{item['mark'][-1]} "
+        writer.write(_marker(bullet, item["box"], numbered=item["number"] is not None))
+        _inside(item["text"], writer)
+    else:
+        tokens = _parser().parse(markdown)
+        if any(token.level >= DEEPEST - 1 for token in tokens):
+            return spaced(markdown), []
+        _blocks(tokens, writer)
     text = spaced("".join(writer.parts))  # character references can bring controls
     return text, tidy(text, writer.spans)
 
@@ -48,10 +87,28 @@ def parser() -> "MarkdownIt":
     # change when a later line arrives. No underlined headings: "text", then "-" is mostly a list on its way.
     made = MarkdownIt("commonmark", {"html": False, "maxNesting": DEEPEST})
     made.enable(["table", "strikethrough"]).disable(["lheading", "reference", "html_block", "html_inline"])
+    rules.add(made)
     normalize = made.normalizeLink
     made.validateLink = lambda url: True  # type: ignore[method-assign]
     made.normalizeLink = lambda url: normalize(url) if is_web(url) else url  # type: ignore[method-assign]
     return made
+
+
+def _inside(text: str, out: Writer) -> None:
+    """Writes a paragraph."""
+    if blocks.is_prose(text):
+        out.write(text)
+        return
+    tokens: list[Token] = []
+    _parser().inline.parse(text, _parser(), {}, tokens)
+    inline(tokens, out)
+
+
+def _marker(bullet: str, box: str | None, *, numbered: bool) -> str:
+    """What stands before a list item: a bullet or a number, and the box of a task."""
+    if box is None:
+        return bullet
+    return bullet + TASKS[box] if numbered else TASKS[box]
 
 
 def _blocks(tokens: "Sequence[Token]", out: Writer) -> None:
@@ -71,8 +128,9 @@ def _blocks(tokens: "Sequence[Token]", out: Writer) -> None:
                     out.close("bold")
                     out.ask(2)
             case "fence" | "code_block":
-                language = _LANGUAGE.match(token.info.strip())
-                out.block(token.content.rstrip("\n").expandtabs(4), language.group() if language else "")
+                _code(token.info, token.content, out)
+            case "math_block":
+                out.block(readable(token.content))
             case "hr":
                 out.ask(2)
                 out.write(RULE)
@@ -95,6 +153,11 @@ def _blocks(tokens: "Sequence[Token]", out: Writer) -> None:
                 table(tokens[at:end], out)
                 at = end
         at += 1
+
+
+def _code(info: str, content: str, out: Writer) -> None:
+    language = _LANGUAGE.match(info.strip())
+    out.block(content.rstrip("\n").expandtabs(4), language.group() if language else "")
 
 
 def _quote(token: "Token", out: Writer) -> None:
@@ -120,9 +183,9 @@ def _item(token: "Token", following: "Sequence[Token]", out: Writer) -> None:
     if number is not None:
         out.lists[-1] = number + 1
     children = following[1].children if len(following) == 2 and following[1].type == "inline" else None
-    if children and (box := _TASKS.get(children[0].content[:4])):
+    if children and (box := children[0].content[:4]) in TASKS:
         children[0].content = children[0].content[4:]
-        marker = box if number is None else marker + box
+        marker = _marker(marker, box, numbered=number is not None)
     out.write(marker)
     out.fresh = True
     out.margins.append(" " * len(marker))

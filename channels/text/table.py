@@ -45,10 +45,10 @@ def _rows(tokens: "Sequence[Token]", lines: Sequence[str]) -> "Iterator[list[Seq
         elif token.type == "th_close":
             source = ""  # the header has as many cells as the table has columns
         elif token.type == "tr_close":
-            yield row + [[_word(cell)] for cell in _beyond(source, columns)]
+            yield row + [[_word(cell)] for cell in beyond(source, columns)]
 
 
-def _beyond(source: str, columns: int) -> list[str]:
+def beyond(source: str, columns: int) -> list[str]:
     """The cells of a line after the first *columns*; the line can begin with the marks of quotes."""
     if source.count("|") < columns:
         return []

@@ -5,11 +5,22 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 from channels.text import split
+from channels.text.growing import settled
 from channels.text.spans import RANK, Span, trimmed
 from channels.text.split import utf16_len
 from channels.text.styled import styled
 
-__all__ = ["MAX_ENTITIES", "MAX_TEXT", "Piece", "opening", "plain", "render", "utf16_len"]
+__all__ = [
+    "MAX_ENTITIES",
+    "MAX_TEXT",
+    "Piece",
+    "beginning",
+    "grown",
+    "opening",
+    "plain",
+    "render",
+    "utf16_len",
+]
 
 MAX_TEXT = 4096  # UTF-16 units after parsing entities; Bot API, sendMessage
 MAX_ENTITIES = 100  # of one message; what is beyond is ignored without an error
@@ -43,6 +54,20 @@ def render(markdown: str, limit: int = MAX_TEXT) -> list[Piece]:
     return [_piece(text[start:end], list(_clipped(text, spans, start, end))) for start, end in ranges]
 
 
+def grown(markdown: str) -> list[Piece]:
+    """The messages that show the beginning *markdown* of a text that is still being written."""
+    return render(settled(split.clean(markdown)))
+
+
+def beginning(markdown: str, note: str) -> Piece:
+    """The first message of *markdown*, which has something to see, with *note* (Markdown, one line) under it."""
+    (under,) = render(note)
+    first = render(markdown, MAX_TEXT - utf16_len(under.text) - 2)[0]
+    shift = utf16_len(first.text) + 2
+    kept = first.entities[: MAX_ENTITIES - len(under.entities)]
+    return Piece(f"{first.text}\n\n{under.text}", (*kept, *_moved(under.entities, shift)))
+
+
 def plain(markdown: str, limit: int = MAX_TEXT) -> list[Piece]:
     """The same messages as they were written, without entities: for a server that refuses the others.
 
@@ -68,6 +93,9 @@ def opening(piece: Piece, limit: int = 80) -> Piece:
 
 def _clipped(text: str, spans: Sequence[Span], start: int, end: int) -> Iterator[Span]:
     """The spans within [start, end), counted from its begin."""
+    if not start and end == len(text):
+        yield from spans
+        return
     for span in spans:
         if span.start >= end:
             break
@@ -82,7 +110,7 @@ def _piece(text: str, spans: Sequence[Span]) -> Piece:
     if len(spans) > MAX_ENTITIES:
         kept = sorted(range(len(spans)), key=lambda at: (RANK[spans[at].kind], at))[:MAX_ENTITIES]
         spans = [spans[at] for at in sorted(kept)]
-    if not text.isascii() and max(text) > "\uffff":
+    if split.astral(text):
         units = list(accumulate((1 + (char > "\uffff") for char in text), initial=0))
         spans = [Span(span.kind, units[span.start], units[span.end], span.value) for span in spans]
     return Piece(text, tuple(_entity(span) for span in spans))
@@ -93,6 +121,13 @@ def _entity(span: Span) -> dict[str, object]:
     if span.value:
         entity["language" if span.kind == "pre" else "url"] = span.value
     return entity
+
+
+def _moved(entities: Sequence[dict[str, object]], by: int) -> Iterator[dict[str, object]]:
+    for entity in entities:
+        offset = entity["offset"]
+        assert isinstance(offset, int)
+        yield {**entity, "offset": offset + by}
 
 
 def _shortened(entities: Sequence[dict[str, object]], width: int) -> Iterator[dict[str, object]]:

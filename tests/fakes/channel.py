@@ -41,7 +41,7 @@ class FakeChannel:
     async def run(self, account: Account, accept: Accept) -> None:
         await asyncio.Event().wait()
 
-    def render(self, markdown: str) -> list[Chunk]:
+    def render(self, markdown: str, *, growing: bool = False) -> list[Chunk]:
         text = markdown.strip()
         return [Chunk(text=text[at : at + LONGEST]) for at in range(0, len(text), LONGEST)]
 
