@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache, lru_cache
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from channels.text import blocks
 from channels.text.dialect import escaped, rewritten
 from channels.text.latex import readable
+from channels.text.line import Block, Line
 from channels.text.records import records
 from channels.text.styled import DEEPEST, REMEMBERED, REMEMBERED_SIZE, RULE, TASKS, parser, styled
 
@@ -22,23 +23,6 @@ _SMALL = re.compile(r"^-# ", re.M)  # Discord's own small print, in CommonMark n
 _LANGUAGE = re.compile(r"[\w+.#-]{1,40}(?=\s|$)", re.A)  # Discord takes any other word for code
 _FENCES = re.compile(r"`{3,}")  # within code they would end it: kept apart by what cannot be seen
 _QUOTED = re.compile(r"^[ >]*")
-
-
-@dataclass(frozen=True, slots=True)
-class Block:
-    """Code on lines of its own. Two blocks are never the same object, so that each has fences of its own."""
-
-    language: str
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One line. *quote* stands before it whatever part it comes into; *gap*: an empty line before it."""
-
-    text: str
-    quote: str = ""
-    block: Block | None = None
-    gap: bool = False
 
 
 def _apart(fence: re.Match[str]) -> str:
