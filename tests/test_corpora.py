@@ -94,7 +94,7 @@ def test_every_text_is_accepted_whole_and_growing(corpus: Corpus) -> None:
             check_discord(discord.grown(begun), f"{name}: {begun[-40:]!r}")
 
 
-DISCORD_CODE = re.compile(r"```.*?```|(`+)(?!`).+?(?<!`)\1(?!`)|\\.", re.S)
+DISCORD_CODE = re.compile(r"https?://[^\s>)]+|```.*?```|(`+)(?!`).+?(?<!`)\1(?!`)|\\.", re.S)
 
 
 @CORPORA

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from channels.text import blocks, lines, split, styled
+from channels.text.line import Line
 from channels.text.writer import Writer
 from tests.commonmark import spec
 from tests.corpus.nasty import NASTY
@@ -69,7 +70,7 @@ def test_a_text_is_really_taken_apart() -> None:
     assert blocks.items("1. a\n2. b\n   - c\n3. d") == ["1. a", "2. b\n   - c", "3. d"]
 
 
-def lines_whole(text: str) -> list[lines.Line]:
+def lines_whole(text: str) -> list[Line]:
     return list(lines._Reader(lines._blocks().parse(text), text.split("\n")).read())
 
 

@@ -1,11 +1,14 @@
 """The beginning of a text that is still being written: nothing half-written is shown raw."""
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from channels.discord.channel import Discord
 from channels.telegram.channel import Telegram
 from channels.text import discord, telegram
 from channels.text.growing import settled
+from tests.fakes.telegram_text import settled as accepted
 
 
 @pytest.mark.parametrize(
@@ -82,3 +85,23 @@ def test_a_beginning_has_its_styles() -> None:
 )
 def test_a_beginning_made_to_be_slow_is_shown(sign: str) -> None:
     settled(sign * 1500)
+
+
+SIGNS = st.lists(
+    st.sampled_from([
+        *"ab .\n*_`~[](){}<>|-#>!1$&;:\\", "**", "||", "$$", "\\(", "\\[", "\n\n", "```", "\n```py\n", "\n- ", "\n> ",
+        "\n1. ",
+        "| a | b |\n|---|---|\n", "](https://a.org)", "[^1]", "- [ ] ", "    ", "\t", "😀", "é", "\u200b", "<b", "&amp",
+    ]),
+    max_size=60,
+).map("".join)  # fmt: skip
+
+
+@settings(max_examples=400, deadline=None)
+@given(SIGNS)
+def test_any_beginning_can_be_sent(written: str) -> None:
+    for piece in telegram.grown(written):
+        assert accepted(piece.text, [dict(each) for each in piece.entities], unchecked=True)
+    for part in discord.grown(written):
+        assert 0 < len(part) <= discord.MAX_TEXT
+        assert part.count("```") % 2 == 0

@@ -5,7 +5,8 @@ from collections.abc import Iterator, Sequence
 from channels.text import split
 from channels.text.dialect import whole
 from channels.text.growing import settled
-from channels.text.lines import Block, Line, lines
+from channels.text.line import Block, Line
+from channels.text.lines import lines
 
 __all__ = ["MAX_TEXT", "beginning", "grown", "opening", "render"]
 

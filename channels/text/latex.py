@@ -17,7 +17,7 @@ from channels.text.symbols import (
 DEEPEST = 20  # groups within groups
 _WORD = re.compile(r"\\(?:[A-Za-z]+\*?|.|\n|\Z)|[{}^_&~']|[^\\{}^_&~']+", re.S)
 # What needs no brackets beside a stroke, a root or a mark: a number, a word or a sign, with what is raised on it.
-_SIMPLE = re.compile(r"(?:\d+(?:\.\d+)?|[^\W\d_]+|.)[²³¹⁰⁴-⁹₀-₉]*", re.S)
+_SIMPLE = re.compile(r"[√∛∜]?(?:\d+(?:\.\d+)?|[^\W\d_]+|.)[²³¹⁰⁴-⁹₀-₉]*", re.S)
 _SINGLE = re.compile(r"\d+|.", re.S)
 
 

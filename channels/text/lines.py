@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache, lru_cache
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 from channels.text import blocks
 from channels.text.dialect import escaped, rewritten
 from channels.text.latex import readable
+from channels.text.line import Block, Line
 from channels.text.records import records
-from channels.text.styled import DEEPEST, REMEMBERED, RULE, TASKS, parser, styled
+from channels.text.styled import DEEPEST, REMEMBERED, REMEMBERED_SIZE, RULE, TASKS, parser, styled
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
@@ -24,23 +25,6 @@ _FENCES = re.compile(r"`{3,}")  # within code they would end it: kept apart by w
 _QUOTED = re.compile(r"^[ >]*")
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
-    """Code on lines of its own. Two blocks are never the same object, so that each has fences of its own."""
-
-    language: str
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One line. *quote* stands before it whatever part it comes into; *gap*: an empty line before it."""
-
-    text: str
-    quote: str = ""
-    block: Block | None = None
-    gap: bool = False
-
-
 def _apart(fence: re.Match[str]) -> str:
     return "\u200b".join(fence.group())
 
@@ -49,10 +33,16 @@ def lines(markdown: str) -> list[Line]:
     """The lines of *markdown*, which is clean text."""
     found: list[Line] = []
     seen: set[str] = set()
-    for part in blocks.parts(markdown):
-        found += _anew(_part(part)) if part in seen else _part(part)
+    for part, read in _read(blocks.parts(markdown)):
+        found += _anew(read) if part in seen else read
         seen.add(part)
     return found
+
+
+def _read(parts: Sequence[str]) -> Iterator[tuple[str, Sequence[Line]]]:
+    """The parts of a text. One that grows is the same but for its last part: the others are remembered."""
+    for at, part in enumerate(parts):
+        yield part, _known(part) if at < len(parts) - 1 and len(part) <= REMEMBERED_SIZE else _part(part)
 
 
 def _anew(known: Sequence[Line]) -> Iterator[Line]:
@@ -66,14 +56,18 @@ def _anew(known: Sequence[Line]) -> Iterator[Line]:
 
 
 @lru_cache(maxsize=REMEMBERED)
+def _known(part: str) -> tuple[Line, ...]:
+    return _part(part)
+
+
 def _part(markdown: str) -> tuple[Line, ...]:
-    """One part of a text. A text that grows is the same but for its last part: the others are remembered."""
+    """One part of a text."""
     rows = markdown.split("\n")
     if blocks.is_prose(markdown):
         return tuple(Line(row, gap=at == 0) for at, row in enumerate(rows))
     items = blocks.items(markdown)
     if len(items) > 1:
-        found = [_part(item) for item in items]
+        found = [read for _, read in _read(items)]
         rest = ((replace(first, gap=False), *others) for first, *others in found[1:])
         return (*found[0], *chain.from_iterable(rest))
     if blocks.is_paragraph(markdown):

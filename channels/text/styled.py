@@ -1,7 +1,7 @@
 """Markdown as plain text with marked spans, the step before a platform's own form."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from markdown_it.token import Token
 
 RULE = "─" * 12
-REMEMBERED = 512  # parts of texts, some 200 bytes to 4 kB each
+REMEMBERED = 512  # parts of texts; most have some hundred bytes
+REMEMBERED_SIZE = 8000  # characters; a longer part is read anew each time
 DEEPEST = 60  # nested blocks; the parser drops what is deeper, so such a text is shown as it is
 TASKS = {"[ ] ": "☐ ", "[x] ": "☑ ", "[X] ": "☑ "}
 _LANGUAGE = re.compile(r"[^\s{}`]{1,64}")
@@ -29,7 +30,13 @@ def styled(markdown: str) -> tuple[str, list[Span]]:
 
     Code has nothing inside and nothing around it; a quote is never within a quote. *markdown* is clean text.
     """
-    return _joined(map(_block, blocks.parts(markdown)), "\n\n")
+    return _joined(_read(blocks.parts(markdown)), "\n\n")
+
+
+def _read(parts: Sequence[str]) -> Iterator[tuple[str, list[Span]]]:
+    """The parts of a text. One that grows is the same but for its last part: the others are remembered."""
+    for at, part in enumerate(parts):
+        yield _known(part) if at < len(parts) - 1 and len(part) <= REMEMBERED_SIZE else _block(part)
 
 
 def _joined(parts: Iterable[tuple[str, list[Span]]], between: str) -> tuple[str, list[Span]]:
@@ -45,13 +52,17 @@ def _joined(parts: Iterable[tuple[str, list[Span]]], between: str) -> tuple[str,
 
 
 @lru_cache(maxsize=REMEMBERED)
+def _known(part: str) -> tuple[str, list[Span]]:
+    return _block(part)
+
+
 def _block(markdown: str) -> tuple[str, list[Span]]:
-    """One part of a text. A text that grows is the same but for its last part: the others are remembered."""
+    """One part of a text."""
     if blocks.is_prose(markdown):
         return spaced(markdown), []
     items = blocks.items(markdown)
     if len(items) > 1:
-        return _joined(map(_block, items), "\n")
+        return _joined(_read(items), "\n")
     writer = Writer(lines=markdown.split("\n"))
     if (code := blocks.code(markdown)) is not None:
         _code(code.info, code.content, writer)
