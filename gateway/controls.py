@@ -14,7 +14,7 @@ from gateway.errors import DeliveryError, ModelError, Refused, StoreError
 from gateway.failpoints import Point
 from gateway.hub import Hub, Seen
 from gateway.lanes import command_of
-from gateway.notices import put
+from gateway.notices import put, under
 from gateway.protocols import Clock
 from gateway.texts import say
 from gateway.types import Button, Chunk, Conversation, Identity, Kind, OutboxRow, Place, Role, Waiting
@@ -139,7 +139,7 @@ class Controls:
         buttons = [(secrets.token_urlsafe(16), offer) for offer in reply.offers]
         if chunks and buttons:
             shown = tuple(Button(label=offer.label, token=token) for token, offer in buttons)
-            chunks[-1] = replace(chunks[-1], buttons=shown)
+            chunks = under(chunks, shown)
         private = say("reply.private", await self._lang(row)) if reply.private and here.shared else ""
         chunks, elsewhere = await self._addressed(row, here, reply, chunks, private)
         now = self._clock()

@@ -95,7 +95,8 @@ async def enter(
 
 
 def under(chunks: Sequence[Chunk], buttons: Sequence[Button]) -> list[Chunk]:
-    """The chunks with buttons under the last of them."""
-    if not chunks or not buttons:
+    """The chunks with buttons under the last of them that is no file."""
+    last = next((at for at in reversed(range(len(chunks))) if chunks[at].file is None), None)
+    if last is None or not buttons:
         return list(chunks)
-    return [*chunks[:-1], replace(chunks[-1], buttons=tuple(buttons))]
+    return [*chunks[:last], replace(chunks[last], buttons=tuple(buttons)), *chunks[last + 1 :]]

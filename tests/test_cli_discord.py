@@ -110,7 +110,7 @@ def test_what_is_no_application_gives_no_links(told: object) -> None:
 
 
 async def test_a_bot_gets_from_its_token_to_an_owner_and_its_links(home: Path, server: FakeDiscord) -> None:
-    result = await parley("init", "--discord-url", server.url, typed=f"4\n\n{TOKEN}\ny\n")
+    result = await parley("init", "--discord-url", server.url, typed=f"7\n\n{TOKEN}\ny\n")
     assert written(home) == {"token": TOKEN, "api_url": server.api_url, "owners": [1]}
     assert "owner (id 1). Is that you" in result.stdout
     assert f"client_id={server.application_id}&scope=bot" in result.stdout
@@ -122,7 +122,7 @@ async def test_a_wrong_token_is_asked_for_again_and_a_pasted_header_is_understoo
     home: Path, server: FakeDiscord
 ) -> None:
     result = await parley(
-        "init", "--discord-url", server.url, typed=f"4\n\nnot a token\nwrong\nBot {TOKEN}\nn\n"
+        "init", "--discord-url", server.url, typed=f"7\n\nnot a token\nwrong\nBot {TOKEN}\nn\n"
     )
     assert "it is one long word" in result.stdout and "the token was refused" in result.stdout
     assert written(home)["token"] == TOKEN and written(home)["owners"] == []
