@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+
+import aiohttp
 
 from gateway.app import App, start
 from gateway.settings import Settings
 from tests import files
 from tests.fakes.discord import TOKEN, FakeDiscord
 from tests.fakes.hearing import Said
-from tests.fakes.llm import KEY, FakeLLM
+from tests.fakes.llm import KEY, FakeLLM, Pace
 from tests.fakes.telegram import FakeTelegram
 
 ANN = 1001
@@ -23,7 +26,7 @@ ANN = 1001
 async def gateway(folder: Path, llm: FakeLLM, **channels: Any) -> AsyncIterator[App]:
     settings = Settings.model_validate({
         "gateway": {"data_dir": folder},
-        "agent": {"model": "openai:gpt-5-mini", "retries": 0},
+        "agent": {"model": "openai:gpt-5-mini", "retries": 0, "max_output_tokens": 50_000},
         "providers": {"openai": {"api_key": KEY, "base_url": f"{llm.url}/v1"}},
         "transcription": {"provider": "openai"},
         "channels": channels,
@@ -56,6 +59,12 @@ def texts(llm: FakeLLM) -> str:
 def pictures(llm: FakeLLM) -> list[bytes]:
     urls = [part["image_url"]["url"] for part in asked(llm) if part["type"] == "image_url"]
     return [base64.b64decode(url.partition("base64,")[2]) for url in urls]
+
+
+def files_of(tg: FakeTelegram) -> list[tuple[str, str]]:
+    """Names and texts of the documents that the bot has sent to Ann."""
+    found = [each.extra["document"]["file_id"] for each in tg.messages(ANN) if "document" in each.extra]
+    return [(tg.world.files[id][0], tg.world.files[id][1].decode()) for id in found]
 
 
 async def test_a_photo_on_telegram(tmp_path: Path) -> None:
@@ -135,3 +144,50 @@ async def test_a_picture_and_a_text_file_on_discord(tmp_path: Path) -> None:
             dc.user_says(chat, "", user_id=ANN, attachments=[("b.bin", b"\x00\x01\x02")])
             await dc.until(lambda: dc.texts(chat)[-1] == "Nothing to read.", timeout=15)
             assert "b.bin" in texts(llm)
+
+
+LONG = "\n\n".join(f"Paragraph {number}. " + "Some words of it. " * 30 for number in range(60))
+CODE = (
+    "Here is it:\n\n```python\n"
+    + "\n".join(f"print('line {number:04}')" for number in range(600))
+    + "\n```\n\nThat was it."
+)
+
+
+async def test_a_very_long_answer_is_its_beginning_and_a_file(tmp_path: Path) -> None:
+    async with (
+        FakeTelegram() as tg,
+        FakeLLM(pace=Pace(between=0.02, chunk=400)) as llm,
+        gateway(tmp_path, llm, telegram=telegram(tg)) as app,
+    ):
+        llm.say(LONG)
+        tg.user_says(ANN, "Everything, please")
+        await tg.until(lambda: files_of(tg), timeout=40)
+        await tg.until(lambda: not app.core.dispatcher.turns_running, timeout=10)
+        first, sent = [each for each in tg.messages(ANN) if not each.deleted]
+        assert (first.text or "").startswith("Paragraph 0.") and len(first.text or "") <= 4096
+        assert files_of(tg) == [("answer.md", LONG.strip())] and not (sent.text or "")
+        (body,) = await rows(app, "SELECT body FROM entry WHERE kind = 'assistant'")
+        assert json.loads(str(body[0]))["parts"][0]["text"].strip() == LONG.strip()
+
+
+async def test_long_code_is_a_file_of_its_kind(tmp_path: Path) -> None:
+    async with FakeDiscord() as dc, FakeLLM(pace=Pace(between=0.01, chunk=400)) as llm:
+        dc.add_user("ann", id=ANN)
+        chat = dc.dm(ANN)
+        async with gateway(
+            tmp_path, llm, discord={"token": TOKEN, "api_url": dc.api_url, "allow": [ANN]}
+        ) as app:
+            await dc.until(lambda: dc.gateway.counts["identifies"], timeout=10)
+            llm.say(CODE)
+            dc.user_says(chat, "Code, please", user_id=ANN)
+            await dc.until(lambda: any(each.attachments for each in dc.messages(chat)), timeout=40)
+            await dc.until(lambda: not app.core.dispatcher.turns_running, timeout=10)
+            *texts, sent = [each for each in dc.messages(chat) if not each.deleted]
+            assert "code.py" in "".join(each.content for each in texts) and "print" not in "".join(
+                each.content for each in texts
+            )
+            (file,) = sent.attachments
+            assert file["filename"] == "code.py"
+            async with aiohttp.ClientSession() as web, web.get(dc.world.cdn.signed(file)["url"]) as answer:
+                assert (await answer.text()).strip() == CODE.split("```")[1].removeprefix("python\n").strip()
