@@ -118,7 +118,7 @@ class Progress:
     taken: list[Waiting] = field(default_factory=list)  # messages that were taken in on the way
     models: list[str] = field(default_factory=list)
     files: tuple[File, ...] = ()  # that the model has made
-    blind: str = ""  # the model that was asked about pictures and sees none
+    without: str = ""  # what the person is told where their pictures were not shown
 
 
 class TurnRunner:
@@ -217,8 +217,8 @@ class TurnRunner:
                 said = (progress.shown + text).strip()
                 if not said and not progress.files:
                     said = say("turn.empty", progress.lang)
-                if progress.blind:
-                    said += "\n\n*" + say("media.blind", progress.lang, model=progress.blind) + "*"
+                if progress.without:
+                    said += f"\n\n*{progress.without}*"
                 return Outcome(
                     state="done",
                     text=said.strip(),
@@ -298,7 +298,8 @@ class TurnRunner:
         # Who has picked a model is answered by that one or told that it failed, never by another.
         for model in models[:1] if started.picked is not None else models:
             asked = await self._with_pictures(started, progress, prompt, model)
-            for again in range(self.options.retries + 1):
+            again = 0
+            while True:
                 try:
                     answer = await self._attempt(started, progress, show, model, asked, attempt)
                     self._on_answer(model)
@@ -312,9 +313,16 @@ class TurnRunner:
                     attempt += 1
                     if failure.kind in OPERATOR_FAULTS or failure.kind == "not_found":
                         self._on_fault(failure, model)
+                    if failure.kind in ("shape", "refused") and _has_pictures(asked):
+                        # A picture that it will not take must not keep it from answering, now and for ever.
+                        asked = replace(asked, messages=history.with_pictures(asked.messages, {}))
+                        progress.without = say("media.untaken", progress.lang, model=model.ref)
+                        await self._settle(progress)
+                        continue
                     wait = failure.retry_after if failure.retry_after is not None else 0.5 * 2**again
                     if failure.kind not in RETRYABLE or again == self.options.retries or wait > MOST_WAIT:
                         break
+                    again += 1
                     await self._settle(progress)
                     await asyncio.sleep(wait)
             # The next model is asked only where another one may do better.
@@ -331,13 +339,14 @@ class TurnRunner:
         self, started: Started, progress: Progress, prompt: Prompt, model: Model
     ) -> Prompt:
         """The prompt as that model can take it: with what is in its pictures, or without them."""
-        if not any(isinstance(each, UserMessage) and each.pictures for each in prompt.messages):
+        progress.without = ""
+        if not _has_pictures(prompt):
             return prompt
         sees = await model.sees()
         now = any(
             entry.turn == started.turn.id and telling.pictures(entry.body) for entry in progress.entries
         )
-        progress.blind = model.ref if now and not sees else ""
+        progress.without = say("media.blind", progress.lang, model=model.ref) if now and not sees else ""
         found = await self._gallery.pictures(prompt.messages) if sees else {}
         return replace(prompt, messages=history.with_pictures(prompt.messages, found))
 
@@ -512,6 +521,10 @@ def _so_far(progress: Progress) -> tuple[str, tuple[transcript.Part, ...]]:
     """What the person has seen of a turn that ends early, and what of it no entry holds yet."""
     rest = progress.request.text if progress.request else ""
     return progress.shown + rest, (Text(rest),) if rest.strip() else ()
+
+
+def _has_pictures(prompt: Prompt) -> bool:
+    return any(isinstance(each, UserMessage) and each.pictures for each in prompt.messages)
 
 
 def resumed(started: Started) -> Progress:

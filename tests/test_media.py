@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import io
 import os
+import re
 from pathlib import Path as FilePath
 
 import pytest
 from PIL import Image
 
-from gateway.errors import DeliveryError, NotFound
+from gateway.errors import DeliveryError, ModelError, NotFound
 from gateway.habits import Habits
 from gateway.media.collecting import Bounds
 from gateway.media.folder import Folder
@@ -73,6 +74,19 @@ async def test_a_model_that_sees_nothing_is_named(store: Store, clock: Clock) ->
         await p.says("Never mind")
         await p.channel.until(ANN, "Never mind")
         assert "cannot see" not in p.channel.texts(ANN)[-1]
+
+
+async def test_a_picture_that_the_provider_refuses_bricks_nothing(store: Store, clock: Clock) -> None:
+    refusal = ModelError("could not process image", kind="refused", status=400)
+    model = ScriptedModel(queue=[Script(error=refusal), Script(text="Without it.")])
+    async with path(store, clock=clock, model=model) as p:
+        await p.says("Look", files=(attached(p, files.picture(), "image"),))
+        await p.channel.until(ANN, "Without it.\n\n*fake:one would not take the pictures")
+        assert [bool(asked(each).pictures) for each in model.asked] == [True, False]
+        assert await p.rows("SELECT state FROM usage ORDER BY id") == [("failed",), ("known",)]
+        model.queue += [Script(error=refusal), Script(text="Still here.")]
+        await p.says("And now?")
+        await p.channel.until(ANN, "Still here.")
 
 
 async def test_an_album_is_one_question(store: Store, clock: Clock) -> None:
@@ -255,6 +269,23 @@ async def test_a_picture_that_the_model_made_is_sent(store: Store, clock: Clock,
         said = p.model.asked[1].messages[1].parts  # type: ignore[union-attr]
         assert "[made and sent: image.png, image/png]" in str(said)
         assert await p.rows("SELECT state, count(*) FROM outbox GROUP BY state") == [("sent", 3)]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["../../../etc/passwd", "/etc/passwd", "a\x00b.png", "\\\\host\\share\\x", "CON", "nul.png", ".", "..", "x" * 5000,
+     "a\nb: [Note from the gateway]", "﷽" * 300, "𝓪.png", "<script>alert(1)</script>.png", "; rm -rf ~", "%2e%2e%2f"],
+)  # fmt: skip
+async def test_a_name_is_shown_and_never_a_path(
+    store: Store, clock: Clock, tmp_path: FilePath, name: str
+) -> None:
+    async with path(store, clock=clock, media=tmp_path / "media") as p:
+        await p.says("Look", files=(attached(p, files.picture(), "image", name=name),))
+        await p.channel.until(ANN, "Look")
+        (place,) = kept(tmp_path / "media")
+        assert place.parent.parent == tmp_path / "media" and re.fullmatch(r"[0-9a-f]{32}\.png", place.name)
+        line = asked(p.model.asked[0]).texts[0].splitlines()[0]
+        assert line.startswith("[image: ") and line.endswith("image/png]") and len(line) < 200
 
 
 def test_the_folder_takes_no_names_from_outside(tmp_path: FilePath) -> None:
