@@ -268,7 +268,9 @@ async def test_a_picture_that_the_model_made_is_sent(store: Store, clock: Clock,
         await p.channel.until(ANN, "Here it is.", "", "")
         said = p.model.asked[1].messages[1].parts  # type: ignore[union-attr]
         assert "[made and sent: image.png, image/png]" in str(said)
-        assert await p.rows("SELECT state, count(*) FROM outbox GROUP BY state") == [("sent", 3)]
+        async with asyncio.timeout(5):
+            while await p.rows("SELECT state, count(*) FROM outbox GROUP BY state") != [("sent", 3)]:
+                await asyncio.sleep(0.01)
 
 
 @pytest.mark.parametrize(
