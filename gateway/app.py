@@ -362,6 +362,7 @@ def _channels(app: App, table: Table) -> None:
                 token=bot.token,
                 api_url=bot.api_url,
                 delivery=bot.delivery,
+                rich_messages=bot.rich_messages,
                 stream=bot.stream,
                 rate=bot.rate,
                 poll_seconds=bot.poll_seconds,

@@ -327,6 +327,7 @@ class TelegramAccount(PlatformSettings):
     token: Annotated[Secret, AfterValidator(_bot_token)] = SecretStr("")
     api_url: Annotated[Url, AfterValidator(_bot_api)] = "https://api.telegram.org"
     delivery: Literal["opening", "placeholder", "draft"] = "opening"
+    rich_messages: bool = False  # tables, headings and formulas drawn by the app; some apps show nothing
     poll_seconds: Annotated[int, Field(ge=0, le=50)] = 50  # getUpdates timeout
     webhook_url: Url = ""  # where Telegram is to deliver; '': the bot polls
     webhook_secret: Annotated[Secret, AfterValidator(_webhook_secret)] = SecretStr("")

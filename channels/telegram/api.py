@@ -133,6 +133,17 @@ class Api:
             return sent
         return _surely_sent("sendMessage", last_answer.get())
 
+    async def send_rich(self, chat_id: str, thread_id: int | None, markdown: str, options: Json) -> Sent:
+        """A new rich message. *options* are parameters of sendRichMessage."""
+        wanted: Json = {"chat_id": chat_id, "rich_message": {"markdown": markdown}}
+        wanted |= {"message_thread_id": thread_id} if thread_id else {}
+        return _surely_sent("sendRichMessage", await self._calls.fetch("sendRichMessage", wanted | options))
+
+    async def edit_rich(self, chat_id: str, message_id: int, markdown: str, options: Json) -> None:
+        """A rich message in the place of what was there. Bot API 10.1, editMessageText."""
+        wanted: Json = {"chat_id": chat_id, "message_id": message_id, "rich_message": {"markdown": markdown}}
+        await self._calls.fetch("editMessageText", wanted | options)
+
     async def send_file(self, chat_id: str, thread_id: int | None, file: Upload, options: Json) -> Sent:
         """A new message with a file. *options* are parameters of sendDocument and sendPhoto."""
         place: Json = {"chat_id": chat_id} | ({"message_thread_id": thread_id} if thread_id else {})

@@ -8,9 +8,11 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal, Protocol
 from urllib.parse import unquote, urlsplit
 
+from channels.telegram import rich
 from channels.telegram.albums import Albums
 from channels.telegram.always import Always
 from channels.telegram.deliveries import Deliveries
@@ -74,6 +76,7 @@ class Telegram:
 
     *poll_seconds* is how long the server may hold a poll open (Bot API: at most 50); *commands* are for
     the client's menu; *always* are ids of groups in which every message is meant for the bot;
+    *rich_messages*: answers with tables, headings or formulas are drawn by the app itself (some show nothing then);
     *cursors* gives an account's cursors as they are on disk (here: where groups have moved). With *webhook_url*
     updates are not polled but delivered there, with *webhook_secret* in a header. *on_health* is told of every
     change with a kind and a reason: ok, conflict (somebody else takes updates with this token), auth (token
@@ -97,6 +100,7 @@ class Telegram:
         webhook_url: str = "",
         webhook_secret: Secret | str = "",
         commands: Sequence[MenuEntry] = (),
+        rich_messages: bool = False,
         cursors: Callable[[int], Awaitable[Mapping[str, str]]] | None = None,
         clock: Clock,
         on_health: Callable[[str, str | None], None] | None = None,
@@ -113,7 +117,7 @@ class Telegram:
             raise ValueError("a webhook needs a secret")
         self._deliveries = Deliveries(secret=self._webhook_secret, answered=self._answered)
         self._always, self._albums = Always(always), Albums()
-        self._cursors = cursors
+        self._cursors, self._rich = cursors, rich_messages
         self._api_url, self._poll_seconds, self._commands = api_url, poll_seconds, tuple(commands)
         self._clock, self._sleep = clock, sleep
         self._on_health = on_health or (lambda kind, text: None)
@@ -187,7 +191,10 @@ class Telegram:
         if growing:
             shown = [_chunk(piece) for piece in text.grown(markdown)]
             return shown[: long.MOST] if self.can.file else shown
-        return long.chunks(markdown, PAGES) if self.can.file else _chunks(markdown)
+        chunks = long.chunks(markdown, PAGES) if self.can.file else _chunks(markdown)
+        if self._rich and len(chunks) == 1 and chunks[0].file is None and rich.wanted(markdown):
+            return [replace(chunks[0], extra={**chunks[0].extra, "rich": markdown.strip()})]
+        return chunks
 
     def plain(self, chunk: Chunk) -> Chunk:
         return replace(chunk, extra={})
@@ -283,7 +290,7 @@ class Telegram:
         if self._opened is not None:
             await self._opened.close()
 
-    @property
+    @cached_property
     def _outbound(self) -> Outbound:
         from channels.telegram.outbound import Outbound
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
+from channels.telegram import rich
 from channels.telegram.api import Api, Sent
 from channels.telegram.keyboard import keyboard
 from channels.telegram.refusal import ApiError
@@ -20,20 +21,43 @@ class Outbound:
 
     def __init__(self, api: Api) -> None:
         self._api = api
+        self._rich = True  # until the server says that it knows no rich messages
 
     async def send(self, address: Address, chunk: Chunk, content: bytes | None) -> str:
         """A message, with its file if it has one; its id. A caption has at most 1,024 UTF-16 units."""
         if chunk.file is not None:
             return await self._send_file(address, chunk, chunk.file, content or b"")
+        markdown = chunk.extra.get("rich")
+        if markdown and self._rich:
+            try:
+                where = (address.chat_id, _thread(address))
+                return (await self._api.send_rich(*where, markdown, _keyboard(chunk))).id
+            except ApiError as error:
+                self._plainly(error)
         sent = await self._api.send(address.chat_id, _thread(address), chunk.text, _options(chunk))
         if _altered(sent, chunk):
             await self._repair(address, sent.id, chunk)
         return sent.id
 
     async def edit(self, address: Address, message_id: str, chunk: Chunk) -> None:
+        markdown = chunk.extra.get("rich")
+        if markdown and self._rich:
+            try:
+                return await self._api.edit_rich(address.chat_id, int(message_id), markdown, _keyboard(chunk))
+            except ApiError as error:
+                self._plainly(error)
         found = await self._api.edit(address.chat_id, int(message_id), chunk.text, _options(chunk))
         if _altered(found, chunk):
             await self._repair(address, message_id, chunk)
+        return None
+
+    def _plainly(self, error: ApiError) -> None:
+        """Go on with entities where only the rich form was refused; raises what would stand in their way as well."""
+        if any(part in str(error).lower() for part in rich.NOT_KNOWN):
+            self._rich = False
+            log.warning("telegram.no_rich_messages", extra={"fields": {"reason": str(error)}})
+        elif error.kind not in ("format", "rejected"):
+            raise error
 
     async def draft(self, address: Address, draft_id: int, chunk: Chunk) -> None:
         options: Json = {"entities": entities} if (entities := chunk.extra.get("entities")) else {}

@@ -20,7 +20,7 @@ _WAIT = re.compile(r"(?:retry after |flood_wait_|slowmode_wait_)(\d{1,6})")  # s
 _OF_THE_TOKEN = frozenset({"getMe", "getUpdates"})
 # What sends anew: after an answer from a machine in between it may have been done.
 _FILES = frozenset({"sendDocument", "sendPhoto"})
-_SENDS = _FILES | {"sendMessage"}
+_SENDS = _FILES | {"sendMessage", "sendRichMessage"}
 # Methods for which to have no right is to have none to write there at all.
 _WRITES = _SENDS | {"editMessageText", "sendChatAction"}
 

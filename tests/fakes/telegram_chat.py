@@ -27,7 +27,7 @@ ACTIONS = frozenset({
     "typing", "upload_photo", "record_video", "upload_video", "record_voice", "upload_voice",
     "upload_document", "choose_sticker", "find_location", "record_video_note", "upload_video_note",
 })  # fmt: skip
-SENDS = frozenset({"sendMessage", "sendDocument", "sendPhoto"})
+SENDS = frozenset({"sendMessage", "sendRichMessage", "sendDocument", "sendPhoto"})
 MOST_CONNECTIONS = 100  # to a webhook; Bot API, setWebhook
 LIMITED = SENDS | {"editMessageText", "editMessageReplyMarkup"}
 
@@ -542,7 +542,45 @@ def _change(
     message.text, message.entities, message.reply_markup = text, entities, markup
 
 
+def _rich(params: Params) -> dict[str, Any] | None:
+    """The rich message of a call; Bot API 10.1, InputRichMessage."""
+    given = params.record("rich_message", "rich message")
+    if given is None:
+        return None
+    forms = [name for name in ("markdown", "html", "blocks") if given.get(name)]
+    if len(forms) != 1:
+        raise bad_request("exactly one of the fields html, markdown, or blocks must be used")
+    if len(str(given[forms[0]])) > 32_768:
+        raise bad_request("RICH_MESSAGE_TOO_LONG")
+    return given
+
+
+def _send_rich_message(world: World, params: Params) -> dict[str, Any]:
+    chat, given = world.chat_of(params), _rich(params)
+    if given is None:
+        raise bad_request("rich message is empty")
+    message = world.new_message(
+        chat,
+        by_bot=True,
+        text=None,
+        entities=[],
+        sender=world.bot,
+        thread_id=_thread(chat, params),
+        reply_markup=_markup(params, inline_only=False),
+        extra={"rich_message": given},
+    )
+    return world.shown(message)
+
+
 def _edit_message_text(world: World, params: Params) -> dict[str, Any]:
+    if "sendRichMessage" not in world.unknown and (given := _rich(params)) is not None:
+        message = _own(world.chat_of(params), params)
+        if message.extra.get("rich_message") == given:
+            raise bad_request("message is not modified: the new content is the same as the current one")
+        message.extra["rich_message"], message.text, message.entities = given, None, []
+        message.edits += 1
+        message.reply_markup = _markup(params, inline_only=True)
+        return world.shown(message)
     chat, text, entities = _content(params, lambda: world.chat_of(params))
     message = _own(chat, params)
     if message.text is None:
@@ -814,6 +852,7 @@ METHODS: dict[str, Callable[[World, Params], Any]] = {
     "getMyCommands": _get_my_commands,
     "deleteMyCommands": _delete_my_commands,
     "sendMessage": _send_message,
+    "sendRichMessage": _send_rich_message,
     "editMessageText": _edit_message_text,
     "editMessageReplyMarkup": _edit_message_reply_markup,
     "deleteMessage": _delete_message,
