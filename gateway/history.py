@@ -165,7 +165,7 @@ def with_pictures(messages: Sequence[Message], found: Mapping[int, bytes]) -> tu
             there = [
                 replace(each, data=found[each.media]) for each in message.pictures if each.media in found
             ]
-            texts = message.texts if len(there) == len(message.pictures) else (*message.texts, UNSEEN)
+            texts = message.texts if len(there) == len(message.pictures) else (UNSEEN, *message.texts)
             shown.append(UserMessage(texts, tuple(there)))
         else:
             shown.append(message)

@@ -69,7 +69,7 @@ async def test_a_model_that_sees_nothing_is_named(store: Store, clock: Clock) ->
         await p.says("Look", files=(attached(p, files.picture(), "image"),))
         await p.channel.until(ANN, "fake:one cannot see pictures")
         assert (
-            asked(p.model.asked[0]).pictures == () and "cannot be shown" in asked(p.model.asked[0]).texts[-1]
+            asked(p.model.asked[0]).pictures == () and "cannot be shown" in asked(p.model.asked[0]).texts[0]
         )
         await p.says("Never mind")
         await p.channel.until(ANN, "Never mind")
@@ -326,7 +326,7 @@ async def test_old_files_go_and_what_was_said_of_them_stays(
         await p.says("Again")
         await p.channel.until(ANN, "Again")
         first = p.model.asked[1].messages[0]
-        assert isinstance(first, UserMessage) and first.pictures == () and "[image:" in first.texts[0]
+        assert isinstance(first, UserMessage) and first.pictures == () and "[image:" in first.texts[1]
 
 
 async def test_a_large_picture_is_made_smaller(store: Store, clock: Clock) -> None:
