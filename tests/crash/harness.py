@@ -13,7 +13,7 @@ import sqlite3
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -264,6 +264,14 @@ class Stage:
 
         await self.until(lambda: not self.unanswered, seconds, lambda: f"unanswered: {self.unanswered}")
         await self.quiet(quiet, seconds)
+        # On a slow machine the last edit may still be on its way; what never ends is told all the same.
+        await self.until(lambda: not self._open_chunks(), seconds, "a chunk stays open")
+
+    def _open_chunks(self) -> int:
+        with closing(sqlite3.connect(f"{self.evidence.database.as_uri()}?mode=ro", uri=True)) as db:
+            return int(
+                db.execute("SELECT count(*) FROM outbox WHERE state NOT IN ('sent', 'dead')").fetchone()[0]
+            )
 
     async def asked(self, count: int) -> None:
         """Until the model has been asked so often."""
