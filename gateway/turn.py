@@ -14,6 +14,7 @@ from gateway import history, log, transcript, verbose
 from gateway.billing import Biller, Booking, Request
 from gateway.errors import KEPT, OPERATOR_FAULTS, RETRYABLE, LeaseLost, ModelError, Refused
 from gateway.failpoints import Point, passing
+from gateway.lanes import LOCAL
 from gateway.media import telling
 from gateway.media.folder import Kept
 from gateway.media.gallery import Gallery
@@ -118,6 +119,7 @@ class Progress:
     taken: list[Waiting] = field(default_factory=list)  # messages that were taken in on the way
     models: list[str] = field(default_factory=list)
     files: tuple[File, ...] = ()  # that the model has made
+    places: list[str] = field(default_factory=list)  # where they lie
     without: str = ""  # what the person is told where their pictures were not shown
 
 
@@ -212,11 +214,14 @@ class TurnRunner:
             text = "".join(part.text for part in answer.parts if isinstance(part, Text))
             uses = [part for part in answer.parts if isinstance(part, ToolUse)]
             progress.models.append(answer.model)
-            progress.files += await self._kept(answer.files)
+            progress.files += await self._kept(progress, answer.files)
             if not uses:
                 said = (progress.shown + text).strip()
                 if not said and not progress.files:
                     said = say("turn.empty", progress.lang)
+                if progress.places and started.conversation.channel in LOCAL:
+                    # Whoever reads the transcript is sent no files.
+                    said += "\n\n" + "\n".join(f"📎 `{place}`" for place in progress.places)
                 if progress.without:
                     said += f"\n\n*{progress.without}*"
                 return Outcome(
@@ -229,7 +234,7 @@ class TurnRunner:
                 )
             await self._journal(started, progress, answer, uses, text)
 
-    async def _kept(self, made: Sequence[Made]) -> tuple[File, ...]:
+    async def _kept(self, progress: Progress, made: Sequence[Made]) -> tuple[File, ...]:
         """Files of the model's, on disk and with their rows."""
         found: list[File] = []
         for each in made:
@@ -245,6 +250,7 @@ class TurnRunner:
 
             media = await self._store.commit(Point.MEDIA, work)
             found.append(File(name=name, type=each.type, media=media))
+            progress.places.append(self._gallery.place(kept))
         return tuple(found)
 
     async def _steered(self, started: Started, progress: Progress) -> None:

@@ -13,6 +13,7 @@ from PIL import Image
 
 from gateway.errors import DeliveryError, ModelError, NotFound
 from gateway.habits import Habits
+from gateway.manager import SessionManager
 from gateway.media.collecting import Bounds
 from gateway.media.folder import Folder
 from gateway.media.kinds import encoding_of, type_of
@@ -363,3 +364,14 @@ def test_a_file_is_what_is_in_it(head: bytes, type: str) -> None:
 
 def test_a_character_that_is_cut_is_no_reason(head: bytes = "ä".encode() * 3000) -> None:
     assert encoding_of(head[:4095]) == "utf-8"
+
+
+async def test_who_reads_no_messages_is_told_where_a_picture_lies(
+    store: Store, clock: Clock, tmp_path: FilePath
+) -> None:
+    made = Made("image/png", files.picture())
+    model = ScriptedModel(queue=[Script(files=(made,))])
+    async with path(store, clock=clock, model=model, media=tmp_path / "media") as p:
+        told = [each async for each in SessionManager(p.core).say("Draw")]
+        (place,) = kept(tmp_path / "media")
+        assert told[-1].text.strip() == f"📎 `{place}`"

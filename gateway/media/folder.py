@@ -60,13 +60,13 @@ class Folder:
     """Made when it is first needed. A file's name says nothing of what is in it and comes from nobody but us."""
 
     def __init__(self, root: Path) -> None:
-        self._root = root
+        self.root = root
 
     def begin(self) -> Coming:
         """A new file. Raises StoreError."""
         try:
-            (self._root / COMING).mkdir(parents=True, exist_ok=True, mode=0o700)
-            return Coming(self._root / COMING / secrets.token_hex(16))
+            (self.root / COMING).mkdir(parents=True, exist_ok=True, mode=0o700)
+            return Coming(self.root / COMING / secrets.token_hex(16))
         except OSError as error:
             raise StoreError(f"the media folder cannot be written: {error}") from error
 
@@ -76,7 +76,7 @@ class Folder:
             with path.open("rb") as file:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
             name = secrets.token_hex(16)
-            place = self._root / name[:2] / f"{name}{suffix}"
+            place = self.root / name[:2] / f"{name}{suffix}"
             place.parent.mkdir(exist_ok=True, mode=0o700)
             size = path.stat().st_size
             path.rename(place)
@@ -101,9 +101,9 @@ class Folder:
 
     def read(self, path: str) -> bytes:
         """What is in a file of ours; blocking. Raises NotFound, also for a path that leads elsewhere."""
-        place = self._root / path
+        place = self.root / path
         try:
-            if not place.resolve().is_relative_to(self._root.resolve()):
+            if not place.resolve().is_relative_to(self.root.resolve()):
                 raise NotFound(f"there is no file {path}")
             with os.fdopen(os.open(place, os.O_RDONLY | os.O_NOFOLLOW), "rb") as file:
                 if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
@@ -114,7 +114,7 @@ class Folder:
 
     def remove(self, path: str) -> None:
         """One that is gone already is no error."""
-        (self._root / path).unlink(missing_ok=True)
+        (self.root / path).unlink(missing_ok=True)
 
     def sweep(self, known: Set[str], *, settled: float = SETTLED) -> int:
         """Remove what nothing speaks of and is older than *settled* seconds; blocking. Gives how many.
@@ -122,9 +122,9 @@ class Folder:
         *known*: the paths that must stay. Left over is what a crash cut off between file and row.
         """
         removed = 0
-        for place in self._root.glob("*/*") if self._root.is_dir() else ():
+        for place in self.root.glob("*/*") if self.root.is_dir() else ():
             try:
-                if place.is_dir() or place.relative_to(self._root).as_posix() in known:
+                if place.is_dir() or place.relative_to(self.root).as_posix() in known:
                     continue
                 if time.time() - place.lstat().st_mtime >= settled:
                     place.unlink()

@@ -52,9 +52,9 @@ class Gallery:
         """A file that a model has made; its row in `media` is the caller's to write. Raises StoreError."""
         return await asyncio.to_thread(self._folder.write, made.data, SUFFIXES.get(made.type, ""))
 
-    def forget(self, kept: Kept) -> None:
-        """Its row was not written."""
-        self._folder.remove(kept.path)
+    def place(self, kept: Kept) -> str:
+        """Where it lies, for who reads on the same machine."""
+        return str(self._folder.root / kept.path)
 
     async def _read(self, media: int) -> bytes:
         row = await self._store.read(lambda unit: unit.media.get(media))
