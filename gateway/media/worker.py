@@ -47,7 +47,7 @@ def main(args: list[str]) -> int:
         (resource.RLIMIT_CPU, CPU),
         (resource.RLIMIT_FSIZE, FILE),
     ):
-        resource.setrlimit(limit, (most, most))
+        _bound(limit, most)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     logging.disable(logging.CRITICAL)
     try:
@@ -58,6 +58,17 @@ def main(args: list[str]) -> int:
         answer = {"error": "unreadable", "why": type(error).__name__}
     sys.stdout.write(json.dumps(answer) + "\n")
     return 0
+
+
+def _bound(limit: int, most: int) -> None:
+    """At most that, or less where we were given less. macOS knows no limit of the address space."""
+    _, hard = resource.getrlimit(limit)
+    least = most if hard == resource.RLIM_INFINITY else min(most, hard)
+    try:
+        resource.setrlimit(limit, (least, least))
+    except (ValueError, OSError):
+        if sys.platform == "linux":
+            raise
 
 
 def pdf(path: Path) -> dict[str, Any]:
