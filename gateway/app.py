@@ -505,6 +505,8 @@ def options(settings: Settings) -> Options:
         retries=agent.retries,
         max_requests=agent.max_requests,
         max_tool_calls=agent.max_tool_calls,
+        max_same_calls=agent.max_same_calls,
+        max_errors=agent.max_errors,
         turn_timeout=agent.turn_timeout_seconds,
         context_window=agent.context_window,
         zone=settings.gateway.timezone,

@@ -244,6 +244,8 @@ class AgentSettings(Table):
     max_output_tokens: Annotated[int, Field(ge=1)] = 4096
     max_requests: Annotated[int, Field(ge=1)] = 25  # per turn
     max_tool_calls: Annotated[int, Field(ge=0)] = 50  # per turn
+    max_same_calls: Annotated[int, Field(ge=1)] = 5  # of one tool with the same arguments, per turn
+    max_errors: Annotated[int, Field(ge=1)] = 6  # failed tool calls in a row
     turn_timeout_seconds: Seconds = 600
     first_token_timeout_seconds: Seconds = 120
     context_window: Annotated[int, Field(ge=1)] | None = None  # tokens; None: what is known of the model

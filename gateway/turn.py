@@ -34,6 +34,7 @@ from gateway.protocols import (
     ToolFailed,
     UserMessage,
 )
+from gateway.runaway import circling
 from gateway.texts import say
 from gateway.transcript import Text, ToolResult, ToolUse
 from gateway.types import Conversation, Entry, File, Identity, Json, Session, Turn, Waiting
@@ -61,6 +62,8 @@ class Options:
     retries: int = 2
     max_requests: int = 25
     max_tool_calls: int = 50
+    max_same_calls: int = 5  # of one tool with the same arguments
+    max_errors: int = 6  # results in a row
     turn_timeout: float = 600.0
     context_window: int | None = None  # tokens; None: what is listed for the model
     zone: str = "UTC"
@@ -208,6 +211,12 @@ class TurnRunner:
             if (
                 progress.requests >= self.options.max_requests
                 or progress.tool_calls > self.options.max_tool_calls
+                or circling(
+                    progress.entries,
+                    started.turn.id,
+                    same=self.options.max_same_calls,
+                    errors=self.options.max_errors,
+                )
             ):
                 return self._stopped(progress, say("turn.too_many", progress.lang), "runaway")
             answer = await self._ask(started, progress, show)
