@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from decimal import Decimal
 from typing import Literal, get_args
 
 from gateway.errors import ModelError, Refused
 from gateway.moments import local, midnight, shown
 from gateway.texts import say
 from gateway.texts.forms import money
+from gateway.types import DOLLAR
 
 Scope = Literal["person", "chat", "session", "job", "channel", "gateway", "request"]
 Period = Literal["day", "month", "total"]
@@ -159,6 +162,18 @@ def span(period: Period, now: int, zone: str) -> tuple[int, int | None]:
     first = today.replace(day=1)
     following = date(first.year + first.month // 12, first.month % 12 + 1, 1)
     return midnight(first, zone), midnight(following, zone)
+
+
+def amount_of(text: str) -> int | Literal["default"] | None:
+    """Nano-dollars of what people write; None for 'off'. Raises Refused for what is no amount."""
+    word = text.strip().lower().removeprefix("$")
+    if word == "default":
+        return "default"
+    if word == "off":
+        return None
+    if re.fullmatch(r"[0-9]{1,7}([.,][0-9]{1,9})?", word, re.ASCII):
+        return int(Decimal(word.replace(",", ".")) * DOLLAR)
+    raise Refused(key="budget.no_amount", text=text[:40])
 
 
 def scope_of(text: str) -> Scope:

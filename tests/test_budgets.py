@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path as FilePath
@@ -11,12 +13,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.access import Policy
 from gateway.billing import Booking
 from gateway.budgets import LEAST_OUTPUT, Allowed, Budget, OverBudget, Period, Rules, Scope, judge, span
-from gateway.errors import ModelError
+from gateway.commands.table import Table
+from gateway.errors import ModelError, Refused
 from gateway.failpoints import Point
 from gateway.manager import SessionManager
 from gateway.protocols import Prompt, UserMessage
+from gateway.roster import Roster
 from gateway.texts import say
 from gateway.texts.forms import money
 from gateway.turn import Options
@@ -415,3 +420,120 @@ async def test_one_warning_at_four_fifths(store: Store, clock: Clock) -> None:
         await gw.says("three")
         await gw.channel.until(ANN, "You said: one", "(UTC).*", "You said: three")
     assert gw.channel.texts(ANN)[-1] == "You said: three"
+
+
+# ---- setting them ----
+
+
+@asynccontextmanager
+async def commanded(store: Store, clock: Clock) -> AsyncIterator[tuple[Path, SessionManager]]:
+    """Ann is an owner, Bob is not."""
+    policy = Policy(allow={"telegram": frozenset({ANN, BOB})}, owners={"telegram": frozenset({ANN})})
+    async with path(store, clock=clock, policy=policy) as gw:
+        manager = SessionManager(gw.core)
+        gw.core.dispatcher.commands = Table(manager=manager, roster=Roster(store=store, clock=clock))
+        yield gw, manager
+
+
+async def whole(gw: Path, chat: str, *parts: str) -> str:
+    """All that a chat was told, without its blanks, once every part is in it: a long text is several messages."""
+    async with asyncio.timeout(5):
+        while True:
+            told = _close("".join(gw.channel.texts(chat)))
+            if all(_close(part) in told for part in parts):
+                return told
+            await asyncio.sleep(0.005)
+
+
+def _close(text: str) -> str:
+    return "".join(text.split())
+
+
+async def test_what_admins_set_goes_before_the_configuration_and_is_audited(
+    store: Store, clock: Clock
+) -> None:
+    async with commanded(store, clock) as (gw, manager):
+        hold(gw, rules(person_day=50 * CENT))
+        await gw.says("hello", user=BOB)
+        await gw.channel.until(BOB, "You said: hello")
+        await gw.says(f"/budget set person telegram:{BOB} day 2.50")
+        await gw.channel.until(ANN, f"`telegram:{BOB}` day: {money(250 * CENT)}")
+        assert [each.cap for each in await manager.budgets("person", f"telegram:{BOB}")] == [250 * CENT]
+        await manager.set_budget("person", "*", "day", "0.10", by="cli")
+        assert [each.cap for each in await manager.budgets("person", f"telegram:{BOB}")] == [250 * CENT]
+        await manager.set_budget("person", f"telegram:{BOB}", "day", "default", by="cli")
+        assert [each.cap for each in await manager.budgets("person", f"telegram:{BOB}")] == [10 * CENT]
+        await manager.set_budget("person", f"telegram:{BOB}", "day", "off", by="cli")
+        assert await manager.budgets("person", f"telegram:{BOB}") == []
+        await manager.set_budget("person", "*", "day", "default", by="cli")
+        await manager.set_budget("person", f"telegram:{BOB}", "day", "default", by="cli")
+        assert [each.cap for each in await manager.budgets("person", f"telegram:{BOB}")] == [50 * CENT]
+        audited = await store.read(lambda unit: unit.audit.recent(10))
+        assert (audited[-1].actor, audited[-1].action) == (
+            f"telegram:{ANN}",
+            f"budget person telegram:{BOB} day 2.50",
+        )
+        assert len(audited) == 6
+
+
+async def test_who_is_no_admin_sees_their_own_and_sets_nothing(store: Store, clock: Clock) -> None:
+    async with commanded(store, clock) as (gw, _):
+        await gw.says("/budget", user=BOB)
+        await gw.channel.until(BOB, say("budget.none"))
+        hold(gw, rules(person_month=DOLLAR, gateway_day=DOLLAR))
+        await gw.says("hello", user=BOB)
+        await gw.channel.until(BOB, "You said: hello")
+        await gw.says("/budget", user=BOB)
+        spent = int(str(await gw.value("SELECT sum(cost) FROM usage")))
+        left = f"{money(spent)} spent, {money(0)} reserved, {money(DOLLAR - spent)} left of {money(DOLLAR)}."
+        told = await whole(gw, BOB, say("budget.person_month"), left, "(UTC).")
+        assert _close(say("budget.gateway_day")) not in told
+        for words in ("set person me day off", "show gateway *"):
+            await gw.says(f"/budget {words}", user=BOB)
+            await gw.channel.until(BOB, say("budget.admins"))
+        await gw.says("/budget")
+        await whole(gw, ANN, say("budget.person_month"), say("budget.gateway_day"))
+        assert await store.read(lambda unit: unit.budgets.caps()) == []
+
+
+async def test_here_and_me_are_this_chat_its_session_and_whoever_asks(store: Store, clock: Clock) -> None:
+    async with commanded(store, clock) as (gw, _):
+        await gw.says("hello")
+        await gw.channel.until(ANN, "You said: hello")
+        code = await gw.value("SELECT code FROM session")
+        for words in ("person me month 1", "chat here day 2", "session here total 0,5"):
+            await gw.says(f"/budget set {words}")
+        async with asyncio.timeout(5):
+            while len(await store.read(lambda unit: unit.budgets.caps())) < 3:
+                await asyncio.sleep(0.01)
+        assert await store.read(lambda unit: unit.budgets.caps()) == [
+            ("chat", f"telegram:{ANN}", "day", 2 * DOLLAR),
+            ("person", f"telegram:{ANN}", "month", DOLLAR),
+            ("session", code, "total", DOLLAR // 2),
+        ]
+
+
+@pytest.mark.parametrize(
+    ("words", "key"),
+    [
+        (("planet", "*", "day", "1"), "budget.no_scope"),
+        (("session", "*", "day", "1"), "budget.no_period"),
+        (("person", "*", "total", "1"), "budget.no_period"),
+        (("person", "*", "day", "-1"), "budget.no_amount"),
+        (("person", "*", "day", "1e9"), "budget.no_amount"),
+        (("person", "*", "day", "nan"), "budget.no_amount"),
+        (("person", "telegram:999", "day", "1"), "budget.no_id"),
+        (("chat", "telegram", "day", "1"), "budget.no_id"),
+        (("job", "none", "day", "1"), "budget.no_id"),
+        (("channel", "pigeon", "day", "1"), "budget.no_id"),
+        (("gateway", "telegram", "day", "1"), "budget.all"),
+    ],
+)
+async def test_what_cannot_be_meant_is_refused(
+    store: Store, clock: Clock, words: tuple[str, str, str, str], key: str
+) -> None:
+    async with path(store, clock=clock) as gw:
+        with pytest.raises(Refused) as refused:
+            await SessionManager(gw.core).set_budget(*words, by="cli")
+        assert refused.value._key == key
+        assert await store.read(lambda unit: unit.budgets.caps()) == []
