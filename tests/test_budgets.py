@@ -14,18 +14,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.access import Policy
+from gateway.app import rules as configured
 from gateway.billing import Booking
 from gateway.budgets import LEAST_OUTPUT, Allowed, Budget, OverBudget, Period, Rules, Scope, judge, span
 from gateway.commands.table import Table
+from gateway.config_tables import BudgetSettings
 from gateway.errors import ModelError, Refused
 from gateway.failpoints import Point
 from gateway.manager import SessionManager
 from gateway.protocols import Prompt, UserMessage
 from gateway.roster import Roster
+from gateway.settings import Settings
 from gateway.texts import say
 from gateway.texts.forms import money
 from gateway.turn import Options
-from gateway.types import DOLLAR, Place
+from gateway.types import DOLLAR, Kind, Place
 from storage import Store, open_store
 from tests.conftest import Clock
 from tests.fakes.model import Script, ScriptedModel
@@ -379,6 +382,30 @@ async def test_compaction_and_transcription_obey(store: Store, clock: Clock) -> 
             await gw.core.biller.transcribe(hearing, b"x", booking, name="a", type="audio/ogg", seconds=60)
         await models.close()
         assert await gw.value("SELECT count(*) FROM usage") == 1
+
+
+async def test_a_scheduled_run_is_not_made_when_its_jobs_budget_is_used_up(
+    store: Store, clock: Clock
+) -> None:
+    async with path(store, clock=clock) as gw:
+        account = await store.commit(Point.PEOPLE, lambda unit: unit.people.account("job", "job", ""))
+        hold(gw, rules(job_day=1))
+        place = Place(chat_id="report", kind="job")
+        event = gw.message("go", kind=Kind.JOB, trigger="report", sender=None, place=place)
+        await gw.core.dispatcher.accept(account, [event])
+        async with asyncio.timeout(5):
+            while await gw.rows("SELECT state, error_kind FROM turn") != [("failed", "budget")]:
+                await asyncio.sleep(0.01)
+        assert gw.model.asked == []
+
+
+def test_what_is_configured_is_read_to_the_nano_dollar() -> None:
+    told = BudgetSettings(person_day="1.5", session="0.000000001", request=2, unpriced="warn")  # type: ignore[arg-type]
+    caps = {("person", "day"): 1_500_000_000, ("session", "total"): 1, ("request", "total"): 2 * DOLLAR}
+    assert configured(Settings(budgets=told)) == Rules(caps=caps, unpriced="warn")  # type: ignore[arg-type]
+    assert configured(Settings()) == Rules()
+    every = {name: "1" for name in BudgetSettings.model_fields if name != "unpriced"}
+    assert len(configured(Settings(budgets=BudgetSettings(**every))).caps) == len(every)  # type: ignore[arg-type]
 
 
 # ---- what people are told ----
