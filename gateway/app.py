@@ -20,6 +20,7 @@ from gateway import __version__, heap, log
 from gateway.access import Policy
 from gateway.alerts import Alerts
 from gateway.billing import Pricing
+from gateway.budgets import PERIODS, Period, Rules, Scope
 from gateway.commands.table import Table
 from gateway.core import Core, build, system_clock
 from gateway.cron import Cron, JobSpec
@@ -44,7 +45,7 @@ from gateway.settings import (
 )
 from gateway.tools import default_tools
 from gateway.turn import Options
-from gateway.types import DAY, MINUTE, Account
+from gateway.types import DAY, DOLLAR, MINUTE, Account
 from gateway.usage import Rates
 from gateway.vendors import VENDORS
 from gateway.whereabouts import open_private
@@ -526,6 +527,7 @@ def habits(settings: Settings) -> Habits:
             messages_per_minute=settings.limits.messages_per_minute,
             most_waiting=settings.limits.most_waiting,
         ),
+        budgets=rules(settings),
         gap_minutes=local | {key: bot.gap_minutes for key, bot in bots.items()},
         speech=speech(settings),
         files=Bounds(
@@ -540,6 +542,20 @@ def habits(settings: Settings) -> Habits:
         away_after=settings.gateway.away_after_minutes * MINUTE or 10_000 * DAY,
         zone=settings.gateway.timezone,
         most_turns=settings.gateway.max_turns_at_once,
+    )
+
+
+def rules(settings: Settings) -> Rules:
+    """The budgets of the configuration, in nano-dollars."""
+    told = settings.budgets
+    names: dict[tuple[Scope, Period], str] = {
+        (scope, period): scope if period == "total" else f"{scope}_{period}"
+        for scope, periods in PERIODS.items()
+        for period in periods
+    }
+    caps = {key: getattr(told, name) for key, name in names.items()}
+    return Rules(
+        caps={key: int(cap * DOLLAR) for key, cap in caps.items() if cap is not None}, unpriced=told.unpriced
     )
 
 

@@ -8,11 +8,12 @@ import math
 import uuid
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from gateway import usage
+from gateway.budgets import Budget, Payer, Rules
 from gateway.errors import ModelError
 from gateway.failpoints import Point, passing
 from gateway.halt import Halt
@@ -26,10 +27,12 @@ from gateway.protocols import (
     Hearing,
     Model,
     Prompt,
+    Think,
     Thought,
     Transcript,
     UserMessage,
 )
+from gateway.spending import Reserved, reserve
 from gateway.types import Purpose, Tokens, UsageOpen, UsageSettled
 
 if TYPE_CHECKING:
@@ -66,6 +69,16 @@ class Booking:
     identity: int | None = None
     trigger: str | None = None
 
+    @property
+    def payer(self) -> Payer:
+        return Payer(
+            channel=self.channel,
+            session=self.session,
+            conversation=self.conversation,
+            identity=self.identity,
+            job=self.trigger,
+        )
+
 
 @dataclass(slots=True)
 class Request:
@@ -78,6 +91,7 @@ class Request:
     seconds: int | None = None  # of audio, at most; None: it is no transcription
     text: str = ""
     counted: Tokens | None = None
+    near: tuple[Budget, ...] = ()  # of which little is left; whoever asked is to be told
     settled: UsageSettled | None = field(default=None)
 
 
@@ -97,6 +111,34 @@ class Pricing:
     @overrides.setter
     def overrides(self, overrides: usage.Overrides) -> None:
         self._overrides: usage.Overrides = {"demo/*": "free", **overrides}
+
+    def worst(self, model: Asked, tokens: Tokens, *, at: int, seconds: int | None = None) -> int | None:
+        """The most that a request made *at* can cost if it uses no more *tokens*; None: the price is not known.
+
+        *seconds* of audio where it is a transcription.
+        """
+        if seconds is None:
+            return usage.worst_case(
+                provider_kind=model.kind,
+                provider_name=model.provider,
+                base_url=model.base_url,
+                model=model.model,
+                at=at,
+                input_tokens=tokens.input,
+                output_tokens=tokens.output,
+                overrides=self.overrides,
+            )
+        price = usage.find_audio_price(
+            provider_kind=model.kind,
+            provider_name=model.provider,
+            base_url=model.base_url,
+            model=model.model,
+            at=at,
+            seconds=seconds,
+            tokens=tokens,
+            overrides=self.overrides,
+        )
+        return usage.cost(price, tokens)
 
     def settle(
         self,
@@ -160,18 +202,33 @@ class Pricing:
 
 
 class Biller:
-    """Makes requests; none leaves without its ledger row, and each row is settled by what came back."""
+    """Makes requests; none leaves without its ledger row, and each row is settled by what came back.
 
-    def __init__(self, *, store: Store, pricing: Pricing, halt: Halt, clock: Clock) -> None:
+    *rules*: the budgets as they are configured at the moment, and the zone of their days.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        pricing: Pricing,
+        halt: Halt,
+        clock: Clock,
+        rules: Callable[[], tuple[Rules, str]] = lambda: (Rules(), "UTC"),
+    ) -> None:
         self._store = store
         self._pricing = pricing
         self._halt = halt
         self._clock = clock
+        self._rules = rules
 
     async def open(
         self, model: Model, prompt: Prompt, booking: Booking, *, check: Callable[[Unit], Any] | None = None
     ) -> Request:
-        """Write the row; *check* runs in the same commit and may raise LeaseLost. Raises ModelError when halted."""
+        """Write the row; *check* runs in the same commit and may raise LeaseLost.
+
+        Raises ModelError when halted, and OverBudget when what it may cost does not fit.
+        """
         self._halt.check()
         request = Request(
             uid=str(uuid.uuid4()), model=model, at=self._clock(), worst=worst_case(model, prompt)
@@ -222,13 +279,14 @@ class Biller:
 
     async def _opened(self, request: Request, booking: Booking, check: Callable[[Unit], Any] | None) -> None:
         """The row of a request that is about to be made, on disk."""
+        model, (rules, zone) = request.model, self._rules()
         row = UsageOpen(
             uid=request.uid,
             worst=request.worst,
             purpose=booking.purpose,
             channel=booking.channel,
-            provider=request.model.provider,
-            model_asked=request.model.model,
+            provider=model.provider,
+            model_asked=model.model,
             at=request.at,
             units=request.seconds,
             turn=booking.turn,
@@ -240,21 +298,48 @@ class Biller:
             trigger=booking.trigger,
         )
 
-        async def work(unit: Unit) -> None:
+        def cost(output: int) -> int | None:
+            # Nobody tells a transcription how much it may write.
+            limited = request.worst if request.seconds is not None else replace(request.worst, output=output)
+            return self._pricing.worst(model, limited, at=request.at, seconds=request.seconds)
+
+        async def work(unit: Unit) -> Reserved:
             if check is not None:
                 await check(unit)
-            await unit.ledger.open(row)
+            reserved = await reserve(
+                unit,
+                booking.payer,
+                rules=rules,
+                now=request.at,
+                zone=zone,
+                model=model.ref,
+                cost=cost,
+                output=request.worst.output,
+                warn=booking.purpose == "chat",
+            )
+            worst = replace(request.worst, output=reserved.output)
+            await unit.ledger.open(replace(row, worst=worst, reserved=reserved.amount))
+            return reserved
 
         try:
-            await self._store.commit(Point.REQUEST, work)
+            reserved = await self._store.commit(Point.REQUEST, work)
         except asyncio.CancelledError:
             # The row is stored all the same, and nobody would settle it; commits keep their order.
             request.settled = self._settled(request, "failed", Tokens())
             await self.settle(request)
             raise
+        request.worst = replace(request.worst, output=reserved.output)
+        request.near = reserved.near
 
     async def stream(self, request: Request, prompt: Prompt) -> AsyncGenerator[Delta | Thought | Answer]:
-        """The answer as it comes. Afterwards, also after an error or a cancellation, request.settled is set."""
+        """The answer as it comes. Afterwards, also after an error or a cancellation, request.settled is set.
+
+        It is asked for no more than was reserved.
+        """
+        if request.worst.output < prompt.max_output_tokens:
+            # The room for thinking is gone as well: a provider refuses a budget for it above the whole limit.
+            think: Think | None = "off" if prompt.think is not None else None
+            prompt = replace(prompt, max_output_tokens=request.worst.output, think=think)
         passing(Point.MODEL, "before")
         model = cast("Model", request.model)  # as it was opened with
         try:

@@ -208,6 +208,7 @@ Models = Annotated[tuple[Model, ...], NoDecode, BeforeValidator(_listed)]
 Url = Annotated[str, AfterValidator(_http), Field(repr=False)]  # it may hold a password
 Zone = Annotated[str, AfterValidator(_zone)]
 Dollars = Annotated[Decimal, Field(ge=0, allow_inf_nan=False)]  # US dollars per million tokens
+Budget = Annotated[Decimal, Field(ge=0, le=1_000_000, allow_inf_nan=False, decimal_places=9)]  # US dollars
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
@@ -414,6 +415,24 @@ CommandRights = dict[str, Literal["user", "admin", "owner", "off"]]
 class LimitSettings(Table):
     messages_per_minute: Annotated[int, Field(ge=1)] = 240  # of one person
     most_waiting: Annotated[int, Field(ge=1)] = 50  # messages in one chat
+
+
+class BudgetSettings(Table):
+    """US dollars, by whom and how long; None: no cap."""
+
+    person_day: Budget | None = None
+    person_month: Budget | None = None
+    chat_day: Budget | None = None
+    chat_month: Budget | None = None
+    session: Budget | None = None
+    job_day: Budget | None = None
+    job_month: Budget | None = None
+    channel_day: Budget | None = None
+    channel_month: Budget | None = None
+    gateway_day: Budget | None = None
+    gateway_month: Budget | None = None
+    request: Budget | None = None  # a single one
+    unpriced: Literal["refuse", "warn"] = "refuse"  # a model without a known price, where a cap holds
 
 
 class MediaSettings(Table):

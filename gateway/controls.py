@@ -71,7 +71,7 @@ class Controls:
         except Refused as error:
             reply = Reply(text=error.told(call.lang))
         except ModelError as error:
-            reply = Reply(text=say(f"failed.{error.kind}", call.lang))
+            reply = Reply(text=error.told(call.lang))
         except StoreError:
             raise
         except Exception as error:  # noqa: BLE001 - a command's fault must not leave whoever gave it waiting

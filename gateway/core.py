@@ -97,7 +97,13 @@ def build(
         "price.unknown", model=model, counted="unpriced", remedy="set providers.<name>.price"
     )
     halt = Halt(store)
-    biller = Biller(store=store, pricing=pricing, halt=halt, clock=clock)
+    biller = Biller(
+        store=store,
+        pricing=pricing,
+        halt=halt,
+        clock=clock,
+        rules=lambda: (dispatcher.habits.budgets, dispatcher.habits.zone),
+    )
     hub = Hub()
     folder = Folder(media or Path(tempfile.gettempdir()) / f"parley-{os.getpid()}")
     gallery = Gallery(store, folder)

@@ -33,6 +33,7 @@ ModelErrorKind = Literal[
     "refused",  # any other 4xx: asking again would not help
     "not_found",  # no such model
     "halted",  # the operator has stopped all requests: messages are kept
+    "budget",  # it might cost more than may be spent: nothing was sent, by us
 ]
 OPERATOR_FAULTS: frozenset[ModelErrorKind] = frozenset({"auth", "credit", "halted"})
 # The message is kept and answered later: asking the person to send it again would change nothing.
@@ -122,6 +123,10 @@ class ModelError(ParleyError):
         self.retry_after = retry_after
         self.tokens = tokens
         self.sent = sent
+
+    def told(self, lang: str = "") -> str:
+        """What whoever asked is to read. *lang* as a BCP 47 tag."""
+        return say(f"failed.{self.kind}", lang)
 
 
 class DeliveryError(ParleyError):

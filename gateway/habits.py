@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from gateway import working
 from gateway.access import Policy
+from gateway.budgets import Rules
 from gateway.during import During
 from gateway.floods import Limits
 from gateway.media.collecting import Bounds
@@ -32,6 +33,7 @@ class Habits:
     zone: str = "UTC"
     most_turns: int = 64
     limits: Limits = field(default_factory=Limits)
+    budgets: Rules = field(default_factory=Rules)
     speech: Speech | None = None  # None: recordings are not transcribed
     files: Bounds = field(default_factory=Bounds)  # that people send
     language: str = ""  # BCP 47 tag, of people whose own is not known

@@ -24,6 +24,7 @@ from gateway.config_problems import explained, placed
 from gateway.config_secrets import exposed, hidden, in_file, read_files, secrets_in, twice, vendor_layer
 from gateway.config_tables import (
     AgentSettings,
+    BudgetSettings,
     ChannelSettings,
     CommandRights,
     DiscordAccount,
@@ -80,6 +81,7 @@ EXAMPLE = "config.example.toml"
 # What a reload takes over at once; everything else waits for a restart.
 AT_ONCE = (
     "agent.*",
+    "budgets.*",
     "channels.*.access",
     "channels.*.allow",
     "channels.*.during_turn",
@@ -112,6 +114,7 @@ class Settings(Table):
     channels: ChannelSettings = ChannelSettings()
     commands: CommandRights = Field(default_factory=dict)
     limits: LimitSettings = LimitSettings()
+    budgets: BudgetSettings = BudgetSettings()
     media: MediaSettings = MediaSettings()
     jobs: tuple[JobSettings, ...] = ()
     web: WebSettings = WebSettings()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from gateway import history, log, transcript, verbose
 from gateway.billing import Biller, Booking, Request
+from gateway.budgets import Budget
 from gateway.errors import KEPT, OPERATOR_FAULTS, RETRYABLE, LeaseLost, ModelError, Refused
 from gateway.failpoints import Point, passing
 from gateway.lanes import LOCAL
@@ -124,6 +125,7 @@ class Progress:
     files: tuple[File, ...] = ()  # that the model has made
     places: list[str] = field(default_factory=list)  # where they lie
     without: str = ""  # what the person is told where their pictures were not shown
+    near: list[Budget] = field(default_factory=list)  # budgets of which little is left, to be told of
 
 
 class TurnRunner:
@@ -233,6 +235,8 @@ class TurnRunner:
                     said += "\n\n" + "\n".join(f"📎 `{place}`" for place in progress.places)
                 if progress.without:
                     said += f"\n\n*{progress.without}*"
+                for budget in progress.near:
+                    said += f"\n\n*{self._near(budget, progress.lang)}*"
                 return Outcome(
                     state="done",
                     text=said.strip(),
@@ -242,6 +246,10 @@ class TurnRunner:
                     files=progress.files,
                 )
             await self._journal(started, progress, answer, uses, text)
+
+    def _near(self, budget: Budget, lang: str) -> str:
+        line = budget.line(now=self._clock(), zone=self.options.zone, lang=lang)
+        return f"{say('budget.near', lang, name=budget.name(lang))} {line}"
 
     async def _kept(self, progress: Progress, made: Sequence[Made]) -> tuple[File, ...]:
         """Files of the model's, on disk and with their rows."""
@@ -341,7 +349,7 @@ class TurnRunner:
                     await self._settle(progress)
                     await asyncio.sleep(wait)
             # The next model is asked only where another one may do better.
-            if error is not None and error.kind in ("context", "shape", "refused"):
+            if error is not None and error.kind in ("context", "shape", "refused", "budget"):
                 break
             await self._settle(progress)
         if error is None:
@@ -404,6 +412,7 @@ class TurnRunner:
             check=still_ours,
         )
         progress.requests += 1
+        progress.near += progress.request.near
         request, thought, how = progress.request, "", started.conversation.settings.get("verbose")
         async with aclosing(self._biller.stream(request, prompt)) as events:
             async for event in events:
@@ -565,6 +574,8 @@ def think_of(session: Session) -> Think | None:
 
 def _told(started: Started, error: ModelError) -> str:
     """Why there is no answer, or no more of it."""
+    if error.kind == "budget":
+        return error.told(started.lang)
     kind = "unreachable" if started.picked is not None and error.kind in KEPT else error.kind
     return _hinted(started, say(f"failed.{kind}", started.lang))
 

@@ -455,6 +455,7 @@ class UsageOpen:
     identity: int | None = None
     trigger: str | None = None
     units: int | None = None  # seconds of audio; None: it is no transcription
+    reserved: int | None = None  # the most that it can cost; None: its price is not known
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,17 @@ from gateway.usage import Overrides, find_price
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetSet:
+    """A cap as it was set, in nano-dollars; None: there is none, or, if *configured*, the configuration's."""
+
+    scope: str
+    id: str
+    period: str
+    cap: int | None
+    configured: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SessionMeta:
     """A session as callers see it. *key* is the chat's own name on its channel; times are microseconds UTC.
 

@@ -8,6 +8,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 from gateway.failpoints import Point
 from storage.audit import Audit
+from storage.budgets import Budgets
 from storage.costs import Costs
 from storage.database import Database, Tx
 from storage.inbox import Inbox
@@ -68,6 +69,10 @@ class Unit:
     @cached_property
     def costs(self) -> Costs:
         return Costs(self.tx)
+
+    @cached_property
+    def budgets(self) -> Budgets:
+        return Budgets(self.tx)
 
     @cached_property
     def outbox(self) -> Outbox:

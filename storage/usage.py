@@ -10,9 +10,9 @@ from storage.database import Row, Tx, scalar
 
 OPEN = """
 INSERT INTO usage (uid, turn, step, attempt, session, conversation, identity, trigger, purpose, channel, provider,
-                   model_asked, state, at, tok_in, tok_w5m, tok_out, units)
+                   model_asked, state, at, tok_in, tok_w5m, tok_out, units, reserved)
 VALUES (:uid, :turn, :step, :attempt, :session, :conversation, :identity, :trigger, :purpose, :channel, :provider,
-        :model_asked, 'open', :at, :tok_in, :tok_w5m, :tok_out, :units) RETURNING id"""
+        :model_asked, 'open', :at, :tok_in, :tok_w5m, :tok_out, :units, :reserved) RETURNING id"""
 SETTLE = """
 UPDATE usage SET state = :state, tok_in = :tok_in, tok_read = :tok_read, tok_w5m = :tok_w5m, tok_w1h = :tok_w1h,
        tok_out = :tok_out, model = :model, provider_id = :provider_id, cost = :cost, cost_state = :cost_state,
@@ -62,6 +62,7 @@ class Ledger:
             tok_w5m=row.worst.write_5m,
             tok_out=row.worst.output,
             units=row.units,
+            reserved=row.reserved,
         )
         return int(scalar(added))
 

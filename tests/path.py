@@ -11,6 +11,7 @@ from pathlib import Path as FilePath
 
 from gateway.access import Policy
 from gateway.billing import Pricing
+from gateway.budgets import Rules
 from gateway.calls import Commands
 from gateway.core import Core, build
 from gateway.failpoints import Point
@@ -108,6 +109,7 @@ async def path(
     connect: bool = True,
     policy: Policy | None = None,
     limits: Limits | None = None,
+    budgets: Rules | None = None,
     media: FilePath | None = None,
 ) -> AsyncIterator[Path]:
     model = model or ScriptedModel()
@@ -124,6 +126,7 @@ async def path(
             policy=policy or Policy(allow={"telegram": allow}, owners={}),
             gap_minutes={"telegram": 360, "main": None},
             limits=limits or Limits(),
+            budgets=budgets or Rules(),
         ),
         clock=clock,
         on_trouble=lambda cause, text: troubles.append((cause, text)),

@@ -40,6 +40,8 @@ COMMANDS = [
     ("sessions", "list"),
     ("sessions", "show"),
     ("costs",),
+    ("budget", "show"),
+    ("budget", "set"),
     ("jobs", "list"),
     ("jobs", "next"),
     ("jobs", "run"),
@@ -220,6 +222,23 @@ def test_a_conversation_is_listed_shown_and_on_the_bill() -> None:
     assert (
         parley("costs", "--csv", "--by", "user").stdout.splitlines()[1].startswith("local (main:local),1,1,")
     )
+
+
+def test_a_budget_is_set_shown_and_kept_between_commands() -> None:
+    told("chat", "-m", "hello", "--key", "desk")
+    assert "channel main day: $2.50" in parley("budget", "set", "channel", "main", "day", "2.50").stdout
+    assert told("budget", "set", "channel", "main", "day", "2,50")["cap"] == 2_500_000_000
+    (shown,) = told("budget", "show")
+    assert (shown["scope"], shown["id"], shown["cap"], shown["spent"]) == (
+        "channel",
+        "main",
+        2_500_000_000,
+        0,
+    )
+    assert "$2.50" in parley("budget", "show", "channel", "main").stdout
+    assert "no cap" in parley("budget", "set", "channel", "main", "day", "off").stdout
+    assert "planet" not in parley("budget", "set", "planet", "x", "day", "1", code=1).stdout
+    assert "No budget" in parley("budget", "show").stdout
 
 
 def test_a_chat_goes_on_in_the_session_that_is_named() -> None:

@@ -125,6 +125,8 @@ async def check(p: Wired) -> dict[str, int]:
             assert (cost is None) == (due is None)
             assert due is None or int(str(cost)) >= due
         assert row[7] == ("unpriced" if cost is None else "priced")
+    # No request has ever come to more than had been put aside for it.
+    assert await p.value("SELECT count(*) FROM usage WHERE cost > coalesce(reserved, 0)") == 0
     return states
 
 

@@ -17,6 +17,7 @@ from gateway.habits import Habits
 from gateway.manager.accounting import NEAR_LIMIT as NEAR_LIMIT
 from gateway.manager.accounting import Accounting
 from gateway.manager.agent import Agent
+from gateway.manager.budgeting import Budgeting
 from gateway.manager.choices import Choices
 from gateway.manager.here import Here
 from gateway.manager.posting import Posting
@@ -59,7 +60,7 @@ __all__ = [
 ]
 
 
-class SessionManager(Agent, Accounting, Choices, Posting, Here):
+class SessionManager(Agent, Accounting, Budgeting, Choices, Posting, Here):
     """Sessions, accounting and the agent over one store.
 
     `async with await SessionManager.open("sqlite:///parley.db") as manager: ...`, or `from_store` over a store

@@ -161,7 +161,7 @@ class Collector:
             except ModelError as error:
                 log.warning("media.transcription", row=row.id, kind=error.kind, error=str(error))
                 if error.kind not in RETRYABLE or attempt == TRIES - 1:
-                    return _refused(attachment, "not_understood")
+                    return _refused(attachment, "budget" if error.kind == "budget" else "not_understood")
                 await self._sleep(min(10.0, error.retry_after or PAUSES[attempt]))
         return Collected(body=_described(attachment, type) | {"text": text.strip(), "heard": 1})
 

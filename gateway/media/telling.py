@@ -18,6 +18,7 @@ UNUSED = {
     "gone": "it could not be fetched",
     "not_heard": "speech, which cannot be heard here",
     "not_understood": "speech that could not be transcribed",
+    "budget": "speech, not transcribed because a budget is used up",
     "unreadable": "broken, it could not be read",
 }
 

@@ -74,5 +74,5 @@ async def _ours(request: Request, error: Exception) -> Json:
         case StoreError():
             return Json({"error": text}, status_code=503)
         case ModelError():
-            return Json({"error": say(f"failed.{error.kind}"), "kind": error.kind}, status_code=502)
+            return Json({"error": error.told(), "kind": error.kind}, status_code=502)
     return Json({"error": say("message.internal")}, status_code=500)

@@ -1,0 +1,79 @@
+"""/budget: what is left to spend here, and setting it."""
+
+from __future__ import annotations
+
+from gateway.budgets import TOLD, Budget
+from gateway.calls import Call, Reply
+from gateway.commands.command import misread
+from gateway.commands.quote import plain
+from gateway.errors import Refused
+from gateway.manager import SessionManager
+from gateway.texts import say
+from gateway.texts.forms import money
+from gateway.views import BudgetSet
+
+HERE = "here"  # this chat, or its session
+ME = "me"
+
+
+async def budget(manager: SessionManager, call: Call) -> Reply:
+    """/budget, /budget show [SCOPE ID], /budget set SCOPE ID PERIOD AMOUNT."""
+    match call.args.split():
+        case [] | ["show"]:
+            return await _here(manager, call)
+        case ["show", scope, id]:
+            _admin(call)
+            return _list(await manager.budgets(scope, await _named(manager, call, scope, id)), manager, call)
+        case ["set", scope, id, period, amount]:
+            _admin(call)
+            whose = await _named(manager, call, scope, id)
+            done = await manager.set_budget(scope, whose, period, amount, by=_by(call))
+            return Reply(text=told(done, call.lang))
+    raise misread(call, "budget")
+
+
+def told(done: BudgetSet, lang: str = "") -> str:
+    """What was set."""
+    usual = say("budget.default" if done.configured else "budget.off", lang)
+    cap = usual if done.cap is None else money(done.cap, lang)
+    return say("budget.set", lang, scope=done.scope, id=f"`{plain(done.id)}`", period=done.period, cap=cap)
+
+
+async def _here(manager: SessionManager, call: Call) -> Reply:
+    identity = call.identity.id if call.identity is not None else None
+    found = await manager.budgets_here(call.conversation.id, identity=identity, named=call.row.session)
+    if call.role == "user":  # what everybody together spends is not for everybody's eyes
+        found = [each for each in found if each.scope in TOLD or each.scope == "request"]
+    return _list(found, manager, call)
+
+
+def _list(found: list[Budget], manager: SessionManager, call: Call) -> Reply:
+    if not found:
+        return Reply(text=say("budget.none", call.lang))
+    now, zone = manager.core.clock(), manager.core.dispatcher.habits.zone
+    lines = [f"* {each.name(call.lang)}: {each.line(now=now, zone=zone, lang=call.lang)}" for each in found]
+    return Reply(text="\n".join([say("budget.head", call.lang), "", *lines]))
+
+
+async def _named(manager: SessionManager, call: Call, scope: str, id: str) -> str:
+    """What `me` and `here` stand for."""
+    if id == ME and scope == "person" and call.identity is not None:
+        return f"{call.identity.channel}:{call.identity.user_id}"
+    if id == HERE and scope == "chat":
+        return f"{call.conversation.channel}:{call.conversation.chat_id}"
+    if id == HERE and scope == "session":
+        current = await manager.current_session(call.conversation.id, named=call.row.session)
+        if current is None:
+            raise Refused(key="session.none")
+        return current.id
+    return id
+
+
+def _admin(call: Call) -> None:
+    if call.role not in ("owner", "admin"):
+        raise Refused(key="budget.admins")
+
+
+def _by(call: Call) -> str:
+    who = call.identity
+    return f"{who.channel}:{who.user_id}" if who is not None else call.conversation.channel

@@ -1,0 +1,151 @@
+"""What is left to spend: each request is judged, and what it may cost reserved, in the commit of its ledger row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gateway import log
+from gateway.budgets import (
+    ENDLESS,
+    EVERYBODY,
+    PERIODS,
+    TOLD,
+    Budget,
+    OverBudget,
+    Payer,
+    Period,
+    Rules,
+    Scope,
+    judge,
+    span,
+)
+
+if TYPE_CHECKING:
+    from storage import Unit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reserved:
+    """*output* tokens at most, for *amount* at most (None: nobody knows); *near*: what is to be said of."""
+
+    output: int
+    amount: int | None = None
+    near: tuple[Budget, ...] = ()
+
+
+async def budgets_of(unit: Unit, payer: Payer, *, rules: Rules, now: int, zone: str) -> list[Budget]:
+    """Every budget that holds for what that payer asks, with what is used of it; the single request's last."""
+    stored: dict[tuple[Scope, str, Period], int | None] = {
+        (scope, id, period): cap for scope, id, period, cap in await unit.budgets.caps()
+    }
+    if not rules.caps and not stored:
+        return []
+    found: list[Budget] = []
+    for scope, (key, ids) in (await _subjects(unit, payer)).items():
+        for period in PERIODS[scope]:
+            id, cap = _cap(scope, ids, period, stored, rules)
+            if cap is None:
+                continue
+            since, until = span(period, now, zone)
+            spent = reserved = 0
+            if scope != "request":
+                end = ENDLESS if until is None else until
+                spent, reserved = await unit.budgets.spent(scope, key, since=since, until=end)
+            found.append(
+                Budget(
+                    scope=scope,
+                    id=id,
+                    period=period,
+                    cap=cap,
+                    spent=spent,
+                    reserved=reserved,
+                    since=since,
+                    until=until,
+                )
+            )
+    return found
+
+
+async def reserve(
+    unit: Unit,
+    payer: Payer,
+    *,
+    rules: Rules,
+    now: int,
+    zone: str,
+    model: str,
+    cost: Callable[[int], int | None],
+    output: int,
+    warn: bool,
+) -> Reserved:
+    """What that request may do. Raises OverBudget when what it may cost does not fit.
+
+    *cost* of so many output tokens; None: the model has no price. *output*: what is wanted. *warn*: who asks can
+    be told that little is left.
+    """
+    budgets = await budgets_of(unit, payer, rules=rules, now=now, zone=zone)
+    worst = cost(output)
+    if worst is None:
+        if budgets and rules.unpriced == "refuse":
+            raise OverBudget(None, model=model, worst=0, now=now, zone=zone)
+        if budgets:
+            log.warning("budget.unpriced", model=model, counted=0, remedy="set providers.<name>.price")
+        return Reserved(output=output)
+    found = judge(budgets, lambda tokens: cost(tokens) or 0, output)
+    if isinstance(found, Budget):
+        raise OverBudget(found, model=model, worst=worst, now=now, zone=zone)
+    near = await _nearly(unit, budgets) if warn else ()
+    return Reserved(output=found.output, amount=found.reserved, near=near)
+
+
+async def _nearly(unit: Unit, budgets: Sequence[Budget]) -> tuple[Budget, ...]:
+    """Those of which so much is spent that whoever asks is to be told now; once in each period."""
+    fresh = [
+        each
+        for each in budgets
+        if each.near and await unit.budgets.warned(each.scope, each.id, each.period, each.since)
+    ]
+    for each in fresh:
+        log.warning(
+            "budget.near", scope=each.scope, id=each.id, period=each.period, spent=each.spent, cap=each.cap
+        )
+    return tuple(each for each in fresh if each.scope in TOLD)
+
+
+async def _subjects(unit: Unit, payer: Payer) -> Mapping[Scope, tuple[int | str, tuple[str, ...]]]:
+    """By scope: the key of the ledger's rows, and what it is called in the budget table."""
+    found: dict[Scope, tuple[int | str, tuple[str, ...]]] = {}
+    if payer.identity is not None:
+        found["person"] = payer.identity, await unit.budgets.addresses(payer.identity)
+    if payer.conversation is not None:
+        found["chat"] = payer.conversation, (await unit.budgets.chat(payer.conversation),)
+    if payer.session is not None:
+        found["session"] = payer.session, (await unit.budgets.code(payer.session),)
+    if payer.job:
+        found["job"] = payer.job, (payer.job,)
+    found["channel"] = payer.channel, (payer.channel,)
+    found["gateway"] = "", ()
+    found["request"] = "", ()
+    return found
+
+
+def _cap(
+    scope: Scope,
+    ids: tuple[str, ...],
+    period: Period,
+    stored: Mapping[tuple[Scope, str, Period], int | None],
+    rules: Rules,
+) -> tuple[str, int | None]:
+    """(whose, how much; None: no cap): what was set for them, else for everybody, else what is configured.
+
+    Of several addresses of one person the smallest cap counts.
+    """
+    own = [stored[scope, id, period] for id in ids if (scope, id, period) in stored]
+    id = ids[0] if ids else EVERYBODY
+    if own:
+        return id, min((cap for cap in own if cap is not None), default=None)
+    if (scope, EVERYBODY, period) in stored:
+        return id, stored[scope, EVERYBODY, period]
+    return id, rules.caps.get((scope, period))

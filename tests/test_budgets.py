@@ -1,0 +1,566 @@
+"""Hard budgets: what is judged, reserved and counted, and that no cap is ever overshot."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path as FilePath
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.access import Policy
+from gateway.app import rules as configured
+from gateway.billing import Booking
+from gateway.budgets import LEAST_OUTPUT, Allowed, Budget, OverBudget, Period, Rules, Scope, judge, span
+from gateway.commands.table import Table
+from gateway.config_tables import BudgetSettings
+from gateway.errors import ModelError, Refused
+from gateway.failpoints import Point
+from gateway.manager import SessionManager
+from gateway.protocols import Prompt, UserMessage
+from gateway.roster import Roster
+from gateway.settings import Settings
+from gateway.texts import say
+from gateway.texts.forms import money
+from gateway.turn import Options
+from gateway.types import DOLLAR, Kind, Place
+from storage import Store, open_store
+from tests.conftest import Clock
+from tests.fakes.model import Script, ScriptedModel
+from tests.path import ANN, BOB, Path, path
+from tests.test_transcription import catalogue
+
+CENT = DOLLAR // 100
+OUTPUT = 15_000  # nano-dollars a token, as tests.path has it
+CHAT = Booking(purpose="chat", channel="telegram")
+PROMPT = Prompt(stable="", messages=(UserMessage(("hello",)),), max_output_tokens=1000, cache=False)
+
+
+def at(text: str) -> int:
+    return round(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()) * 10**6
+
+
+def budget(cap: int, *, spent: int = 0, reserved: int = 0, scope: Scope = "person") -> Budget:
+    return Budget(scope=scope, id="telegram:101", period="day", cap=cap, spent=spent, reserved=reserved)
+
+
+def rules(**caps: int) -> Rules:
+    """As person_day=5."""
+    named: dict[tuple[Scope, Period], int] = {}
+    for name, cap in caps.items():
+        scope, _, period = name.partition("_")
+        named[scope, period or "total"] = cap  # type: ignore[index]
+    return Rules(caps=named)
+
+
+# ---- what fits ----
+
+
+def test_exactly_what_is_left_is_allowed_and_a_nano_dollar_more_is_not() -> None:
+    cap = budget(1000, spent=300, reserved=200)
+    assert judge([cap], lambda _: 500, 100) == Allowed(output=100, reserved=500)
+    assert judge([cap], lambda _: 501, 100) is cap
+
+
+def test_the_tightest_of_several_decides() -> None:
+    wide, tight = budget(10_000), budget(5_000, spent=4_500, scope="gateway")
+    assert judge([wide, tight], lambda _: 501, 100) is tight
+    assert judge([], lambda _: 10**15, 100) == Allowed(output=100, reserved=10**15)
+
+
+@given(
+    cap=st.integers(0, 10**7),
+    given=st.integers(0, 10**6),
+    rate=st.integers(0, 20_000),
+    output=st.integers(1, 9_000),
+)
+def test_the_answer_is_cut_to_exactly_what_fits_but_never_below_the_least(
+    cap: int, given: int, rate: int, output: int
+) -> None:
+    def cost(tokens: int) -> int:
+        return given + rate * tokens
+
+    held = budget(cap)
+    found = judge([held], cost, output)
+    if isinstance(found, Budget):
+        assert cost(min(output, LEAST_OUTPUT)) > cap
+        return
+    assert found.reserved == cost(found.output) <= cap
+    assert min(output, LEAST_OUTPUT) <= found.output <= output
+    assert found.output == output or cost(found.output + 1) > cap
+
+
+# ---- periods ----
+
+
+@pytest.mark.parametrize(
+    ("now", "period", "since", "until"),
+    [
+        # Berlin: 29 March 2026 has 23 hours, 25 October 25.
+        ("2026-03-28 22:59:59", "day", "2026-03-27 23:00", "2026-03-28 23:00"),
+        ("2026-03-28 23:00:00", "day", "2026-03-28 23:00", "2026-03-29 22:00"),
+        ("2026-03-29 21:59:59", "day", "2026-03-28 23:00", "2026-03-29 22:00"),
+        ("2026-03-29 22:00:00", "day", "2026-03-29 22:00", "2026-03-30 22:00"),
+        ("2026-10-25 22:59:59", "day", "2026-10-24 22:00", "2026-10-25 23:00"),
+        ("2026-03-15 12:00:00", "month", "2026-02-28 23:00", "2026-03-31 22:00"),
+        ("2026-10-31 22:59:59", "month", "2026-09-30 22:00", "2026-10-31 23:00"),
+        ("2026-12-31 23:00:00", "month", "2026-12-31 23:00", "2027-01-31 23:00"),
+        ("2026-12-31 22:59:59", "month", "2026-11-30 23:00", "2026-12-31 23:00"),
+    ],
+)
+def test_days_and_months_begin_at_the_zones_own_midnights(
+    now: str, period: Period, since: str, until: str
+) -> None:
+    assert span(period, at(now), "Europe/Berlin") == (at(since), at(until))
+
+
+def test_a_total_never_begins_anew() -> None:
+    assert span("total", at("2026-05-01 12:00"), "UTC") == (0, None)
+
+
+# ---- in the commit of the ledger's row ----
+
+
+async def opened(gw: Path, booking: Booking = CHAT, prompt: Prompt = PROMPT) -> int:
+    """What such a request reserves; it is left open."""
+    await gw.core.biller.open(gw.model, prompt, booking)
+    return int(str(await gw.value("SELECT reserved FROM usage ORDER BY id DESC LIMIT 1")))
+
+
+async def spend(gw: Path, booking: Booking = CHAT, prompt: Prompt = PROMPT) -> int:
+    """Ask, and give what the ledger says it came to."""
+    request = await gw.core.biller.open(gw.model, prompt, booking)
+    async for _ in gw.core.biller.stream(request, prompt):
+        pass
+    await gw.core.biller.settle(request)
+    return int(str(await gw.value("SELECT cost FROM usage ORDER BY id DESC LIMIT 1")))
+
+
+async def charge(gw: Path, cost: int) -> None:
+    """Make what was asked so far that dear."""
+    await gw.store.commit(Point.META, lambda unit: unit.tx.run("UPDATE usage SET cost = :cost", cost=cost))
+
+
+def hold(gw: Path, found: Rules) -> None:
+    """As a reload does."""
+    gw.core.dispatcher.habits = replace(gw.core.dispatcher.habits, budgets=found)
+
+
+async def test_open_rows_count_with_what_they_may_cost_and_settled_ones_with_what_they_did(
+    store: Store, clock: Clock
+) -> None:
+    async with path(store, clock=clock) as gw:
+        worst = await opened(gw)
+        hold(gw, rules(gateway_day=2 * worst - 1))
+        short = replace(PROMPT, max_output_tokens=200)  # too short to be cut
+        with pytest.raises(OverBudget) as over:
+            await gw.core.biller.open(gw.model, replace(PROMPT, stable="x" * 9_000), CHAT)
+        found = over.value.budget
+        assert found is not None
+        assert (found.cap, found.spent, found.reserved, found.left) == (2 * worst - 1, 0, worst, worst - 1)
+        assert await gw.value("SELECT count(*) FROM usage") == 1  # nothing was written for what was refused
+        request = await gw.core.biller.open(gw.model, short, CHAT)
+        async for _ in gw.core.biller.stream(request, short):
+            pass
+        await gw.core.biller.settle(request)
+        spent = int(str(await gw.value("SELECT cost FROM usage WHERE state = 'known'")))
+        hold(gw, rules(gateway_day=1))
+        with pytest.raises(OverBudget) as over:
+            await opened(gw)
+        assert over.value.budget is not None
+        assert (over.value.budget.spent, over.value.budget.reserved) == (spent, worst)
+
+
+async def test_exactly_the_cap_is_allowed_and_one_less_gets_a_shorter_answer(
+    store: Store, clock: Clock
+) -> None:
+    async with path(store, clock=clock) as gw:
+        worst = await opened(gw)
+        hold(gw, rules(request=worst))
+        assert await opened(gw) == worst
+        hold(gw, rules(request=worst - 1))
+        assert await opened(gw) == worst - OUTPUT
+        await spend(gw)
+        assert gw.model.asked[-1].max_output_tokens == PROMPT.max_output_tokens - 1
+        least = worst - (PROMPT.max_output_tokens - LEAST_OUTPUT) * OUTPUT
+        hold(gw, rules(request=least))
+        await spend(gw, prompt=replace(PROMPT, think="low"))
+        assert gw.model.asked[-1].max_output_tokens == LEAST_OUTPUT
+        assert gw.model.asked[-1].think == "off"
+        hold(gw, rules(request=least - 1))
+        with pytest.raises(OverBudget, match="request"):
+            await opened(gw)
+
+
+async def test_two_hundred_turns_at_once_against_a_cap_for_fifty(store: Store, clock: Clock) -> None:
+    """Everybody asks before anybody is answered; then everything is used that had been reserved."""
+    gate, people = asyncio.Event(), [str(1000 + number) for number in range(200)]
+    options = Options(retries=0, max_output_tokens=LEAST_OUTPUT, turn_timeout=60)
+    async with path(store, clock=clock, options=options, allow=frozenset({ANN, *people}), policy=None) as gw:
+        await gw.says("probe")
+        await gw.channel.until(ANN, "probe")
+        worst = int(str(await gw.value("SELECT reserved FROM usage")))
+        spent = int(str(await gw.value("SELECT cost FROM usage")))
+        # "probe" and "hello" are of the same length, so each of those may cost the same.
+        gw.core.dispatcher.habits = replace(gw.core.dispatcher.habits, most_turns=200)
+        cap = spent + 50 * worst
+        hold(gw, rules(gateway_day=cap))
+        gw.model.queue = [Script(text="yes", gate=gate) for _ in people]
+        await asyncio.gather(*(gw.says("hello", user=each) for each in people))
+        async with asyncio.timeout(30):
+            while await gw.value("SELECT count(*) FROM turn WHERE state = 'failed'") != 150:
+                await asyncio.sleep(0.02)
+        assert await gw.value("SELECT count(*) FROM usage WHERE state = 'open'") == 50
+        assert await gw.value("SELECT sum(reserved) FROM usage WHERE state = 'open'") == 50 * worst
+        gate.set()
+        async with asyncio.timeout(30):
+            while await gw.value("SELECT count(*) FROM turn WHERE state NOT IN ('done', 'failed')"):
+                await asyncio.sleep(0.02)
+        assert len(gw.model.asked) == 51
+        assert await gw.value("SELECT count(*) FROM usage WHERE state = 'open'") == 0
+        assert int(str(await gw.value("SELECT sum(cost) FROM usage"))) <= cap
+
+
+async def test_what_a_crash_left_counts_as_an_estimate_and_a_restart_resets_nothing(
+    store: Store, clock: Clock, tmp_path: FilePath
+) -> None:
+    async with path(store, clock=clock) as gw:
+        worst = await opened(gw)
+    await store.close()
+    again = await open_store(tmp_path / "parley.db")
+    try:
+        async with path(again, clock=clock) as gw:  # it recovers
+            assert await gw.rows("SELECT state FROM usage") == [("estimated",)]
+            estimate = int(str(await gw.value("SELECT cost FROM usage")))
+            assert PROMPT.max_output_tokens * OUTPUT < estimate <= worst
+            hold(gw, rules(gateway_day=1))
+            with pytest.raises(OverBudget) as over:
+                await opened(gw)
+            assert over.value.budget is not None
+            assert (over.value.budget.spent, over.value.budget.reserved) == (estimate, 0)
+    finally:
+        await again.close()
+
+
+async def test_a_request_that_failed_gives_back_what_it_had_reserved(store: Store, clock: Clock) -> None:
+    busy = ModelError("busy", kind="overloaded", status=529)
+    async with path(store, clock=clock, model=ScriptedModel(queue=[Script(error=busy)])) as gw:
+        await gw.says("one")
+        await gw.channel.until(ANN, say("failed.overloaded"))
+        worst = int(str(await gw.value("SELECT reserved FROM usage")))
+        hold(gw, rules(person_day=worst))
+        await gw.says("two")
+        await gw.channel.until(ANN, "You said: two")
+
+
+async def test_a_new_day_begins_at_midnight_of_the_gateways_zone(store: Store, clock: Clock) -> None:
+    async with path(store, clock=clock) as gw:
+        gw.core.dispatcher.habits = replace(gw.core.dispatcher.habits, zone="Pacific/Auckland")
+        now = clock()
+        clock.ahead += (
+            span("day", now, "Pacific/Auckland")[0] + 24 * 3600 * 10**6 - now
+        )  # past noon of the day
+        _, until = span("day", clock(), "Pacific/Auckland")
+        assert until is not None
+        clock.ahead += until - clock() - 60 * 10**6  # a minute before midnight
+        spent = await spend(gw)
+        hold(gw, rules(gateway_day=spent))
+        with pytest.raises(OverBudget):
+            await opened(gw)
+        clock.forward(minutes=1)
+        hold(gw, rules(gateway_day=20 * CENT))
+        assert await opened(gw)
+        hold(gw, rules(gateway_month=1))
+        with pytest.raises(OverBudget):
+            await opened(gw)
+
+
+async def test_a_model_without_a_price_is_refused_where_a_cap_holds(store: Store, clock: Clock) -> None:
+    odd = ScriptedModel(ref="odd:one", provider="odd")
+    async with path(store, clock=clock, model=odd, others=(ScriptedModel(),)) as gw:
+        await gw.says("one")
+        await gw.channel.until(ANN, "You said: one")
+        hold(gw, rules(person_month=DOLLAR))
+        await gw.says("two")
+        await gw.channel.until(ANN, say("budget.unpriced", model="odd:one"))
+        assert not gw.core.catalogue.get("fake:one").asked  # type: ignore[attr-defined]
+        hold(gw, replace(rules(person_month=DOLLAR), unpriced="warn"))
+        await gw.says("three")
+        await gw.channel.until(ANN, "You said: three")
+
+
+async def test_a_free_model_goes_on_when_nothing_is_left(store: Store, clock: Clock) -> None:
+    free = ScriptedModel(ref="demo", provider="demo", kind="demo", model="demo")
+    async with path(store, clock=clock, model=free, budgets=rules(gateway_day=0)) as gw:
+        await gw.says("one")
+        await gw.channel.until(ANN, "You said: one")
+
+
+# ---- whose ----
+
+
+async def test_a_person_has_one_budget_on_all_platforms_and_others_have_theirs(
+    store: Store, clock: Clock
+) -> None:
+    async with path(store, clock=clock) as gw:
+        await gw.says("hello")
+        await gw.channel.until(ANN, "hello")
+        await gw.says("hello", user=BOB)
+        await gw.channel.until(BOB, "hello")
+
+        async def linked(unit: object) -> int:
+            ann = await unit.people.identity("telegram", ANN)  # type: ignore[attr-defined]
+            other = await unit.people.seen("discord", "7")  # type: ignore[attr-defined]
+            await unit.tx.run(  # type: ignore[attr-defined]
+                "UPDATE identity SET person = :person WHERE id = :id", person=ann.person, id=other.id
+            )
+            assert ann.person is not None
+            return int(other.id)
+
+        other = await store.commit(Point.PEOPLE, linked)
+        hold(gw, rules(person_day=1))
+        with pytest.raises(OverBudget) as over:
+            await opened(gw, Booking(purpose="chat", channel="discord", identity=other))
+        assert over.value.budget is not None
+        ann = await gw.value("SELECT cost FROM usage ORDER BY id LIMIT 1")
+        assert over.value.budget.spent == ann
+        assert over.value.budget.id == f"telegram:{ANN}"
+
+
+async def test_a_chat_is_one_budget_for_all_its_topics(store: Store, clock: Clock) -> None:
+    async with path(store, clock=clock) as gw:
+        places = [
+            await store.commit(
+                Point.PEOPLE,
+                lambda unit, topic=topic: unit.places.at(
+                    gw.account, Place(chat_id="-5", thread_id=topic, kind="group")
+                ),
+            )
+            for topic in ("1", "2")
+        ]
+        spent = await spend(gw, replace(CHAT, conversation=places[0].id))
+        hold(gw, rules(chat_day=1))
+        with pytest.raises(OverBudget) as over:
+            await opened(gw, replace(CHAT, conversation=places[1].id))
+        assert over.value.budget is not None
+        assert (over.value.budget.id, over.value.budget.spent) == ("telegram:-5", spent)
+
+
+async def test_jobs_and_channels_have_their_own(store: Store, clock: Clock) -> None:
+    async with path(store, clock=clock) as gw:
+        await spend(gw, replace(CHAT, trigger="report"))
+        await charge(gw, 20 * CENT)
+        hold(gw, rules(job_day=20 * CENT))
+        with pytest.raises(OverBudget, match="job day"):
+            await opened(gw, replace(CHAT, trigger="report"))
+        assert await opened(gw, replace(CHAT, trigger="other"))
+        hold(gw, rules(channel_month=20 * CENT))
+        with pytest.raises(OverBudget, match="channel month"):
+            await opened(gw)
+        assert await opened(gw, replace(CHAT, channel="discord"))
+
+
+async def test_compaction_and_transcription_obey(store: Store, clock: Clock) -> None:
+    async with path(store, clock=clock) as gw:
+        await gw.says("hello")
+        await gw.channel.until(ANN, "hello")
+        hold(gw, rules(session=1))
+        code = str(await gw.value("SELECT code FROM session"))
+        with pytest.raises(OverBudget, match="session total"):
+            await SessionManager(gw.core).compact(code)
+        models = catalogue("http://h")
+        hearing = models.hearing("openai", "whisper-1")
+        hearing.base_url = "https://api.openai.com/v1"  # for the price alone
+        booking = Booking(purpose="transcription", channel="telegram")
+        hold(gw, rules(gateway_day=1))
+        with pytest.raises(OverBudget, match="gateway day"):
+            await gw.core.biller.transcribe(hearing, b"x", booking, name="a", type="audio/ogg", seconds=60)
+        await models.close()
+        assert await gw.value("SELECT count(*) FROM usage") == 1
+
+
+async def test_a_scheduled_run_is_not_made_when_its_jobs_budget_is_used_up(
+    store: Store, clock: Clock
+) -> None:
+    async with path(store, clock=clock) as gw:
+        account = await store.commit(Point.PEOPLE, lambda unit: unit.people.account("job", "job", ""))
+        hold(gw, rules(job_day=1))
+        place = Place(chat_id="report", kind="job")
+        event = gw.message("go", kind=Kind.JOB, trigger="report", sender=None, place=place)
+        await gw.core.dispatcher.accept(account, [event])
+        async with asyncio.timeout(5):
+            while await gw.rows("SELECT state, error_kind FROM turn") != [("failed", "budget")]:
+                await asyncio.sleep(0.01)
+        assert gw.model.asked == []
+
+
+def test_what_is_configured_is_read_to_the_nano_dollar() -> None:
+    told = BudgetSettings(person_day="1.5", session="0.000000001", request=2, unpriced="warn")  # type: ignore[arg-type]
+    caps = {("person", "day"): 1_500_000_000, ("session", "total"): 1, ("request", "total"): 2 * DOLLAR}
+    assert configured(Settings(budgets=told)) == Rules(caps=caps, unpriced="warn")  # type: ignore[arg-type]
+    assert configured(Settings()) == Rules()
+    every = {name: "1" for name in BudgetSettings.model_fields if name != "unpriced"}
+    assert len(configured(Settings(budgets=BudgetSettings(**every))).caps) == len(every)  # type: ignore[arg-type]
+
+
+# ---- what people are told ----
+
+
+async def test_a_refusal_says_what_is_spent_reserved_and_left_and_when_it_begins_anew(
+    store: Store, clock: Clock
+) -> None:
+    async with path(store, clock=clock) as gw:
+        await gw.says("one")
+        await gw.channel.until(ANN, "You said: one")
+        spent = int(str(await gw.value("SELECT cost FROM usage")))
+        hold(gw, rules(person_day=spent))
+        await gw.says("two")
+        (_, told) = await gw.channel.until(ANN, "You said: one", "(UTC).")
+        assert say("budget.person_day") in told
+        for amount in (spent, 0):
+            assert money(amount) in told
+        assert len(gw.model.asked) == 1
+        assert gw.core.dispatcher.outage_since is None
+        assert await gw.rows("SELECT state, error_kind FROM turn ORDER BY id DESC LIMIT 1") == [
+            ("failed", "budget")
+        ]
+        hold(gw, Rules())
+        await gw.says("three")
+        await gw.channel.until(ANN, "You said: three")
+
+
+async def test_one_warning_at_four_fifths(store: Store, clock: Clock) -> None:
+    async with path(store, clock=clock, options=Options(retries=0, max_output_tokens=LEAST_OUTPUT)) as gw:
+        await gw.says("one")
+        await gw.channel.until(ANN, "You said: one")
+        await charge(gw, 80 * CENT)
+        hold(gw, rules(person_month=100 * CENT))
+        await gw.says("two")
+        near = say("budget.near", name=say("budget.person_month"))
+        (_, told) = await gw.channel.until(ANN, "You said: one", "(UTC).*")
+        assert told.startswith(f"You said: two\n\n*{near} {money(80 * CENT)}")
+        await gw.says("three")
+        await gw.channel.until(ANN, "You said: one", "(UTC).*", "You said: three")
+    assert gw.channel.texts(ANN)[-1] == "You said: three"
+
+
+# ---- setting them ----
+
+
+@asynccontextmanager
+async def commanded(store: Store, clock: Clock) -> AsyncIterator[tuple[Path, SessionManager]]:
+    """Ann is an owner, Bob is not."""
+    policy = Policy(allow={"telegram": frozenset({ANN, BOB})}, owners={"telegram": frozenset({ANN})})
+    async with path(store, clock=clock, policy=policy) as gw:
+        manager = SessionManager(gw.core)
+        gw.core.dispatcher.commands = Table(manager=manager, roster=Roster(store=store, clock=clock))
+        yield gw, manager
+
+
+async def whole(gw: Path, chat: str, *parts: str) -> str:
+    """All that a chat was told, without its blanks, once every part is in it: a long text is several messages."""
+    async with asyncio.timeout(5):
+        while True:
+            told = _close("".join(gw.channel.texts(chat)))
+            if all(_close(part) in told for part in parts):
+                return told
+            await asyncio.sleep(0.005)
+
+
+def _close(text: str) -> str:
+    return "".join(text.split())
+
+
+async def test_what_admins_set_goes_before_the_configuration_and_is_audited(
+    store: Store, clock: Clock
+) -> None:
+    async with commanded(store, clock) as (gw, manager):
+        hold(gw, rules(person_day=50 * CENT))
+        await gw.says("hello", user=BOB)
+        await gw.channel.until(BOB, "You said: hello")
+        await gw.says(f"/budget set person telegram:{BOB} day 2.50")
+        await gw.channel.until(ANN, f"`telegram:{BOB}` day: {money(250 * CENT)}")
+        assert [each.cap for each in await manager.budgets("person", f"telegram:{BOB}")] == [250 * CENT]
+        await manager.set_budget("person", "*", "day", "0.10", by="cli")
+        assert [each.cap for each in await manager.budgets("person", f"telegram:{BOB}")] == [250 * CENT]
+        await manager.set_budget("person", f"telegram:{BOB}", "day", "default", by="cli")
+        assert [each.cap for each in await manager.budgets("person", f"telegram:{BOB}")] == [10 * CENT]
+        await manager.set_budget("person", f"telegram:{BOB}", "day", "off", by="cli")
+        assert await manager.budgets("person", f"telegram:{BOB}") == []
+        await manager.set_budget("person", "*", "day", "default", by="cli")
+        await manager.set_budget("person", f"telegram:{BOB}", "day", "default", by="cli")
+        assert [each.cap for each in await manager.budgets("person", f"telegram:{BOB}")] == [50 * CENT]
+        audited = await store.read(lambda unit: unit.audit.recent(10))
+        assert (audited[-1].actor, audited[-1].action) == (
+            f"telegram:{ANN}",
+            f"budget person telegram:{BOB} day 2.50",
+        )
+        assert len(audited) == 6
+
+
+async def test_who_is_no_admin_sees_their_own_and_sets_nothing(store: Store, clock: Clock) -> None:
+    async with commanded(store, clock) as (gw, _):
+        await gw.says("/budget", user=BOB)
+        await gw.channel.until(BOB, say("budget.none"))
+        hold(gw, rules(person_month=DOLLAR, gateway_day=DOLLAR))
+        await gw.says("hello", user=BOB)
+        await gw.channel.until(BOB, "You said: hello")
+        await gw.says("/budget", user=BOB)
+        spent = int(str(await gw.value("SELECT sum(cost) FROM usage")))
+        left = f"{money(spent)} spent, {money(0)} reserved, {money(DOLLAR - spent)} left of {money(DOLLAR)}."
+        told = await whole(gw, BOB, say("budget.person_month"), left, "(UTC).")
+        assert _close(say("budget.gateway_day")) not in told
+        for words in ("set person me day off", "show gateway *"):
+            await gw.says(f"/budget {words}", user=BOB)
+            await gw.channel.until(BOB, say("budget.admins"))
+        await gw.says("/budget")
+        await whole(gw, ANN, say("budget.person_month"), say("budget.gateway_day"))
+        assert await store.read(lambda unit: unit.budgets.caps()) == []
+
+
+async def test_here_and_me_are_this_chat_its_session_and_whoever_asks(store: Store, clock: Clock) -> None:
+    async with commanded(store, clock) as (gw, _):
+        await gw.says("hello")
+        await gw.channel.until(ANN, "You said: hello")
+        code = await gw.value("SELECT code FROM session")
+        for words in ("person me month 1", "chat here day 2", "session here total 0,5"):
+            await gw.says(f"/budget set {words}")
+        async with asyncio.timeout(5):
+            while len(await store.read(lambda unit: unit.budgets.caps())) < 3:
+                await asyncio.sleep(0.01)
+        assert await store.read(lambda unit: unit.budgets.caps()) == [
+            ("chat", f"telegram:{ANN}", "day", 2 * DOLLAR),
+            ("person", f"telegram:{ANN}", "month", DOLLAR),
+            ("session", code, "total", DOLLAR // 2),
+        ]
+
+
+@pytest.mark.parametrize(
+    ("words", "key"),
+    [
+        (("planet", "*", "day", "1"), "budget.no_scope"),
+        (("session", "*", "day", "1"), "budget.no_period"),
+        (("person", "*", "total", "1"), "budget.no_period"),
+        (("person", "*", "day", "-1"), "budget.no_amount"),
+        (("person", "*", "day", "1e9"), "budget.no_amount"),
+        (("person", "*", "day", "nan"), "budget.no_amount"),
+        (("person", "telegram:999", "day", "1"), "budget.no_id"),
+        (("chat", "telegram", "day", "1"), "budget.no_id"),
+        (("job", "none", "day", "1"), "budget.no_id"),
+        (("channel", "pigeon", "day", "1"), "budget.no_id"),
+        (("gateway", "telegram", "day", "1"), "budget.all"),
+    ],
+)
+async def test_what_cannot_be_meant_is_refused(
+    store: Store, clock: Clock, words: tuple[str, str, str, str], key: str
+) -> None:
+    async with path(store, clock=clock) as gw:
+        with pytest.raises(Refused) as refused:
+            await SessionManager(gw.core).set_budget(*words, by="cli")
+        assert refused.value._key == key
+        assert await store.read(lambda unit: unit.budgets.caps()) == []
