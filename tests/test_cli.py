@@ -217,9 +217,14 @@ def test_a_conversation_is_listed_shown_and_on_the_bill() -> None:
     bill = told("costs")
     assert bill["total"]["requests"] == 1 and bill["total"]["tokens"]["output"] > 0
     assert "demo:demo" in parley("costs").stdout
-    assert (
-        parley("costs", "--csv", "--by", "user").stdout.splitlines()[1].startswith("local (main:local),1,1,")
+    shown = parley("costs", "today", "--csv", "-", "--by", "user").stdout.splitlines()
+    assert shown[0].startswith("user,requests,turns,input,") and shown[1].startswith(
+        "local (main:local),1,1,"
     )
+    assert parley("costs", "--csv", "bill.csv", "--by", "session").stdout == "Written: bill.csv (1 line)\n"
+    assert Path("bill.csv").read_text().splitlines()[1].startswith(session["id"])
+    parley("costs", "--csv", "nowhere/bill.csv", code=1)
+    parley("costs", "7d", "--since", "7d", code=1)
 
 
 def test_a_chat_goes_on_in_the_session_that_is_named() -> None:
@@ -267,10 +272,10 @@ def test_times_of_the_bill_are_whole_days_of_the_zone() -> None:
 def test_what_has_no_price_is_never_shown_as_free() -> None:
     usage = {
         "tokens": {"uncached": 1, "read": 2, "write_5m": 3, "write_1h": 4, "output": 5},
-        "cost": 0, "requests": 1, "turns": 1, "unpriced": 1,
+        "cost": 0, "requests": 1, "turns": 1, "unpriced": 1, "saved": 0, "estimated": 0, "estimated_cost": 0,
     }  # fmt: skip
     _, rows = lines({"by_model": [{"name": "x:y", "usage": usage}]}, By.MODEL)
-    assert rows == [("x:y", 1, 1, 10, 2, 7, 5, None)]
+    assert rows == [("x:y", 1, 1, 10, 2, 7, 5, None, 0, 0, 0, 1)]
 
 
 # -- jobs -----------------------------------------------------------------------------------------------------

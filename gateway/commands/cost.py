@@ -8,12 +8,12 @@ from datetime import date
 from gateway.amounts import cost as priced
 from gateway.amounts import estimated, line, requests
 from gateway.calls import Call, Reply
-from gateway.commands.period import Asked, By, asked
+from gateway.commands.period import Asked, asked
 from gateway.commands.quote import plain
 from gateway.errors import Refused
 from gateway.manager import SessionManager
 from gateway.moments import day
-from gateway.reports import CostOverview, DayCost, Share, ToolUsage
+from gateway.reports import By, CostOverview, DayCost, Share, ToolUsage, UsageSummary
 from gateway.texts import say
 from gateway.texts.forms import money, tokens, whole
 
@@ -29,7 +29,9 @@ async def cost(manager: SessionManager, call: Call) -> Reply:
     # The same days for all who read everybody's; one's own begin at one's own midnight.
     zone = manager.zone if person is None else call.zone
     wanted = asked(call.args, now=manager.core.clock(), zone=zone, lang=call.lang)
-    found = await manager.cost_overview(wanted.since, until=wanted.until, person=person, zone=zone)
+    found = await manager.cost_overview(
+        wanted.since, until=wanted.until, person=person, zone=zone, by=(wanted.by,)
+    )
     return Reply(text=shown(found, wanted, everybody=person is None, lang=call.lang))
 
 
@@ -50,9 +52,25 @@ def shown(found: CostOverview, wanted: Asked, *, everybody: bool, lang: str = ""
     if not total.requests:
         return f"{head}\n\n{say('cost.nothing', lang)}"
     rows = table(found, wanted.by, lang)
-    last = say("cost.total", lang, line=line(total, lang), requests=requests(total.requests, lang))
-    rough = estimated(total, lang)
-    return "\n\n".join([head, _markdown(rows), last, *([rough] if rough else [])])
+    last = say(
+        "cost.total",
+        lang,
+        line=line(total, lang),
+        turns=say("cost.turns", lang, count=total.turns),
+        requests=requests(total.requests, lang),
+    )
+    notes = [each for each in (cached(total, lang), estimated(total, lang)) if each]
+    return "\n\n".join([head, _markdown(rows), last, *notes])
+
+
+def cached(total: UsageSummary, lang: str = "") -> str:
+    """How much of the input a cache spared, and what it saved; '' where none was used."""
+    if not total.total_cache_read and not total.total_cache_write:
+        return ""
+    percent = whole(round(100 * (total.cache_share or 0)), lang)
+    spared = total.saved or 0
+    amount = money(abs(spared), lang)
+    return say("cost.dearer" if spared < 0 else "cost.saved", lang, percent=percent, amount=amount)
 
 
 def table(found: CostOverview, by: By, lang: str = "") -> list[Row]:
@@ -68,10 +86,14 @@ def table(found: CostOverview, by: By, lang: str = "") -> list[Row]:
             shares = found.by_model
         case "channel":
             shares = found.by_channel
+        case "chat":
+            shares = found.by_chat
         case "trigger":
             shares = found.by_trigger
         case "purpose":
             shares = found.by_purpose
+        case "session":
+            shares = found.by_session
     return [_head(lang, by, "given", "made", "cost"), *_shares(shares, lang)]
 
 

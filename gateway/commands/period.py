@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Literal, get_args
+from typing import get_args
 
 from gateway.errors import Refused
 from gateway.moments import day, local, midnight
+from gateway.reports import By
 from gateway.texts import say
 
-By = Literal["user", "model", "day", "channel", "trigger", "purpose", "tool"]
 KEYS: tuple[By, ...] = get_args(By)
 DAYS = re.compile(r"([1-9]\d{0,3})d")
 USUAL = "30d"
@@ -41,8 +41,6 @@ def asked(args: str, *, now: int, zone: str, lang: str = "") -> Asked:
     if len(words) > 1:
         raise _misread()
     since, until, label = _stretch(words[0] if words else USUAL, now=now, zone=zone, lang=lang)
-    if by == "tool" and until is not None:
-        raise Refused(key="period.tools")
     return Asked(since=since, until=until, label=label, by=by)
 
 
