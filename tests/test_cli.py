@@ -40,6 +40,7 @@ COMMANDS = [
     ("sessions", "list"),
     ("sessions", "show"),
     ("costs",),
+    ("prices", "check"),
     ("jobs", "list"),
     ("jobs", "next"),
     ("jobs", "run"),
@@ -276,6 +277,61 @@ def test_what_has_no_price_is_never_shown_as_free() -> None:
     }  # fmt: skip
     _, rows = lines({"by_model": [{"name": "x:y", "usage": usage}]}, By.MODEL)
     assert rows == [("x:y", 1, 1, 10, 2, 7, 5, None, 0, 0, 0, 1)]
+
+
+# -- prices ---------------------------------------------------------------------------------------------------
+
+PRICED = """
+[agent]
+model = "anthropic:claude-sonnet-4-5"
+fallback_models = ["openai:gpt-5-mini"]
+models = ["box:qwen3", "openai:gpt-5-mini", "far:odd"]
+[providers.anthropic]
+api_key = "k"
+[providers.openai]
+api_key = "k"
+[providers.box]
+kind = "ollama"
+[providers.far]
+kind = "openai"
+api_key = "k"
+base_url = "https://models.example.com/v1"
+[providers.far.price.odd]
+input = 2
+output = 8
+cache_read = 0.5
+[transcription]
+provider = "openai"
+model = "gpt-4o-transcribe"
+"""
+
+
+def test_every_configured_model_is_listed_with_its_price_and_where_that_is_from(home: Path) -> None:
+    (home / "parley.toml").write_text(PRICED)
+    found = {each["model"]: each for each in told("prices", "check")}
+    assert found["anthropic:claude-sonnet-4-5"]["per_million"] == {
+        "uncached": "3", "output": "15", "read": "0.3", "write_5m": "3.75", "write_1h": "6",
+    }  # fmt: skip
+    assert found["openai:gpt-5-mini"]["uses"] == ["fallback", "offered"]
+    assert found["openai:gpt-5-mini"]["source"].startswith("list (genai-prices")
+    assert (found["box:qwen3"]["source"], found["far:odd"]["source"]) == ("free", "override")
+    assert found["openai:gpt-4o-transcribe"]["uses"] == ["transcription"]
+    assert found["openai:gpt-4o-transcribe"]["per_million"]["uncached"]
+    assert "$3.75" in parley("prices", "check").stdout
+
+
+@pytest.mark.parametrize(
+    "change, missing",
+    [
+        ('[providers.far.price.odd]\ninput = 2\noutput = 8\ncache_read = 0.5\n', "far:odd: no price for anything"),
+        ("cache_read = 0.5\n", "far:odd: no price for cache read"),
+    ],
+)  # fmt: skip
+def test_a_missing_price_is_loud(home: Path, change: str, missing: str) -> None:
+    (home / "parley.toml").write_text(PRICED.replace(change, ""))
+    result = parley("prices", "check", code=1)
+    assert missing in result.stderr and '[providers.far.price."odd"]' in result.stderr
+    assert len(result.stderr.splitlines()) == 1
 
 
 # -- jobs -----------------------------------------------------------------------------------------------------

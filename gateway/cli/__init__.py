@@ -9,7 +9,21 @@ import typer
 from typer.core import TyperGroup
 
 from gateway import __version__
-from gateway.cli import chat, config, costs, doctor, halt, init, jobs, people, run, send, sessions, upkeep
+from gateway.cli import (
+    chat,
+    config,
+    costs,
+    doctor,
+    halt,
+    init,
+    jobs,
+    people,
+    prices,
+    run,
+    send,
+    sessions,
+    upkeep,
+)
 from gateway.cli.options import Config
 from gateway.errors import Locked, ParleyError, StoreError
 
@@ -22,6 +36,7 @@ ORDER = (
     "people",
     "sessions",
     "costs",
+    "prices",
     "jobs",
     "config",
     "halt",
@@ -105,6 +120,7 @@ app.command()(doctor.doctor)
 app.add_typer(people.app, name="people")
 app.add_typer(sessions.app, name="sessions")
 app.command()(costs.costs)
+app.add_typer(prices.app, name="prices")
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(config.app, name="config")
 app.command()(halt.halt)
