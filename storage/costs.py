@@ -65,7 +65,9 @@ class Costs:
         self._tx = tx
         self._bounds = {"since": since, "until": until, "person": person}
 
-    def within(self, *, since: int | None, until: int | None, person: int | None) -> Costs:
+    def within(
+        self, *, since: int | None = None, until: int | None = None, person: int | None = None
+    ) -> Costs:
         return Costs(self._tx, since=since, until=until, person=person)
 
     async def total(self) -> Row:

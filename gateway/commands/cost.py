@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, datetime, time
 
 from gateway.amounts import cost as priced
 from gateway.amounts import estimated, line, requests
 from gateway.calls import Call, Reply
+from gateway.chart import Day, chart
 from gateway.commands.period import Asked, asked
 from gateway.commands.quote import plain
 from gateway.errors import Refused
 from gateway.manager import SessionManager
 from gateway.moments import day
+from gateway.protocols import Made
 from gateway.reports import By, CostOverview, DayCost, Share, ToolUsage, UsageSummary
 from gateway.texts import say
-from gateway.texts.forms import money, tokens, whole
+from gateway.texts.forms import dated, money, tokens, whole
+from gateway.types import File
 
 MOST_ROWS = 15  # the last of them sums up what is left out
 NAME = 40  # characters
+MOST_DAYS = 92  # in a picture; more are too thin to be told apart on a phone
 
 Row = tuple[str, ...]
 
@@ -29,10 +34,42 @@ async def cost(manager: SessionManager, call: Call) -> Reply:
     # The same days for all who read everybody's; one's own begin at one's own midnight.
     zone = manager.zone if person is None else call.zone
     wanted = asked(call.args, now=manager.core.clock(), zone=zone, lang=call.lang)
-    found = await manager.cost_overview(
-        wanted.since, until=wanted.until, person=person, zone=zone, by=(wanted.by,)
+    by: tuple[By, ...] = (wanted.by, "day") if wanted.dates else (wanted.by,)
+    found = await manager.cost_overview(wanted.since, until=wanted.until, person=person, zone=zone, by=by)
+    text = shown(found, wanted, everybody=person is None, lang=call.lang)
+    return Reply(text=text, files=await _picture(manager, call, found, wanted))
+
+
+async def _picture(
+    manager: SessionManager, call: Call, found: CostOverview, wanted: Asked
+) -> tuple[File, ...]:
+    """Of several days on which anything cost money, where it can be sent."""
+    line = manager.core.delivery.line(call.row.account)
+    costly = any(each.cost > 0 for each in found.by_day)
+    if line is None or not line.channel.can.file or not costly or not 2 <= len(wanted.dates) <= MOST_DAYS:
+        return ()
+    data = await asyncio.to_thread(
+        chart,
+        drawn(found.by_day, wanted.dates, call.lang),
+        title=wanted.label,
+        others=say("cost.rest", call.lang),
+        lang=call.lang,
     )
-    return Reply(text=shown(found, wanted, everybody=person is None, lang=call.lang))
+    made = Made(type="image/png", data=data)
+    return (await manager.core.gallery.enter(made, name="cost.png", now=manager.core.clock()),)
+
+
+def drawn(found: Sequence[DayCost], dates: Sequence[date], lang: str = "") -> list[Day]:
+    """Every day that was asked for, also those without any cost."""
+    models = {each.date: each.by_model for each in found}
+    pattern = say("cost.date", lang)
+    return [
+        Day(
+            label=dated(datetime.combine(each, time()), pattern, lang),
+            models=models.get(each.isoformat(), {}),
+        )
+        for each in dates
+    ]
 
 
 def _whose(call: Call) -> int | None:

@@ -52,6 +52,17 @@ class Gallery:
         """A file that a model has made; its row in `media` is the caller's to write. Raises StoreError."""
         return await asyncio.to_thread(self._folder.write, made.data, SUFFIXES.get(made.type, ""))
 
+    async def enter(self, made: Made, *, name: str, now: int) -> File:
+        """A file of our own making, on disk and with its row, to be sent. Raises StoreError."""
+        kept = await self.keep(made)
+
+        async def work(unit: Unit) -> int:
+            return await unit.media.add(
+                path=kept.path, type=made.type, bytes=kept.bytes, sha256=kept.sha256, name=name, now=now
+            )
+
+        return File(name=name, type=made.type, media=await self._store.commit(Point.MEDIA, work))
+
     def forget(self, kept: Kept) -> None:
         """Its row was not written."""
         self._folder.remove(kept.path)
