@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-from gateway.types import Conversation, Identity, Json, Role, Waiting
+from gateway.types import Conversation, File, Identity, Json, Role, Waiting
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,13 +41,15 @@ class Offer:
 class Reply:
     """What the person is told ('' for nothing); *toast* is shown on the button that was pressed.
 
-    *private*: for the eyes of who asked alone, also where the question came from a shared chat.
+    *private*: for the eyes of who asked alone, also where the question came from a shared chat. *files* go out after
+    the text, on channels that can send any; without a text they do not.
     """
 
     text: str = ""
     offers: Sequence[Offer] = ()
     toast: str = ""
     private: bool = False
+    files: Sequence[File] = ()
 
 
 class Commands(Protocol):

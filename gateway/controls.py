@@ -140,6 +140,8 @@ class Controls:
         if chunks and buttons:
             shown = tuple(Button(label=offer.label, token=token) for token, offer in buttons)
             chunks = under(chunks, shown)
+        if chunks:
+            chunks = [*chunks, *(Chunk(text="", file=file) for file in reply.files)]
         private = say("reply.private", await self._lang(row)) if reply.private and here.shared else ""
         chunks, elsewhere = await self._addressed(row, here, reply, chunks, private)
         now = self._clock()

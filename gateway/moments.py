@@ -9,6 +9,8 @@ from gateway.texts import say
 from gateway.texts.forms import dated
 from gateway.types import SECOND
 
+DAY = 24 * 3600 * SECOND
+
 
 def local(at: int, zone: str) -> datetime:
     """Raises ZoneInfoNotFoundError for what is no zone."""
@@ -40,3 +42,24 @@ def day(of: date, lang: str = "") -> str:
 def midnight(day: date, zone: str) -> int:
     """When that day begins there; where the clock is put forward then, at the first time there is."""
     return int(datetime.combine(day, time(), ZoneInfo(zone)).timestamp()) * SECOND
+
+
+def offsets(first: int, last: int, zone: str) -> list[tuple[int, int]]:
+    """How far the zone's clock is ahead of UTC from *first* to *last*: (from when, by how much), in order of time."""
+    found = [(first, _ahead(first, zone))]
+    at = first
+    while at < last:
+        after = min(at + DAY, last)
+        if _ahead(after, zone) != found[-1][1]:
+            early, late = at, after
+            while late - early > 1:
+                middle = (early + late) // 2
+                early, late = (middle, late) if _ahead(middle, zone) == found[-1][1] else (early, middle)
+            found.append((late, _ahead(late, zone)))
+        at = after
+    return found
+
+
+def _ahead(at: int, zone: str) -> int:
+    offset = local(at, zone).utcoffset()
+    return 0 if offset is None else round(offset.total_seconds()) * SECOND

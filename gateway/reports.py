@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import datetime
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
 from decimal import Decimal
-from typing import Any
-from zoneinfo import ZoneInfo
+from fractions import Fraction
+from typing import Any, Literal
 
-from gateway.types import DOLLAR, SECOND, Tokens
+from gateway.types import DOLLAR, Tokens
+from gateway.usage import Price, saved
+
+By = Literal["user", "model", "day", "channel", "chat", "trigger", "purpose", "session", "tool"]
+EPOCH = date(1970, 1, 1).toordinal()
 
 
 def dollars(nano: int) -> Decimal:
@@ -22,7 +27,8 @@ class UsageSummary:
     """A sum over ledger rows. Input includes what was read from and written to caches.
 
     *cost* in nano-dollars over the rows whose price is known; *unpriced* counts the others. *estimated* rows and
-    *estimated_cost* are part of the sums, and shown apart.
+    *estimated_cost* are part of the sums, and shown apart. *saved*: nano-dollars by which the same input would have
+    been dearer without a cache, below 0 where writing it cost more than reading it saved; None: not reckoned.
     """
 
     tokens: Tokens
@@ -32,6 +38,12 @@ class UsageSummary:
     unpriced: int
     estimated: int
     estimated_cost: int
+    saved: int | None = None
+
+    @property
+    def cache_share(self) -> float | None:
+        """How much of the input was read from a cache, 0 to 1; None: there was no input."""
+        return self.tokens.read / self.tokens.input if self.tokens.input else None
 
     @property
     def total_input_tokens(self) -> int:
@@ -71,8 +83,12 @@ class DayCost:
     """One day of the report zone, *date* as YYYY-MM-DD; *by_model* in nano-dollars."""
 
     date: str
-    cost: int
+    usage: UsageSummary
     by_model: dict[str, int]
+
+    @property
+    def cost(self) -> int:
+        return self.usage.cost
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,20 +102,22 @@ class ToolUsage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CostOverview:
-    """The bill since a time (None: since ever)."""
+    """The bill since a time (None: since ever). A breakdown that was not asked for is empty."""
 
     since: int | None
     total: UsageSummary
-    by_user: list[Share]
-    by_model: list[Share]
-    by_channel: list[Share]
-    by_trigger: list[Share]
-    by_purpose: list[Share]
-    by_day: list[DayCost]
-    by_tool: list[ToolUsage]
+    by_user: list[Share] = field(default_factory=list)
+    by_model: list[Share] = field(default_factory=list)
+    by_channel: list[Share] = field(default_factory=list)
+    by_chat: list[Share] = field(default_factory=list)
+    by_trigger: list[Share] = field(default_factory=list)
+    by_purpose: list[Share] = field(default_factory=list)
+    by_session: list[Share] = field(default_factory=list)
+    by_day: list[DayCost] = field(default_factory=list)
+    by_tool: list[ToolUsage] = field(default_factory=list)
 
 
-def usage_summary(row: Any) -> UsageSummary:
+def usage_summary(row: Sequence[Any], saved: int | None = None) -> UsageSummary:
     """From the eleven columns every sum over the ledger has."""
     return UsageSummary(
         tokens=Tokens(row[0], row[1], row[2], row[3], row[4]),
@@ -109,21 +127,38 @@ def usage_summary(row: Any) -> UsageSummary:
         unpriced=row[8],
         estimated=row[9],
         estimated_cost=row[10],
+        saved=saved,
     )
 
 
-def shares(rows: Iterable[Any]) -> list[Share]:
-    return [Share(name=str(row[0]), usage=usage_summary(row[1:])) for row in rows]
+def savings(rows: Iterable[Sequence[Any]]) -> dict[Any, int]:
+    """Nano-dollars saved by key, from (key, price as JSON, tokens read, written for 5 minutes, for an hour).
+
+    Each sum is rounded once, so that the parts differ from the whole by a nano-dollar each at most.
+    """
+    exact: dict[Any, Fraction] = {}
+    for key, price, read, short, long in rows:
+        rates = Price.from_json(json.loads(price)).rates
+        exact[key] = exact.get(key, Fraction()) + saved(rates, Tokens(0, read, short, long, 0))
+    return {key: round(each) for key, each in exact.items()}
 
 
-def days(rows: Iterable[tuple[int, str, int | None]], zone: str) -> list[DayCost]:
-    """(time, model, cost) of single requests, summed by local day."""
-    place = ZoneInfo(zone)
-    found: dict[str, dict[str, int]] = {}
-    for at, model, cost in rows:
-        day = found.setdefault(datetime.fromtimestamp(at / SECOND, place).date().isoformat(), {})
-        day[model] = day.get(model, 0) + (cost or 0)
+def shares(rows: Iterable[Sequence[Any]], saved: Mapping[Any, int]) -> list[Share]:
+    return [Share(name=str(row[0]), usage=usage_summary(row[1:], saved.get(row[0], 0))) for row in rows]
+
+
+def days(
+    rows: Iterable[Sequence[Any]], models: Iterable[tuple[int, str, int]], saved: Mapping[Any, int]
+) -> list[DayCost]:
+    """(day, sums…) and (day, model, cost), where a day is so many days after 1970-01-01."""
+    found: dict[int, dict[str, int]] = {}
+    for day, model, cost in models:
+        found.setdefault(day, {})[model] = cost
     return [
-        DayCost(date=date, cost=sum(models.values()), by_model=models)
-        for date, models in sorted(found.items())
+        DayCost(
+            date=date.fromordinal(EPOCH + row[0]).isoformat(),
+            usage=usage_summary(row[1:], saved.get(row[0], 0)),
+            by_model=found.get(row[0], {}),
+        )
+        for row in rows
     ]

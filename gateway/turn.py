@@ -17,7 +17,6 @@ from gateway.errors import KEPT, OPERATOR_FAULTS, RETRYABLE, LeaseLost, ModelErr
 from gateway.failpoints import Point, passing
 from gateway.lanes import LOCAL
 from gateway.media import telling
-from gateway.media.folder import Kept
 from gateway.media.gallery import Gallery
 from gateway.media.kinds import SUFFIXES
 from gateway.protocols import (
@@ -255,19 +254,9 @@ class TurnRunner:
         """Files of the model's, on disk and with their rows."""
         found: list[File] = []
         for each in made:
-            kept, now = await self._gallery.keep(each), self._clock()
             name = f"{each.type.partition('/')[0] or 'file'}{SUFFIXES.get(each.type, '')}"
-
-            async def work(
-                unit: Unit, kept: Kept = kept, each: Made = each, name: str = name, now: int = now
-            ) -> int:
-                return await unit.media.add(
-                    path=kept.path, type=each.type, bytes=kept.bytes, sha256=kept.sha256, name=name, now=now
-                )
-
-            media = await self._store.commit(Point.MEDIA, work)
-            found.append(File(name=name, type=each.type, media=media))
-            progress.places.append(self._gallery.place(kept))
+            found.append(await self._gallery.enter(each, name=name, now=self._clock()))
+            progress.places.append(await self._gallery.place(found[-1]))
         return tuple(found)
 
     async def _steered(self, started: Started, progress: Progress) -> None:

@@ -37,6 +37,7 @@ __all__ = [
     "find_price",
     "longest",
     "picture_tokens",
+    "saved",
     "worst_case",
     "worst_hearing",
 ]
@@ -193,6 +194,19 @@ def cost(price: Price | None, tokens: Tokens) -> int | None:
             return None
         exact += Fraction(rate or 0) * count
     return None if price is None else round(exact * _PER_TOKEN + Fraction(price.rates.request) * DOLLAR)
+
+
+def saved(rates: Rates, tokens: Tokens) -> Fraction:
+    """Nano-dollars by which the *tokens* read from and written to a cache would have been dearer as plain input.
+
+    Below 0 where the writes cost more than the reads saved. A kind without a rate counts for nothing.
+    """
+    exact = Fraction()
+    for kind in ("read", "write_5m", "write_1h"):
+        rate = rates.of(kind)
+        if rate is not None:
+            exact += (Fraction(rates.uncached) - Fraction(rate)) * int(getattr(tokens, kind))
+    return exact * _PER_TOKEN
 
 
 def find_price(

@@ -2,31 +2,45 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
-from storage.database import Row, Tx
+from storage.database import Row, Tx, scalar
 
-Grouping = Literal["user", "model", "channel", "trigger", "purpose", "day"]
+Grouping = Literal["user", "model", "channel", "chat", "trigger", "purpose", "session"]
+Offsets = Sequence[tuple[int, int]]
+"""(from when, microseconds UTC; microseconds that the local clock is ahead of UTC), in order of time."""
 
+DAY = 86_400_000_000  # microseconds
 SUMMED = """
   coalesce(sum(u.tok_in), 0), coalesce(sum(u.tok_read), 0), coalesce(sum(u.tok_w5m), 0), coalesce(sum(u.tok_w1h), 0),
   coalesce(sum(u.tok_out), 0), coalesce(sum(u.cost), 0), count(*), count(DISTINCT u.turn),
   coalesce(sum(u.cost IS NULL AND u.state <> 'failed'), 0), coalesce(sum(u.state = 'estimated'), 0),
   coalesce(sum(CASE WHEN u.state = 'estimated' THEN u.cost ELSE 0 END), 0)"""
+CACHED = "q.rates, sum(u.tok_read), sum(u.tok_w5m), sum(u.tok_w1h)"
 
+MODEL = "u.provider || ':' || coalesce(u.model, u.model_asked)"
 KEYS: dict[Grouping, str] = {
     # A person, whoever of their identities it was; an identity that is nobody's yet for itself.
     "user": "coalesce(-i.person, i.id)",
-    "model": "u.provider || ':' || coalesce(u.model, u.model_asked)",
+    "model": MODEL,
     "channel": "u.channel",
+    "chat": "coalesce(a.channel || ':' || c.chat_id, '(none)')",  # its threads are part of it
     "trigger": "coalesce(u.trigger, '(a person)')",
     "purpose": "u.purpose",
-    "day": "CAST(u.at / 86400000000 AS TEXT)",
+    "session": "coalesce(s.code || coalesce(' ' || nullif(s.title, ''), ''), '(none)')",
 }
-FROM = """
-  FROM usage u LEFT JOIN identity i ON i.id = u.identity LEFT JOIN person p ON p.id = i.person
+# Joins that a sum has no use for cost nothing: each finds one row at most.
+JOINS = """
+  FROM usage u LEFT JOIN identity i ON i.id = u.identity LEFT JOIN session s ON s.id = u.session
+  LEFT JOIN conversation c ON c.id = u.conversation LEFT JOIN account a ON a.id = c.account"""
+BOUNDS = """
  WHERE u.state <> 'open' AND (:since IS NULL OR u.at >= :since) AND (:until IS NULL OR u.at < :until)
    AND (:person IS NULL OR i.person = :person)"""
+FROM = f"{JOINS} {BOUNDS}"
+# Where the price is not known nobody can say what a cache has saved.
+FROM_CACHED = f"""{JOINS} JOIN price q ON q.id = u.price {BOUNDS}
+   AND u.cost IS NOT NULL AND u.tok_read + u.tok_w5m + u.tok_w1h > 0"""
 # What to call those: a name and every address, as in Ann (telegram:101, discord:202).
 PERSONS = """
 SELECT coalesce(-i.person, i.id), coalesce(nullif(p.name, ''), nullif(i.name, ''), ''), i.channel || ':' || i.user_id
@@ -34,32 +48,48 @@ SELECT coalesce(-i.person, i.id), coalesce(nullif(p.name, ''), nullif(i.name, ''
 TOOLS = """
 SELECT c.name, count(*), coalesce(sum(c.is_error), 0) FROM tool_call c JOIN turn t ON t.id = c.turn
   LEFT JOIN identity i ON i.id = t.identity
- WHERE (:since IS NULL OR t.started >= :since) AND (:person IS NULL OR i.person = :person)
+ WHERE (:since IS NULL OR t.started >= :since) AND (:until IS NULL OR t.started < :until)
+   AND (:person IS NULL OR i.person = :person)
  GROUP BY c.name ORDER BY 2 DESC, 1"""
-ZONED = "SELECT u.at, u.provider || ':' || coalesce(u.model, u.model_asked), u.cost"
 
 
 class Costs:
-    """Sums over usage. *since* is inclusive, *until* exclusive, microseconds UTC; None means no bound."""
+    """Sums over usage, from *since* (inclusive) to *until* (exclusive), microseconds UTC; None means no bound.
 
-    def __init__(self, tx: Tx) -> None:
+    *person* None: everybody's.
+    """
+
+    def __init__(
+        self, tx: Tx, *, since: int | None = None, until: int | None = None, person: int | None = None
+    ) -> None:
         self._tx = tx
+        self._bounds = {"since": since, "until": until, "person": person}
 
-    async def total(self, *, since: int | None, until: int | None = None, person: int | None = None) -> Row:
-        row = await self._tx.one(f"SELECT {SUMMED} {FROM}", since=since, until=until, person=person)
+    def within(
+        self, *, since: int | None = None, until: int | None = None, person: int | None = None
+    ) -> Costs:
+        return Costs(self._tx, since=since, until=until, person=person)
+
+    async def total(self) -> Row:
+        row = await self._tx.one(f"SELECT {SUMMED} {FROM}", **self._bounds)
         assert row is not None
         return row
 
-    async def by(
-        self, key: Grouping, *, since: int | None, until: int | None = None, person: int | None = None
-    ) -> list[Row]:
+    async def cached(self) -> list[Row]:
+        """('', price as JSON, tokens read, written for 5 minutes, written for an hour), a row each price."""
+        return await self._all(f"SELECT '', {CACHED} {FROM_CACHED} GROUP BY q.id, q.rates")
+
+    async def by(self, key: Grouping) -> list[Row]:
         """(name, sums…) dearest first; one row a person, whatever platforms they write from."""
-        rows = await self._tx.all(
-            f"SELECT {KEYS[key]}, {SUMMED} {FROM} GROUP BY 1 ORDER BY 7 DESC, 1",
-            since=since,
-            until=until,
-            person=person,
-        )
+        rows = await self._all(f"SELECT {KEYS[key]}, {SUMMED} {FROM} GROUP BY 1 ORDER BY 7 DESC, 1")
+        return await self._named(key, rows)
+
+    async def cached_by(self, key: Grouping) -> list[Row]:
+        """As `cached`, with the names of `by`."""
+        rows = await self._all(f"SELECT {KEYS[key]}, {CACHED} {FROM_CACHED} GROUP BY 1, q.id, q.rates")
+        return await self._named(key, rows)
+
+    async def _named(self, key: Grouping, rows: list[Row]) -> list[Row]:
         if key != "user":
             return rows
         names = await self._names()
@@ -67,7 +97,7 @@ class Costs:
 
     async def _names(self) -> dict[int, str]:
         found: dict[int, tuple[str, list[str]]] = {}
-        for who, name, address in await self._tx.all(PERSONS):
+        for who, name, address in await self._all(PERSONS):
             known, addresses = found.get(who, ("", []))
             found[who] = (known or name, [*addresses, address])
         return {
@@ -75,12 +105,42 @@ class Costs:
             for who, (name, addresses) in found.items()
         }
 
-    async def rows(
-        self, *, since: int | None, until: int | None = None, person: int | None = None
-    ) -> list[Row]:
-        """(time, model, cost or None) of each request, for days in a zone that only the caller knows."""
-        return await self._tx.all(f"{ZONED} {FROM} ORDER BY u.at", since=since, until=until, person=person)
+    async def span(self) -> tuple[int, int] | None:
+        """When the first and the last request were made; None: there was none."""
+        row = await self._tx.one(f"SELECT min(u.at), max(u.at) {FROM}", **self._bounds)
+        return None if scalar(row) is None or row is None else (row[0], row[1])
 
-    async def tools(self, *, since: int | None, person: int | None = None) -> list[Row]:
-        """(tool, calls, errors), most used first."""
-        return await self._tx.all(TOOLS, since=since, person=person)
+    async def days(self, offsets: Offsets) -> list[Row]:
+        """(days since 1970-01-01 on that clock, sums…), earliest first."""
+        return await self._all(f"SELECT {_day(offsets)}, {SUMMED} {FROM} GROUP BY 1 ORDER BY 1")
+
+    async def models_of_days(self, offsets: Offsets) -> list[Row]:
+        """(day as in `days`, model, cost)."""
+        return await self._all(
+            f"SELECT {_day(offsets)}, {MODEL}, coalesce(sum(u.cost), 0) {FROM} GROUP BY 1, 2 ORDER BY 1, 2"
+        )
+
+    async def cached_of_days(self, offsets: Offsets) -> list[Row]:
+        """As `cached`, with the days of `days`."""
+        return await self._all(f"SELECT {_day(offsets)}, {CACHED} {FROM_CACHED} GROUP BY 1, q.id, q.rates")
+
+    async def tools(self) -> list[Row]:
+        """(tool, calls, errors), most used first; by when their turn began."""
+        return await self._all(TOOLS)
+
+    async def _all(self, sql: str) -> list[Row]:
+        return await self._tx.all(sql, **self._bounds)
+
+
+def _day(offsets: Offsets) -> str:
+    """The local day of a request, in SQL; the numbers are ours."""
+    *earlier, (_, last) = offsets
+    ahead = str(int(last))
+    if earlier:
+        until = [begin for begin, _ in offsets[1:]]
+        arms = " ".join(
+            f"WHEN u.at < {int(end)} THEN {int(offset)}"
+            for end, (_, offset) in zip(until, earlier, strict=True)
+        )
+        ahead = f"CASE {arms} ELSE {int(last)} END"
+    return f"(u.at + {ahead}) / {DAY}"

@@ -42,6 +42,7 @@ COMMANDS = [
     ("costs",),
     ("budget", "show"),
     ("budget", "set"),
+    ("prices", "check"),
     ("jobs", "list"),
     ("jobs", "next"),
     ("jobs", "run"),
@@ -219,9 +220,14 @@ def test_a_conversation_is_listed_shown_and_on_the_bill() -> None:
     bill = told("costs")
     assert bill["total"]["requests"] == 1 and bill["total"]["tokens"]["output"] > 0
     assert "demo:demo" in parley("costs").stdout
-    assert (
-        parley("costs", "--csv", "--by", "user").stdout.splitlines()[1].startswith("local (main:local),1,1,")
+    shown = parley("costs", "today", "--csv", "-", "--by", "user").stdout.splitlines()
+    assert shown[0].startswith("user,requests,turns,input,") and shown[1].startswith(
+        "local (main:local),1,1,"
     )
+    assert parley("costs", "--csv", "bill.csv", "--by", "session").stdout == "Written: bill.csv (1 line)\n"
+    assert Path("bill.csv").read_text().splitlines()[1].startswith(session["id"])
+    parley("costs", "--csv", "nowhere/bill.csv", code=1)
+    parley("costs", "7d", "--since", "7d", code=1)
 
 
 def test_a_budget_is_set_shown_and_kept_between_commands() -> None:
@@ -286,10 +292,65 @@ def test_times_of_the_bill_are_whole_days_of_the_zone() -> None:
 def test_what_has_no_price_is_never_shown_as_free() -> None:
     usage = {
         "tokens": {"uncached": 1, "read": 2, "write_5m": 3, "write_1h": 4, "output": 5},
-        "cost": 0, "requests": 1, "turns": 1, "unpriced": 1,
+        "cost": 0, "requests": 1, "turns": 1, "unpriced": 1, "saved": 0, "estimated": 0, "estimated_cost": 0,
     }  # fmt: skip
     _, rows = lines({"by_model": [{"name": "x:y", "usage": usage}]}, By.MODEL)
-    assert rows == [("x:y", 1, 1, 10, 2, 7, 5, None)]
+    assert rows == [("x:y", 1, 1, 10, 2, 7, 5, None, 0, 0, 0, 1)]
+
+
+# -- prices ---------------------------------------------------------------------------------------------------
+
+PRICED = """
+[agent]
+model = "anthropic:claude-sonnet-4-5"
+fallback_models = ["openai:gpt-5-mini"]
+models = ["box:qwen3", "openai:gpt-5-mini", "far:odd"]
+[providers.anthropic]
+api_key = "k"
+[providers.openai]
+api_key = "k"
+[providers.box]
+kind = "ollama"
+[providers.far]
+kind = "openai"
+api_key = "k"
+base_url = "https://models.example.com/v1"
+[providers.far.price.odd]
+input = 2
+output = 8
+cache_read = 0.5
+[transcription]
+provider = "openai"
+model = "gpt-4o-transcribe"
+"""
+
+
+def test_every_configured_model_is_listed_with_its_price_and_where_that_is_from(home: Path) -> None:
+    (home / "parley.toml").write_text(PRICED)
+    found = {each["model"]: each for each in told("prices", "check")}
+    assert found["anthropic:claude-sonnet-4-5"]["per_million"] == {
+        "uncached": "3", "output": "15", "read": "0.3", "write_5m": "3.75", "write_1h": "6",
+    }  # fmt: skip
+    assert found["openai:gpt-5-mini"]["uses"] == ["fallback", "offered"]
+    assert found["openai:gpt-5-mini"]["source"].startswith("list (genai-prices")
+    assert (found["box:qwen3"]["source"], found["far:odd"]["source"]) == ("free", "override")
+    assert found["openai:gpt-4o-transcribe"]["uses"] == ["transcription"]
+    assert found["openai:gpt-4o-transcribe"]["per_million"]["uncached"]
+    assert "$3.75" in parley("prices", "check").stdout
+
+
+@pytest.mark.parametrize(
+    "change, missing",
+    [
+        ('[providers.far.price.odd]\ninput = 2\noutput = 8\ncache_read = 0.5\n', "far:odd: no price for anything"),
+        ("cache_read = 0.5\n", "far:odd: no price for cache read"),
+    ],
+)  # fmt: skip
+def test_a_missing_price_is_loud(home: Path, change: str, missing: str) -> None:
+    (home / "parley.toml").write_text(PRICED.replace(change, ""))
+    result = parley("prices", "check", code=1)
+    assert missing in result.stderr and '[providers.far.price."odd"]' in result.stderr
+    assert len(result.stderr.splitlines()) == 1
 
 
 # -- jobs -----------------------------------------------------------------------------------------------------

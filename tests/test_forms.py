@@ -151,7 +151,7 @@ def test_the_bill_in_german() -> None:
     found = CostOverview(
         since=None, total=usage(), by_user=[Share(name=f"u{n}", usage=usage()) for n in range(20)], by_model=[],
         by_channel=[], by_trigger=[], by_purpose=[],
-        by_day=[DayCost(date="2026-07-03", cost=1_500_000_000, by_model={})],
+        by_day=[DayCost(date="2026-07-03", usage=usage(cost=1_500_000_000), by_model={})],
         by_tool=[ToolUsage(name="now", invocations=1234, errors=0)],
     )  # fmt: skip
     assert cost.table(found, "day", "de") == [("Tag", "Kosten"), ("03.07.2026", f"1,5000{NB}$")]

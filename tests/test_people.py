@@ -98,10 +98,10 @@ async def test_a_linked_person_is_let_in_has_one_bill_and_keeps_their_sessions(
     one, other = await identity(p, "telegram", ANN), await identity(p, "discord", "901")
     assert one.person == other.person
     assert await p.rows("SELECT DISTINCT owner FROM session") == [(one.person,)]
-    rows = await p.store.read(lambda unit: unit.costs.by("user", since=None))
+    rows = await p.store.read(lambda unit: unit.costs.by("user"))
     assert [row[0] for row in rows] == ["Ann (telegram:101, discord:901)"]
     assert rows[0][7] == 2  # requests
-    mine = await p.store.read(lambda unit: unit.costs.total(since=None, person=one.person))
+    mine = await p.store.read(lambda unit: unit.costs.within(person=one.person).total())
     assert mine == rows[0][1:]
 
 
@@ -122,7 +122,7 @@ async def test_a_link_can_be_undone_and_everything_is_as_it_was(p: Path, discord
     )
     assert await p.rows(owners.format(ANN)) == [(one.person,)]
     assert await p.rows(owners.format("901")) == [(other.person,)]
-    names = [row[0] for row in await p.store.read(lambda unit: unit.costs.by("user", since=None))]
+    names = [row[0] for row in await p.store.read(lambda unit: unit.costs.by("user"))]
     assert sorted(names) == ["Ann (telegram:101)", "Bob (discord:901)"]
 
 
@@ -138,7 +138,7 @@ async def test_somebody_let_in_already_keeps_that_and_their_old_sessions_follow(
     one, other = await identity(p, "telegram", ANN), await identity(p, "discord", "905")
     assert (one.person, other.state) == (other.person, "new")
     assert await p.rows("SELECT DISTINCT owner FROM session") == [(one.person,)]
-    assert len(await p.store.read(lambda unit: unit.costs.by("user", since=None))) == 1
+    assert len(await p.store.read(lambda unit: unit.costs.by("user"))) == 1
 
 
 async def test_a_code_links_once_within_an_hour_and_on_another_platform_only(

@@ -630,7 +630,7 @@ async def test_the_bill_has_money_as_nano_dollars_and_as_decimal_dollars(web: We
     assert {name for name in only if name.startswith("by_")} == {"by_model", "by_day"}
     assert only["total"]["requests"] == 1
     past = (await web.local.get("/v1/costs", params={"until": "2020-01-01"})).json()
-    assert past["total"]["requests"] == 0 and "by_tool" not in past
+    assert past["total"]["requests"] == 0 and past["by_tool"] == past["by_day"] == []
 
 
 @pytest.mark.parametrize(
@@ -639,7 +639,6 @@ async def test_the_bill_has_money_as_nano_dollars_and_as_decimal_dollars(web: We
         ({"since": "yesterdayish"}, "since"),
         ({"until": "1774735200"}, "until"),
         ({"by": "colour"}, "by.0"),
-        ({"by": "tool", "until": "today"}, "by"),
     ],
 )
 async def test_a_bill_nobody_can_make_names_the_parameter(

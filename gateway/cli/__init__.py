@@ -19,6 +19,7 @@ from gateway.cli import (
     init,
     jobs,
     people,
+    prices,
     run,
     send,
     sessions,
@@ -37,6 +38,7 @@ ORDER = (
     "sessions",
     "costs",
     "budget",
+    "prices",
     "jobs",
     "config",
     "halt",
@@ -121,6 +123,7 @@ app.add_typer(people.app, name="people")
 app.add_typer(sessions.app, name="sessions")
 app.command()(costs.costs)
 app.add_typer(budget.app, name="budget")
+app.add_typer(prices.app, name="prices")
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(config.app, name="config")
 app.command()(halt.halt)

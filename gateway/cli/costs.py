@@ -6,6 +6,7 @@ import sys
 import time
 from datetime import date
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -15,7 +16,13 @@ from gateway.cli.client import asked, settings_of
 from gateway.cli.options import AsJson, Config
 from gateway.errors import Refused
 
-HEADINGS = ("requests", "turns", "input", "cache read", "cache write", "output", "cost")
+SHOWN = ("requests", "turns", "input", "cache read", "cache write", "output", "cost")
+HEADINGS = (*SHOWN, "saved", "estimated", "estimated cost", "unpriced")
+MONEY = ("cost", "saved", "estimated cost")
+BAR = 20  # characters of the dearest line
+EIGHTHS = " ▏▎▍▌▋▊▉█"
+USUAL = "30d"
+TIMES = "today, 7d, 30d, 90d, all, 2026-11-01 or 2026-11-01..2026-11-15"
 
 
 class By(StrEnum):
@@ -23,62 +30,91 @@ class By(StrEnum):
     MODEL = "model"
     DAY = "day"
     CHANNEL = "channel"
+    CHAT = "chat"
     TRIGGER = "trigger"
     PURPOSE = "purpose"
+    SESSION = "session"
     TOOL = "tool"
 
 
 def costs(
-    since: Annotated[
-        str, typer.Option(help="today, 7d, 2026-11-01, 2026-11-01..2026-11-15 or all.", metavar="TIME")
-    ] = "30d",
+    period: Annotated[
+        str | None, typer.Argument(help=f"{TIMES}; {USUAL} when none is given.", show_default=False)
+    ] = None,
     by: Annotated[By, typer.Option(help="What the lines stand for.")] = By.MODEL,
+    since: Annotated[
+        str | None, typer.Option(help="The same as PERIOD.", metavar="PERIOD", show_default=False)
+    ] = None,
     csv: Annotated[
-        bool, typer.Option("--csv", help="Print CSV, for spreadsheets.", show_default=False)
-    ] = False,
+        str | None,
+        typer.Option("--csv", help="Write CSV, for spreadsheets; - prints it.", metavar="FILE|-"),
+    ] = None,
     config: Config = None,
     json: AsJson = False,
 ) -> None:
     """What was spent, on what and by whom.
 
-    Amounts are US dollars, at the prices of the day of each request.
+    Amounts are US dollars, at the prices of the day of each request. Days are those of the gateway's time zone, both
+    dates included.
 
     \b
     Examples:
       parley costs
-      parley costs --since today --by user
-      parley costs --since 2026-11-01 --by day --csv > november.csv
-      parley costs --since all --json | jq .total.cost_usd
+      parley costs today --by user
+      parley costs 2026-11-01..2026-11-30 --by day --csv november.csv
+      parley costs all --json | jq .total.cost_usd
     """
+    if period and since:
+        raise Refused("write the period once: as an argument or after --since")
+    if csv is not None and json:
+        raise Refused("write --csv or --json, not both")
+    wanted = period or since or USUAL
     settings = settings_of(config)
-    begin, end = bounds(since, settings.gateway.timezone, time.time_ns() // 1000)
-    bill: dict[str, Any] = asked(settings, "GET", "/v1/costs", since=begin, until=end)
+    begin, end = bounds(wanted, settings.gateway.timezone, time.time_ns() // 1000)
+    only = None if json else by.value
+    bill: dict[str, Any] = asked(settings, "GET", "/v1/costs", since=begin, until=end, by=only)
     if json:
         show.as_json(bill)
         return
     names, rows = lines(bill, by)
-    if csv:
-        _csv(names, rows)
+    if csv is not None:
+        _csv(csv, names, rows)
         return
     total = bill["total"]
     if not total["requests"] and not rows:
-        print(
-            "Nothing was spent yet."
-            if since == "all"
-            else f"Nothing was spent ({since}). Earlier: --since all"
-        )
+        ever = "Nothing was spent yet."
+        print(ever if wanted == "all" else f"Nothing was spent ({wanted}). Earlier: parley costs all")
         return
     if not rows:
         print("No tool was called in that time.")
         return
-    shown = [[_cell(name, value) for name, value in zip(names, row, strict=True)] for row in rows]
-    foot = ["total", *_sums(total)] if "requests" in names else []
-    feet = [_cell(name, value) for name, value in zip(names, foot, strict=False)]
-    if by is By.DAY:
-        feet = ["total", show.dollars(total["cost"])]
-    show.table(names, shown, right=range(1, len(names)), foot=feet)
+    _table(names, rows, total)
     for note in notes(total):
         print(note)
+
+
+def _table(names: tuple[str, ...], rows: list[tuple[Any, ...]], total: dict[str, Any]) -> None:
+    count = 1 + len(SHOWN) if "requests" in names else len(names)
+    heads = names[:count]
+    shown = [[_cell(name, value) for name, value in zip(heads, row, strict=False)] for row in rows]
+    right = range(1, count)
+    if "requests" not in names:
+        show.table(heads, shown, right=right)
+        return
+    sums = ("total", *_sums(total))
+    feet = [_cell(name, value) for name, value in zip(heads, sums, strict=False)]
+    amounts = [row[count - 1] or 0 for row in rows]
+    bars = [bar(amount, max(amounts)) for amount in amounts]
+    drawn = [[*row, each] for row, each in zip(shown, bars, strict=True)]
+    show.table((*heads, ""), drawn, right=right, foot=[*feet, ""])
+
+
+def bar(amount: int, most: int) -> str:
+    """As long as *amount* is of *most*, to an eighth of a character; what is not 0 is never shown as nothing."""
+    if most <= 0 or amount <= 0:
+        return ""
+    full, rest = divmod(max(round(amount * BAR * 8 / most), 1), 8)
+    return "█" * full + EIGHTHS[rest].strip()
 
 
 def bounds(since: str, zone: str, now: int) -> tuple[int | None, int | None]:
@@ -94,9 +130,7 @@ def bounds(since: str, zone: str, now: int) -> tuple[int | None, int | None]:
     try:
         asked = period(text, now=now, zone=zone)
     except Refused:
-        raise Refused(
-            f"--since {since!r} is no time; write today, 7d, 2026-11-01, 2026-11-01..2026-11-15 or all"
-        ) from None
+        raise Refused(f"{since!r} is no time; write {TIMES}") from None
     return asked.since, asked.until
 
 
@@ -104,7 +138,7 @@ def lines(bill: dict[str, Any], by: By) -> tuple[tuple[str, ...], list[tuple[Any
     """Column names and rows; counts as numbers, cost in nano-dollars (None: not priced)."""
     found = bill[f"by_{by}"]
     if by is By.DAY:
-        return ("day", "cost"), [(each["date"], each["cost"]) for each in found]
+        return ("day", *HEADINGS), [(each["date"], *_sums(each["usage"])) for each in found]
     if by is By.TOOL:
         return ("tool", "calls", "errors"), [
             (each["name"], each["invocations"], each["errors"]) for each in found
@@ -122,11 +156,12 @@ def _sums(usage: dict[str, Any]) -> tuple[int | None, ...]:
     sent = tokens["uncached"] + tokens["read"] + tokens["write_5m"] + tokens["write_1h"]
     cost = None if usage["unpriced"] and not usage["cost"] else usage["cost"]
     written = tokens["write_5m"] + tokens["write_1h"]
-    return (usage["requests"], usage["turns"], sent, tokens["read"], written, tokens["output"], cost)
+    counted = (usage["requests"], usage["turns"], sent, tokens["read"], written, tokens["output"])
+    return (*counted, cost, usage["saved"], usage["estimated"], usage["estimated_cost"], usage["unpriced"])
 
 
 def _cell(name: str, value: Any) -> str:
-    if name == "cost":
+    if name in MONEY:
         return "unpriced" if value is None else show.dollars(value)
     return show.count(value) if isinstance(value, int) else str(value)
 
@@ -134,6 +169,8 @@ def _cell(name: str, value: Any) -> str:
 def notes(total: dict[str, Any]) -> list[str]:
     """What the sum leaves out or only estimates."""
     found = []
+    if total["tokens"]["read"] or total["tokens"]["write_5m"] or total["tokens"]["write_1h"]:
+        found.append(_cached(total))
     if total["unpriced"]:
         found.append(
             f"No price is known for {show.many(total['unpriced'], 'request')}: not in the sum. "
@@ -150,15 +187,42 @@ def _at_most(total: dict[str, Any]) -> str:
     return f"{show.dollars(total['estimated_cost'])} of the sum is the most that can have cost"
 
 
-def _csv(names: tuple[str, ...], rows: list[tuple[Any, ...]]) -> None:
-    """Dollars in full, so that sums of lines are exact."""
-    from csv import writer
+def _cached(total: dict[str, Any]) -> str:
+    read = f"Cache: {100 * (total['cache_share'] or 0):.0f} % of the input was read from it"
+    saved = total["saved"] or 0
+    if saved < 0:
+        return f"{read}; writing it cost {show.dollars(-saved)} more than that saved."
+    return f"{read}, which saved {show.dollars(saved)}."
 
-    out = writer(sys.stdout, lineterminator="\n")
-    out.writerow([f"{name}_usd" if name == "cost" else name.replace(" ", "_") for name in names])
+
+def _csv(path: str, names: tuple[str, ...], rows: list[tuple[Any, ...]]) -> None:
+    """Dollars in full, so that sums of lines are exact. Raises Refused when the file cannot be written."""
+    from csv import writer
+    from io import StringIO
+
+    text = StringIO()
+    out = writer(text, lineterminator="\n")
+    out.writerow([(f"{name}_usd" if name in MONEY else name).replace(" ", "_") for name in names])
     for row in rows:
         values = zip(names, row, strict=True)
-        out.writerow([_exact(value) if name == "cost" else value for name, value in values])
+        out.writerow([_exact(value) if name in MONEY else _harmless(value) for name, value in values])
+    if path == "-":
+        sys.stdout.write(text.getvalue())
+        return
+    try:
+        Path(path).write_text(text.getvalue(), "utf-8")
+    except OSError as error:
+        raise Refused(f"{path}: {error.strerror}") from None
+    print(f"Written: {path} ({show.many(len(rows), 'line')})")
+
+
+def _harmless(value: Any) -> Any:
+    """A spreadsheet takes a text that begins so for a formula, and names are what people call themselves."""
+    return (
+        f"'{value}"
+        if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r"))
+        else value
+    )
 
 
 def _exact(nano: int | None) -> str:

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, datetime, time
 
 from gateway.amounts import cost as priced
 from gateway.amounts import estimated, line, requests
 from gateway.calls import Call, Reply
-from gateway.commands.period import Asked, By, asked
+from gateway.chart import Day, chart
+from gateway.commands.period import Asked, asked
 from gateway.commands.quote import plain
 from gateway.errors import Refused
 from gateway.manager import SessionManager
 from gateway.moments import day
-from gateway.reports import CostOverview, DayCost, Share, ToolUsage
+from gateway.protocols import Made
+from gateway.reports import By, CostOverview, DayCost, Share, ToolUsage, UsageSummary
 from gateway.texts import say
-from gateway.texts.forms import money, tokens, whole
+from gateway.texts.forms import dated, money, tokens, whole
+from gateway.types import File
 
 MOST_ROWS = 15  # the last of them sums up what is left out
 NAME = 40  # characters
+MOST_DAYS = 92  # in a picture; more are too thin to be told apart on a phone
 
 Row = tuple[str, ...]
 
@@ -29,8 +34,42 @@ async def cost(manager: SessionManager, call: Call) -> Reply:
     # The same days for all who read everybody's; one's own begin at one's own midnight.
     zone = manager.zone if person is None else call.zone
     wanted = asked(call.args, now=manager.core.clock(), zone=zone, lang=call.lang)
-    found = await manager.cost_overview(wanted.since, until=wanted.until, person=person, zone=zone)
-    return Reply(text=shown(found, wanted, everybody=person is None, lang=call.lang))
+    by: tuple[By, ...] = (wanted.by, "day") if wanted.dates else (wanted.by,)
+    found = await manager.cost_overview(wanted.since, until=wanted.until, person=person, zone=zone, by=by)
+    text = shown(found, wanted, everybody=person is None, lang=call.lang)
+    return Reply(text=text, files=await _picture(manager, call, found, wanted))
+
+
+async def _picture(
+    manager: SessionManager, call: Call, found: CostOverview, wanted: Asked
+) -> tuple[File, ...]:
+    """Of several days on which anything cost money, where it can be sent."""
+    line = manager.core.delivery.line(call.row.account)
+    costly = any(each.cost > 0 for each in found.by_day)
+    if line is None or not line.channel.can.file or not costly or not 2 <= len(wanted.dates) <= MOST_DAYS:
+        return ()
+    data = await asyncio.to_thread(
+        chart,
+        drawn(found.by_day, wanted.dates, call.lang),
+        title=wanted.label,
+        others=say("cost.rest", call.lang),
+        lang=call.lang,
+    )
+    made = Made(type="image/png", data=data)
+    return (await manager.core.gallery.enter(made, name="cost.png", now=manager.core.clock()),)
+
+
+def drawn(found: Sequence[DayCost], dates: Sequence[date], lang: str = "") -> list[Day]:
+    """Every day that was asked for, also those without any cost."""
+    models = {each.date: each.by_model for each in found}
+    pattern = say("cost.date", lang)
+    return [
+        Day(
+            label=dated(datetime.combine(each, time()), pattern, lang),
+            models=models.get(each.isoformat(), {}),
+        )
+        for each in dates
+    ]
 
 
 def _whose(call: Call) -> int | None:
@@ -50,9 +89,25 @@ def shown(found: CostOverview, wanted: Asked, *, everybody: bool, lang: str = ""
     if not total.requests:
         return f"{head}\n\n{say('cost.nothing', lang)}"
     rows = table(found, wanted.by, lang)
-    last = say("cost.total", lang, line=line(total, lang), requests=requests(total.requests, lang))
-    rough = estimated(total, lang)
-    return "\n\n".join([head, _markdown(rows), last, *([rough] if rough else [])])
+    last = say(
+        "cost.total",
+        lang,
+        line=line(total, lang),
+        turns=say("cost.turns", lang, count=total.turns),
+        requests=requests(total.requests, lang),
+    )
+    notes = [each for each in (cached(total, lang), estimated(total, lang)) if each]
+    return "\n\n".join([head, _markdown(rows), last, *notes])
+
+
+def cached(total: UsageSummary, lang: str = "") -> str:
+    """How much of the input a cache spared, and what it saved; '' where none was used."""
+    if not total.total_cache_read and not total.total_cache_write:
+        return ""
+    percent = whole(round(100 * (total.cache_share or 0)), lang)
+    spared = total.saved or 0
+    amount = money(abs(spared), lang)
+    return say("cost.dearer" if spared < 0 else "cost.saved", lang, percent=percent, amount=amount)
 
 
 def table(found: CostOverview, by: By, lang: str = "") -> list[Row]:
@@ -68,10 +123,14 @@ def table(found: CostOverview, by: By, lang: str = "") -> list[Row]:
             shares = found.by_model
         case "channel":
             shares = found.by_channel
+        case "chat":
+            shares = found.by_chat
         case "trigger":
             shares = found.by_trigger
         case "purpose":
             shares = found.by_purpose
+        case "session":
+            shares = found.by_session
     return [_head(lang, by, "given", "made", "cost"), *_shares(shares, lang)]
 
 

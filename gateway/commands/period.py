@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Literal, get_args
+from typing import get_args
 
 from gateway.errors import Refused
 from gateway.moments import day, local, midnight
+from gateway.reports import By
 from gateway.texts import say
 
-By = Literal["user", "model", "day", "channel", "trigger", "purpose", "tool"]
 KEYS: tuple[By, ...] = get_args(By)
 DAYS = re.compile(r"([1-9]\d{0,3})d")
 USUAL = "30d"
@@ -19,12 +19,16 @@ USUAL = "30d"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """*since* (inclusive) and *until* (exclusive) in microseconds UTC; None: no bound."""
+    """*since* (inclusive) and *until* (exclusive) in microseconds UTC; None: no bound.
+
+    *dates*: the days from the first to today, where that many were asked for; () otherwise.
+    """
 
     since: int | None
     until: int | None
     label: str
     by: By
+    dates: tuple[date, ...] = ()
 
 
 def asked(args: str, *, now: int, zone: str, lang: str = "") -> Asked:
@@ -40,14 +44,19 @@ def asked(args: str, *, now: int, zone: str, lang: str = "") -> Asked:
         by, words = found, words[:at] + words[at + 2 :]
     if len(words) > 1:
         raise _misread()
-    since, until, label = _stretch(words[0] if words else USUAL, now=now, zone=zone, lang=lang)
-    if by == "tool" and until is not None:
-        raise Refused(key="period.tools")
-    return Asked(since=since, until=until, label=label, by=by)
+    word = words[0] if words else USUAL
+    since, until, label = _stretch(word, now=now, zone=zone, lang=lang)
+    return Asked(since=since, until=until, label=label, by=by, dates=_dates(word, now=now, zone=zone))
 
 
 def _misread() -> Refused:
     return Refused(key="period.example", keys=", ".join(KEYS))
+
+
+def _dates(word: str, *, now: int, zone: str) -> tuple[date, ...]:
+    days = DAYS.fullmatch(word)
+    today = local(now, zone).date()
+    return tuple(today - timedelta(days=ago) for ago in reversed(range(int(days[1])))) if days else ()
 
 
 def _stretch(word: str, *, now: int, zone: str, lang: str) -> tuple[int | None, int | None, str]:

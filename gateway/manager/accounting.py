@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import uuid
-from typing import TYPE_CHECKING
+from collections.abc import Collection
+from typing import TYPE_CHECKING, get_args
 
 from gateway import units, usage
 from gateway.errors import Refused
 from gateway.failpoints import Point
+from gateway.moments import offsets
 from gateway.reports import (
+    By,
     CostOverview,
+    DayCost,
+    Share,
     ToolUsage,
     UsageSummary,
     days,
+    savings,
     shares,
     usage_summary,
 )
@@ -31,8 +37,12 @@ from gateway.views import (
 
 if TYPE_CHECKING:
     from storage import Unit
+    from storage.costs import Costs, Grouping
 
 from gateway.manager.base import Base
+
+BREAKDOWNS: tuple[By, ...] = get_args(By)
+SHARED: tuple[Grouping, ...] = ("user", "model", "channel", "chat", "trigger", "purpose", "session")
 
 NEAR_LIMIT = 0.8  # of the context window
 DEFAULT_WINDOW = 200_000  # tokens, where nobody knows the model's
@@ -96,26 +106,28 @@ class Accounting(Base):
         until: int | None = None,
         person: int | None = None,
         zone: str | None = None,
+        by: Collection[By] = BREAKDOWNS,
     ) -> CostOverview:
         """The bill from *since* (inclusive) to *until* (exclusive); of everybody or of one person.
 
-        *zone* is the one whose days are summed; None: the gateway's.
+        *zone* is the one whose days are summed; None: the gateway's. *by*: only these breakdowns are made.
         """
-        bounds: dict[str, int | None] = {"since": since, "until": until, "person": person}
 
         async def work(unit: Unit) -> CostOverview:
-            costs = unit.costs
-            tools = await costs.tools(since=since, person=person)
+            costs = unit.costs.within(since=since, until=until, person=person)
+            kept = savings(await costs.cached())
+            lines: dict[str, list[Share]] = {}
+            for key in SHARED:
+                if key in by:
+                    lines[f"by_{key}"] = shares(await costs.by(key), savings(await costs.cached_by(key)))
             return CostOverview(
                 since=since,
-                total=usage_summary(await costs.total(**bounds)),
-                by_user=shares(await costs.by("user", **bounds)),
-                by_model=shares(await costs.by("model", **bounds)),
-                by_channel=shares(await costs.by("channel", **bounds)),
-                by_trigger=shares(await costs.by("trigger", **bounds)),
-                by_purpose=shares(await costs.by("purpose", **bounds)),
-                by_day=days([(r[0], r[1], r[2]) for r in await costs.rows(**bounds)], zone or self.zone),
-                by_tool=[ToolUsage(name=r[0], invocations=r[1], errors=r[2]) for r in tools],
+                total=usage_summary(await costs.total(), kept.get("", 0)),
+                by_day=await _days(costs, zone or self.zone) if "day" in by else [],
+                by_tool=[ToolUsage(name=r[0], invocations=r[1], errors=r[2]) for r in await costs.tools()]
+                if "tool" in by
+                else [],
+                **lines,
             )
 
         return await self._store.read(work)
@@ -169,3 +181,12 @@ class Accounting(Base):
             )
 
         return await self._store.read(work)
+
+
+async def _days(costs: Costs, zone: str) -> list[DayCost]:
+    span = await costs.span()
+    if span is None:
+        return []
+    clock = offsets(*span, zone)
+    rows = [(row[0], row[1], row[2]) for row in await costs.models_of_days(clock)]
+    return days(await costs.days(clock), rows, savings(await costs.cached_of_days(clock)))

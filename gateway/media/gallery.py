@@ -52,9 +52,21 @@ class Gallery:
         """A file that a model has made; its row in `media` is the caller's to write. Raises StoreError."""
         return await asyncio.to_thread(self._folder.write, made.data, SUFFIXES.get(made.type, ""))
 
-    def place(self, kept: Kept) -> str:
-        """Where it lies, for who reads on the same machine."""
-        return str(self._folder.root / kept.path)
+    async def place(self, file: File) -> str:
+        """Where it lies, for who reads on the same machine; '' when it is there no longer."""
+        row = await self._store.read(lambda unit: unit.media.get(file.media or 0))
+        return "" if row is None else str(self._folder.root / row.path)
+
+    async def enter(self, made: Made, *, name: str, now: int) -> File:
+        """A file of our own making, on disk and with its row, to be sent. Raises StoreError."""
+        kept = await self.keep(made)
+
+        async def work(unit: Unit) -> int:
+            return await unit.media.add(
+                path=kept.path, type=made.type, bytes=kept.bytes, sha256=kept.sha256, name=name, now=now
+            )
+
+        return File(name=name, type=made.type, media=await self._store.commit(Point.MEDIA, work))
 
     async def _read(self, media: int) -> bytes:
         row = await self._store.read(lambda unit: unit.media.get(media))

@@ -64,6 +64,8 @@ def _usage(usage: UsageSummary) -> dict[str, Any]:
         **_fields(usage),
         "cost_usd": usd(usage.cost),
         "estimated_cost_usd": usd(usage.estimated_cost),
+        "saved_usd": None if usage.saved is None else usd(usage.saved),
+        "cache_share": usage.cache_share,
     }
 
 
@@ -71,4 +73,10 @@ def _day(day: DayCost) -> dict[str, Any]:
     models = [
         {"name": name, "cost": cost, "cost_usd": usd(cost)} for name, cost in sorted(day.by_model.items())
     ]
-    return {"date": day.date, "cost": day.cost, "cost_usd": usd(day.cost), "by_model": models}
+    return {
+        "date": day.date,
+        "cost": day.cost,
+        "cost_usd": usd(day.cost),
+        "usage": plain(day.usage),
+        "by_model": models,
+    }
