@@ -138,11 +138,11 @@ def judge(budgets: Sequence[Budget], cost: Callable[[int], int], output: int) ->
     """What a request may do that wants *output* tokens; or the budget that it does not fit into.
 
     *cost* of a number of output tokens is the most the request can come to; it never falls as they grow.
-    What costs exactly as much as is left is allowed.
+    What costs exactly as much as is left is allowed, and what is free always.
     """
     worst = cost(output)
     tightest = min(budgets, key=lambda each: each.left, default=None)
-    if tightest is None or worst <= tightest.left:
+    if tightest is None or not worst or worst <= tightest.left:
         return Allowed(output=output, reserved=worst)
     sizes = range(LEAST_OUTPUT, output)
     fitting = bisect_right(sizes, tightest.left, key=cost)
