@@ -507,6 +507,23 @@ async def test_what_admins_set_goes_before_the_configuration_and_is_audited(
         assert len(audited) == 6
 
 
+async def test_caps_for_all_are_listed_without_a_sum(store: Store, clock: Clock) -> None:
+    async with commanded(store, clock) as (gw, manager):
+        await gw.says("hello")
+        await gw.channel.until(ANN, "You said: hello")
+        hold(gw, rules(chat_day=CENT, gateway_day=3 * CENT))
+        await manager.set_budget("person", "*", "month", "0.02", by="cli")
+        await manager.set_budget("gateway", "*", "month", "0.04", by="cli")
+        await store.commit(Point.META, lambda unit: unit.budgets.put("session", "GONE", "total", CENT))
+        assert [(each.scope, each.id, each.cap, each.spent > 0) for each in await manager.budgets()] == [
+            ("gateway", "*", 3 * CENT, True),
+            ("gateway", "*", 4 * CENT, True),
+            ("person", "*", 2 * CENT, False),
+        ]
+        await gw.says("/budget show chat *")
+        await whole(gw, ANN, say("budget.each", cap=money(CENT)))
+
+
 async def test_who_is_no_admin_sees_their_own_and_sets_nothing(store: Store, clock: Clock) -> None:
     async with commanded(store, clock) as (gw, _):
         await gw.says("/budget", user=BOB)
