@@ -82,12 +82,19 @@ class Budget:
         """Whether so much is spent that whoever spends it should know."""
         return self.cap > 0 and 100 * self.spent >= NEAR * self.cap
 
+    @property
+    def shared(self) -> bool:
+        """Whether it is a cap for each who has none of their own: then nothing is used of it."""
+        return self.id == EVERYBODY and self.scope not in ("gateway", "request")
+
     def name(self, lang: str = "") -> str:
         """As in 'your budget of today'."""
         return say(f"budget.{self.scope}_{self.period}", lang)
 
     def line(self, *, now: int, zone: str, lang: str = "") -> str:
         """What is used and left, and when it begins anew."""
+        if self.shared:
+            return say("budget.each", lang, cap=money(self.cap, lang))
         facts = {
             "spent": money(self.spent, lang),
             "reserved": money(self.reserved, lang),
@@ -138,11 +145,11 @@ def judge(budgets: Sequence[Budget], cost: Callable[[int], int], output: int) ->
     """What a request may do that wants *output* tokens; or the budget that it does not fit into.
 
     *cost* of a number of output tokens is the most the request can come to; it never falls as they grow.
-    What costs exactly as much as is left is allowed.
+    What costs exactly as much as is left is allowed, and what is free always.
     """
     worst = cost(output)
     tightest = min(budgets, key=lambda each: each.left, default=None)
-    if tightest is None or worst <= tightest.left:
+    if tightest is None or not worst or worst <= tightest.left:
         return Allowed(output=output, reserved=worst)
     sizes = range(LEAST_OUTPUT, output)
     fitting = bisect_right(sizes, tightest.left, key=cost)

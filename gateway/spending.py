@@ -35,11 +35,18 @@ class Reserved:
     near: tuple[Budget, ...] = ()
 
 
+async def budgets_for_all(unit: Unit, scope: Scope, *, rules: Rules) -> list[Budget]:
+    """The caps of that scope for whoever has none of their own; nothing is summed up for them."""
+    stored = await _stored(unit)
+    found = [(period, _cap(scope, (), period, stored, rules)[1]) for period in PERIODS[scope]]
+    return [
+        Budget(scope=scope, id=EVERYBODY, period=period, cap=cap) for period, cap in found if cap is not None
+    ]
+
+
 async def budgets_of(unit: Unit, payer: Payer, *, rules: Rules, now: int, zone: str) -> list[Budget]:
     """Every budget that holds for what that payer asks, with what is used of it; the single request's last."""
-    stored: dict[tuple[Scope, str, Period], int | None] = {
-        (scope, id, period): cap for scope, id, period, cap in await unit.budgets.caps()
-    }
+    stored = await _stored(unit)
     if not rules.caps and not stored:
         return []
     found: list[Budget] = []
@@ -112,6 +119,11 @@ async def _nearly(unit: Unit, budgets: Sequence[Budget]) -> tuple[Budget, ...]:
             "budget.near", scope=each.scope, id=each.id, period=each.period, spent=each.spent, cap=each.cap
         )
     return tuple(each for each in fresh if each.scope in TOLD)
+
+
+async def _stored(unit: Unit) -> dict[tuple[Scope, str, Period], int | None]:
+    """What was set by command."""
+    return {(scope, id, period): cap for scope, id, period, cap in await unit.budgets.caps()}
 
 
 async def _subjects(unit: Unit, payer: Payer) -> Mapping[Scope, tuple[int | str, tuple[str, ...]]]:

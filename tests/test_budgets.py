@@ -294,11 +294,15 @@ async def test_a_model_without_a_price_is_refused_where_a_cap_holds(store: Store
         await gw.channel.until(ANN, "You said: three")
 
 
-async def test_a_free_model_goes_on_when_nothing_is_left(store: Store, clock: Clock) -> None:
+async def test_a_free_model_goes_on_when_more_than_everything_is_spent(store: Store, clock: Clock) -> None:
     free = ScriptedModel(ref="demo", provider="demo", kind="demo", model="demo")
-    async with path(store, clock=clock, model=free, budgets=rules(gateway_day=0)) as gw:
+    async with path(store, clock=clock, model=free) as gw:
         await gw.says("one")
         await gw.channel.until(ANN, "You said: one")
+        await charge(gw, DOLLAR)
+        hold(gw, rules(gateway_day=CENT))
+        await gw.says("two")
+        await gw.channel.until(ANN, "You said: two")
 
 
 # ---- whose ----
@@ -503,6 +507,23 @@ async def test_what_admins_set_goes_before_the_configuration_and_is_audited(
         assert len(audited) == 6
 
 
+async def test_caps_for_all_are_listed_without_a_sum(store: Store, clock: Clock) -> None:
+    async with commanded(store, clock) as (gw, manager):
+        await gw.says("hello")
+        await gw.channel.until(ANN, "You said: hello")
+        hold(gw, rules(chat_day=CENT, gateway_day=3 * CENT))
+        await manager.set_budget("person", "*", "month", "0.02", by="cli")
+        await manager.set_budget("gateway", "*", "month", "0.04", by="cli")
+        await store.commit(Point.META, lambda unit: unit.budgets.put("session", "GONE", "total", CENT))
+        assert [(each.scope, each.id, each.cap, each.spent > 0) for each in await manager.budgets()] == [
+            ("gateway", "*", 3 * CENT, True),
+            ("gateway", "*", 4 * CENT, True),
+            ("person", "*", 2 * CENT, False),
+        ]
+        await gw.says("/budget show chat *")
+        await whole(gw, ANN, say("budget.each", cap=money(CENT)))
+
+
 async def test_who_is_no_admin_sees_their_own_and_sets_nothing(store: Store, clock: Clock) -> None:
     async with commanded(store, clock) as (gw, _):
         await gw.says("/budget", user=BOB)
@@ -521,6 +542,25 @@ async def test_who_is_no_admin_sees_their_own_and_sets_nothing(store: Store, clo
         await gw.says("/budget")
         await whole(gw, ANN, say("budget.person_month"), say("budget.gateway_day"))
         assert await store.read(lambda unit: unit.budgets.caps()) == []
+
+
+async def test_an_admin_raises_what_is_nearly_used_up_by_a_button(store: Store, clock: Clock) -> None:
+    async with commanded(store, clock) as (gw, manager):
+        hold(gw, rules(person_day=10 * CENT, person_month=DOLLAR))
+        await gw.says("hello", user=BOB)
+        await gw.channel.until(BOB, "You said: hello")
+        await charge(gw, 9 * CENT)
+        await gw.says("/budget", user=BOB)
+        await whole(gw, BOB, "(UTC).")
+        raised = say("budget.raise", scope="person", period="day", cap=money(20 * CENT))
+        await gw.says(f"/budget show person telegram:{BOB}")
+        await whole(gw, ANN, "(UTC).")
+        found = {label: token for each in gw.channel.buttons.values() for label, token in each.items()}
+        assert list(found) == [raised]  # Bob was offered none, and none for what is far from used up
+        await gw.presses(found[raised])
+        await whole(gw, ANN, f"`telegram:{BOB}` day: {money(20 * CENT)}")
+        day, month = await manager.budgets("person", f"telegram:{BOB}")
+        assert (day.cap, month.cap) == (20 * CENT, DOLLAR)
 
 
 async def test_here_and_me_are_this_chat_its_session_and_whoever_asks(store: Store, clock: Clock) -> None:

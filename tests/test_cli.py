@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -242,6 +243,9 @@ def test_a_budget_is_set_shown_and_kept_between_commands() -> None:
         0,
     )
     assert "$2.50" in parley("budget", "show", "channel", "main").stdout
+    parley("budget", "set", "person", "*", "month", "20")
+    assert re.search(r"person +\* +month +- +- +- +\$20", parley("budget", "show").stdout)
+    parley("budget", "set", "person", "*", "month", "default")
     assert "no cap" in parley("budget", "set", "channel", "main", "day", "off").stdout
     assert "planet" not in parley("budget", "set", "planet", "x", "day", "1", code=1).stdout
     assert "No budget" in parley("budget", "show").stdout

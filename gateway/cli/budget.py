@@ -35,7 +35,7 @@ def show_budgets(
     config: Config = None,
     json: AsJson = False,
 ) -> None:
-    """What is spent and left: of everything together and of all that was set for somebody, or of one.
+    """What is spent and left: of everything together and of all that was set by command, or of one.
 
     \b
     Examples:
@@ -49,20 +49,18 @@ def show_budgets(
     elif not found:
         print("No budget is set there. Set one with: parley budget set SCOPE ID PERIOD AMOUNT")
     else:
-        rows = [
-            (
-                each["scope"],
-                each["id"],
-                each["period"],
-                show.dollars(each["spent"]),
-                show.dollars(each["reserved"]),
-                show.dollars(max(0, each["cap"] - each["spent"] - each["reserved"])),
-                show.dollars(each["cap"]),
-            )
-            for each in found
-        ]
+        rows = [(each["scope"], each["id"], each["period"], *_amounts(each)) for each in found]
         names = ("scope", "id", "period", "spent", "reserved", "left", "cap")
         show.table(names, rows, right=(3, 4, 5, 6))
+
+
+def _amounts(budget: dict[str, Any]) -> tuple[str, str, str, str]:
+    """Spent, reserved, left and cap; of a cap for all nothing can be said to be spent."""
+    spent, reserved, cap = budget["spent"], budget["reserved"], budget["cap"]
+    if budget["id"] == "*" and budget["scope"] not in ("gateway", "request"):
+        return "-", "-", "-", show.dollars(cap)
+    left = max(0, cap - spent - reserved)
+    return show.dollars(spent), show.dollars(reserved), show.dollars(left), show.dollars(cap)
 
 
 @app.command("set")

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from gateway.budgets import TOLD, Budget
-from gateway.calls import Call, Reply
+from gateway.calls import Call, Offer, Reply
 from gateway.commands.command import misread
 from gateway.commands.quote import plain
 from gateway.errors import Refused
 from gateway.manager import SessionManager
 from gateway.texts import say
 from gateway.texts.forms import money
+from gateway.types import DOLLAR
 from gateway.views import BudgetSet
 
 HERE = "here"  # this chat, or its session
@@ -42,7 +45,7 @@ def told(done: BudgetSet, lang: str = "") -> str:
 async def _here(manager: SessionManager, call: Call) -> Reply:
     identity = call.identity.id if call.identity is not None else None
     found = await manager.budgets_here(call.conversation.id, identity=identity, named=call.row.session)
-    if call.role == "user":  # what everybody together spends is not for everybody's eyes
+    if not _is_admin(call):  # what everybody together spends is not for everybody's eyes
         found = [each for each in found if each.scope in TOLD or each.scope == "request"]
     return _list(found, manager, call)
 
@@ -52,7 +55,16 @@ def _list(found: list[Budget], manager: SessionManager, call: Call) -> Reply:
         return Reply(text=say("budget.none", call.lang))
     now, zone = manager.core.clock(), manager.core.dispatcher.habits.zone
     lines = [f"* {each.name(call.lang)}: {each.line(now=now, zone=zone, lang=call.lang)}" for each in found]
-    return Reply(text="\n".join([say("budget.head", call.lang), "", *lines]))
+    raised = [_raised(each, call.lang) for each in found if each.near] if _is_admin(call) else []
+    return Reply(text="\n".join([say("budget.head", call.lang), "", *lines]), offers=raised)
+
+
+def _raised(budget: Budget, lang: str) -> Offer:
+    """A button that doubles it."""
+    cap = 2 * budget.cap
+    label = say("budget.raise", lang, scope=budget.scope, period=budget.period, cap=money(cap, lang))
+    id, dollars = budget.id, format(Decimal(cap) / DOLLAR, "f")
+    return Offer.run(label, "budget", f"set {budget.scope} {id} {budget.period} {dollars}")
 
 
 async def _named(manager: SessionManager, call: Call, scope: str, id: str) -> str:
@@ -70,8 +82,12 @@ async def _named(manager: SessionManager, call: Call, scope: str, id: str) -> st
 
 
 def _admin(call: Call) -> None:
-    if call.role not in ("owner", "admin"):
+    if not _is_admin(call):
         raise Refused(key="budget.admins")
+
+
+def _is_admin(call: Call) -> bool:
+    return call.role in ("owner", "admin")
 
 
 def _by(call: Call) -> str:

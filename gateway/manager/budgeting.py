@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from gateway import units
@@ -10,7 +11,7 @@ from gateway.errors import NotFound, Refused
 from gateway.failpoints import Point
 from gateway.manager.base import Base
 from gateway.roster import parse
-from gateway.spending import budgets_of
+from gateway.spending import budgets_for_all, budgets_of
 from gateway.views import BudgetSet
 
 if TYPE_CHECKING:
@@ -40,8 +41,8 @@ class Budgeting(Base):
         return await self._store.read(work)
 
     async def budgets(self, scope: str = "", id: str = "") -> list[Budget]:
-        """Those of one person, chat, session, job or channel; without a *scope* all that were set for somebody,
-        and the whole gateway's.
+        """Those of one person, chat, session, job or channel; without a *scope* all that were set by
+        command, and the whole gateway's.
 
         Raises Refused for what is no scope, NotFound for who is not there.
         """
@@ -52,8 +53,9 @@ class Budgeting(Base):
             found = await self._of(unit, "gateway", EVERYBODY)
             stored = dict.fromkeys((row[0], row[1]) for row in await unit.budgets.caps())
             for each, whose in stored:
-                if whose != EVERYBODY:
-                    found += await self._of(unit, each, whose)
+                if each != "gateway":
+                    with suppress(NotFound):  # a session that was deleted, a job that is gone
+                        found += await self._of(unit, each, whose)
             return found
 
         return await self._store.read(work)
@@ -90,6 +92,8 @@ class Budgeting(Base):
 
     async def _of(self, unit: Unit, scope: str, id: str) -> list[Budget]:
         wanted = scope_of(scope)
+        if id.strip() == EVERYBODY and wanted != "gateway":
+            return await budgets_for_all(unit, wanted, rules=self.core.dispatcher.habits.budgets)
         _, payer = await _resolved(unit, wanted, id)
         return [each for each in await self._budgets(unit, payer) if each.scope == wanted]
 

@@ -26,7 +26,7 @@ def routes(app: App) -> APIRouter:
 
     @router.get("")
     async def budgets(scope: str = "", id: str = "") -> Response:
-        """Of one scope and id; without them all that were set for somebody, and the whole gateway's."""
+        """Of one scope and id; without them all that were set by command, and the whole gateway's."""
         return Json(await app.manager.budgets(scope, id))
 
     @router.post("")
