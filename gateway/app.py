@@ -509,6 +509,7 @@ def options(settings: Settings) -> Options:
         max_same_calls=agent.max_same_calls,
         max_errors=agent.max_errors,
         turn_timeout=agent.turn_timeout_seconds,
+        auto_compact=agent.auto_compact,
         context_window=agent.context_window,
         zone=settings.gateway.timezone,
     )

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from gateway import history
 from gateway.protocols import AssistantMessage, Message, Prompt, ResultsMessage, UserMessage
 from gateway.transcript import Text, ToolUse
+from gateway.types import Entry
 
 LONGEST = 400_000  # bytes of conversation that one summary request may carry
+NEAR_LIMIT = 0.8  # of a context window
+KEPT = 4  # turns that stay as they are
+LINES, BEGINNING = 40, 200  # messages of which notes without a model have so many characters
 RESULT = 500  # characters of a tool's result that bear on a summary
 
 ASK = (
@@ -30,6 +35,42 @@ def prompt(messages: Sequence[Message], *, max_output_tokens: int) -> Prompt:
         max_output_tokens=max_output_tokens,
         cache=False,
     )
+
+
+def full(used: int, window: int) -> bool:
+    """Whether so much of a model's context is used that the earlier part should be put away; tokens."""
+    return used >= NEAR_LIMIT * window
+
+
+def keep_from(entries: Sequence[Entry], *, most: int) -> int:
+    """From which entry on the conversation is kept as it is: the newest turns that have at most *most* bytes.
+
+    Turns are kept whole, at most KEPT of them; everything is put away where not even the last one fits.
+    """
+    keep = entries[-1].seq + 1 if entries else 0
+    size, turns = 0, list[int]()
+    for entry in reversed(entries):
+        if entry.kind in ("summary", "mark") or entry.turn is None:
+            break
+        if entry.turn not in turns:
+            if len(turns) == KEPT:
+                break
+            turns.append(entry.turn)
+        size += history.size(history.build([entry], ask=False))
+        if size > most:
+            break
+        first = next(each.seq for each in entries if each.turn == entry.turn)
+        if entry.seq == first:
+            keep = first
+    return keep
+
+
+def beginnings(messages: Sequence[Message]) -> str:
+    """Notes that need no model: how the latest messages began."""
+    shown = [
+        f"{' '.join(line.split())[:BEGINNING]}" for line in map(_line, messages[-LINES:]) if line.strip()
+    ]
+    return "(The model could not write notes. How the latest of the messages began:)\n" + "\n".join(shown)
 
 
 def _line(message: Message) -> str:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from gateway import log
 from gateway.alerts import OVER
 from gateway.billing import Biller, Pricing
+from gateway.compacting import Compactor
 from gateway.delivery import Delivery
 from gateway.dispatcher import Dispatcher
 from gateway.errors import ModelError, Refused
@@ -50,6 +51,7 @@ class Core:
     runner: TurnRunner
     dispatcher: Dispatcher
     gallery: Gallery
+    compactor: Compactor
     clock: Clock
 
 
@@ -132,9 +134,11 @@ def build(
         bounds=lambda: dispatcher.habits.files,
         clock=clock,
     )
+    compactor = Compactor(store=store, biller=biller, clock=clock)
     runner = TurnRunner(
         store=store,
         biller=biller,
+        compactor=compactor,
         chain=catalogue.chain,
         tools=tools,
         gallery=gallery,
@@ -169,5 +173,6 @@ def build(
         runner=runner,
         dispatcher=dispatcher,
         gallery=gallery,
+        compactor=compactor,
         clock=clock,
     )

@@ -449,6 +449,8 @@ class Dispatcher:
                 finished = await self.runs.run(started, list(parts))
                 if finished is None:
                     return None, False
+                if finished.used:
+                    await self.runs.tidy(started, finished)
                 return (started.turn.fence if finished.more else None), finished.more
         raise AssertionError(begun)
 

@@ -37,6 +37,7 @@ class Finished:
 
     rows: list[OutboxRow]
     more: bool
+    used: int = 0  # tokens of the model's context that its last request took; 0: nobody counted
 
 
 async def finish(

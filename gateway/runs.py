@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from gateway import footer, log, targets, working
 from gateway.delivery import Delivery
 from gateway.during import Busy
-from gateway.errors import DiskFull
+from gateway.errors import DiskFull, ModelError, Refused
 from gateway.failpoints import Point
 from gateway.finish import Finished, finish, keep, move_back
 from gateway.habits import Habits
@@ -235,7 +235,26 @@ class Runs:
             self._outage.over()
         self.publish_end(turn, outcome, tuple(row.id for row in started.rows))
         _log(started, outcome, progress, self._clock())
-        return finished
+        settled = outcome.request.settled if outcome.request else None
+        if outcome.state != "done" or settled is None or settled.state != "known":
+            return finished
+        return replace(finished, used=settled.tokens.input + settled.tokens.output)
+
+    async def tidy(self, started: Started, finished: Finished) -> None:
+        """Between two turns: shorten what the model is told when there is little room left; the person is told."""
+        try:
+            done = await self._runner.tidied(started, finished.used)
+        except (ModelError, Refused) as error:
+            log.warning("compaction.failed", session=started.session.id, error=str(error))
+            return
+        if done is None or self._delivery.line(started.conversation.account) is None:
+            return
+        place, now = started.conversation, self._clock()
+        origin, text = f"compacted:{started.turn.id}", say("window.auto", started.lang)
+        rows = await self._store.commit(
+            Point.NOTICE, notice, place.account, place.id, origin, text, self._delivery.render, now
+        )
+        self._delivery.enqueue(rows)
 
     async def _keep(self, started: Started, outcome: Outcome) -> None:
         now = self._clock()

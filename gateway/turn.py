@@ -10,9 +10,10 @@ from contextlib import aclosing, suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from gateway import history, log, transcript, verbose
+from gateway import compaction, history, log, transcript, verbose
 from gateway.billing import Biller, Booking, Request
 from gateway.budgets import Budget
+from gateway.compacting import Compactor, Done, window
 from gateway.errors import KEPT, OPERATOR_FAULTS, RETRYABLE, LeaseLost, ModelError, Refused
 from gateway.failpoints import Point, passing
 from gateway.lanes import LOCAL
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+BYTES = 4  # of a token, about; for what stays after a compaction
 MOST_WAIT = 30.0  # seconds; a longer retry-after is not waited for inside a turn
 TOOL_TIMEOUT = 60.0  # seconds
 # Tokens for thinking, besides those for the answer: the model layer's budgets for Anthropic's older models, which
@@ -65,6 +67,7 @@ class Options:
     max_same_calls: int = 5  # of one tool with the same arguments
     max_errors: int = 6  # results in a row
     turn_timeout: float = 600.0
+    auto_compact: bool = True
     context_window: int | None = None  # tokens; None: what is listed for the model
     zone: str = "UTC"
 
@@ -123,6 +126,7 @@ class Progress:
     models: list[str] = field(default_factory=list)
     files: tuple[File, ...] = ()  # that the model has made
     places: list[str] = field(default_factory=list)  # where they lie
+    shortened: bool = False  # the conversation before it was put away on the way
     without: str = ""  # what the person is told where their pictures were not shown
     near: list[Budget] = field(default_factory=list)  # budgets of which little is left, to be told of
 
@@ -135,6 +139,7 @@ class TurnRunner:
         *,
         store: Store,
         biller: Biller,
+        compactor: Compactor,
         chain: Callable[[str | None], Sequence[Model]],
         tools: Mapping[str, Tool],
         gallery: Gallery,
@@ -146,6 +151,7 @@ class TurnRunner:
     ) -> None:
         self._store = store
         self._biller = biller
+        self._compactor = compactor
         self._chain = chain
         self._tools = tools
         self._gallery = gallery
@@ -220,7 +226,12 @@ class TurnRunner:
                 )
             ):
                 return self._stopped(progress, say("turn.too_many", progress.lang), "runaway")
-            answer = await self._ask(started, progress, show)
+            try:
+                answer = await self._ask(started, progress, show)
+            except ModelError as error:
+                if error.kind != "context" or not await self._shortened(started, progress):
+                    raise
+                continue
             text = "".join(part.text for part in answer.parts if isinstance(part, Text))
             uses = [part for part in answer.parts if isinstance(part, ToolUse)]
             progress.models.append(answer.model)
@@ -245,6 +256,68 @@ class TurnRunner:
                     files=progress.files,
                 )
             await self._journal(started, progress, answer, uses, text)
+
+    async def _shortened(self, started: Started, progress: Progress) -> bool:
+        """The model says that it is too much: put away what was before this turn; False when that was done or nothing
+        is there.
+        """
+        turn = started.turn
+        first = next((each.seq for each in progress.entries if each.turn == turn.id), None)
+        if first is None or progress.shortened or not self.options.auto_compact:
+            return False
+        progress.shortened = True
+        await self._settle(progress)
+        done = await self.compact(started, progress.entries, keep=first, cause="overflow")
+        if done is None:
+            return False
+        progress.entries = list(await self._store.read(lambda unit: unit.transcript.live(turn.session)))
+        return True
+
+    async def compact(
+        self, started: Started, entries: Sequence[Entry], *, keep: int, cause: str
+    ) -> Done | None:
+        """Put away what is before the entry *keep*, on the bill of who asked; None: there is nothing to put away.
+
+        Raises LeaseLost and StoreError, and ModelError when halted.
+        """
+        turn, session = started.turn, started.session
+        model = self._chain(started.model or session.model)[0]
+
+        async def still(unit: Unit) -> None:
+            if cause == "overflow":
+                await check(unit, turn)
+            else:
+                latest = await unit.turns.latest(session.id)
+                if latest is not None and latest.state in ("running", "parked"):
+                    raise Refused(key="session.busy")
+
+        return await self._compactor.compact(
+            session,
+            model,
+            Booking(
+                purpose="compaction",
+                channel=started.conversation.channel,
+                session=session.id,
+                conversation=turn.conversation,
+                identity=turn.identity,
+                trigger=turn.trigger,
+            ),
+            entries,
+            keep=keep,
+            cause=cause,
+            most=self.options.max_output_tokens,
+            check=still,
+        )
+
+    async def tidied(self, started: Started, used: int) -> Done | None:
+        """After a turn whose last request had *used* tokens: put the earlier part away if there is little room left."""
+        model = self._chain(started.model or started.session.model)[0]
+        most = window(model, self.options.context_window)
+        if not self.options.auto_compact or not compaction.full(used, most):
+            return None
+        entries = await self._store.read(lambda unit: unit.transcript.live(started.session.id))
+        keep = compaction.keep_from(entries, most=most * BYTES // 5)
+        return await self.compact(started, entries, keep=keep, cause="auto")
 
     def _near(self, budget: Budget, lang: str) -> str:
         line = budget.line(now=self._clock(), zone=self.options.zone, lang=lang)

@@ -91,34 +91,6 @@ async def created(
     return session
 
 
-async def compacted(
-    unit: Unit,
-    session: Session,
-    summary: str,
-    cause: str,
-    before: int,
-    usage_uid: str | None,
-    now: int,
-    covered: int,
-) -> None:
-    """The summary stands for everything before it."""
-    current = await unit.sessions.get(session.id)
-    assert current is not None
-    upto = current.next_seq
-    seq = await unit.transcript.add(session.id, "summary", transcript.summary(summary, upto=upto), now=now)
-    await unit.transcript.compacted(
-        session.id,
-        entry_seq=seq,
-        cause=cause,
-        from_seq=max(0, upto - covered),
-        to_seq=upto,
-        before=before,
-        after=len(summary) // 4,
-        usage_uid=usage_uid,
-        now=now,
-    )
-
-
 async def answer_to(unit: Unit, account: int, event_id: str) -> Generated | None:
     """The stored answer to an event; None while there is none yet."""
     row = await unit.inbox.by_event(account, event_id)

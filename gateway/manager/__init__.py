@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from gateway.access import Policy
 from gateway.announcing import Audience
 from gateway.billing import Pricing
+from gateway.compaction import NEAR_LIMIT as NEAR_LIMIT
 from gateway.core import Core, build
 from gateway.habits import Habits
-from gateway.manager.accounting import NEAR_LIMIT as NEAR_LIMIT
 from gateway.manager.accounting import Accounting
 from gateway.manager.agent import Agent
 from gateway.manager.budgeting import Budgeting

@@ -6,7 +6,9 @@ import uuid
 from collections.abc import Collection
 from typing import TYPE_CHECKING, get_args
 
-from gateway import units, usage
+from gateway import units
+from gateway.compacting import compacted, window
+from gateway.compaction import NEAR_LIMIT
 from gateway.errors import Refused
 from gateway.failpoints import Point
 from gateway.moments import offsets
@@ -43,9 +45,6 @@ from gateway.manager.base import Base
 
 BREAKDOWNS: tuple[By, ...] = get_args(By)
 SHARED: tuple[Grouping, ...] = ("user", "model", "channel", "chat", "trigger", "purpose", "session")
-
-NEAR_LIMIT = 0.8  # of the context window
-DEFAULT_WINDOW = 200_000  # tokens, where nobody knows the model's
 
 
 class Accounting(Base):
@@ -140,7 +139,7 @@ class Accounting(Base):
 
         async def work(unit: Unit) -> None:
             session = await units.at_rest(unit, id)
-            await units.compacted(unit, session, summary, trigger, pre_tokens, None, now, messages_compacted)
+            await compacted(unit, session, summary, trigger, pre_tokens, None, now, messages_compacted)
 
         await self._store.commit(Point.COMPACT, work)
 
@@ -153,11 +152,10 @@ class Accounting(Base):
 
         session, last = await self._store.read(work)
         model = self._model(session)
-        listed = usage.context_window(model.model, provider_kind=model.kind)
-        window = self.core.runner.options.context_window or listed or DEFAULT_WINDOW
+        most = window(model, self.core.runner.options.context_window)
         used = last[0] + last[1] if last else 0
         return ContextUsage(
-            used_tokens=used, max_tokens=window, percent=100 * used / window, turns=session.next_turn
+            used_tokens=used, max_tokens=most, percent=100 * used / most, turns=session.next_turn
         )
 
     async def is_near_limit(self, id: str) -> bool:

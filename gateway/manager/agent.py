@@ -6,15 +6,13 @@ import asyncio
 import uuid
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from gateway import compaction, history, transcript, units
+from gateway import history, units
 from gateway.billing import Booking
-from gateway.core import Core
 from gateway.errors import NotFound, Refused
 from gateway.failpoints import Point
 from gateway.hub import Seen
-from gateway.protocols import Answer
 from gateway.reports import (
     usage_summary,
 )
@@ -117,13 +115,10 @@ class Agent(Sessions):
         messages = history.build(entries, ask=False)
         if len(messages) < 2:
             raise Refused(key="window.nothing")
-        model = self._model(session)
-        ask = compaction.prompt(messages, max_output_tokens=self.core.runner.options.max_output_tokens)
         place = await self._store.read(lambda unit: unit.places.get(session.conversation))
-        await model.ready()
-        request = await self.core.biller.open(
-            model,
-            ask,
+        done = await self.core.compactor.compact(
+            session,
+            self._model(session),
             Booking(
                 purpose="compaction",
                 channel=place.channel,
@@ -132,30 +127,15 @@ class Agent(Sessions):
                 identity=identity,
                 trigger=session.triggered_by,
             ),
+            entries,
+            keep=session.next_seq,
+            cause=cause,
+            most=self.core.runner.options.max_output_tokens,
+            check=lambda unit: units.at_rest(unit, id),
         )
-        try:
-            answer = await _whole(self.core, request, ask)
-        except BaseException:
-            if request.settled is not None:
-                await self.core.biller.settle(request)
-            raise
-        summary = "".join(part.text for part in answer.parts if isinstance(part, transcript.Text)).strip()
-        now = self.core.clock()
-
-        async def work(unit: Unit) -> int:
-            if request.settled is not None:
-                await unit.ledger.settle(request.uid, request.settled)
-            if not summary:
-                return 0
-            last = await unit.ledger.context(session.id)
-            before = last[0] + last[1] if last else history.size(messages) // 4
-            await units.compacted(unit, session, summary, cause, before, request.uid, now, len(entries))
-            return before
-
-        before = await self._store.commit(Point.COMPACT, work)
-        if not summary:
+        if done is None or not done.summary:
             raise Refused(key="window.no_summary")
-        return Compacted(messages=len(messages), before=before, after=len(summary) // 4, summary=summary)
+        return Compacted(messages=done.messages, before=done.before, after=done.after, summary=done.summary)
 
     @property
     def halted(self) -> str | None:
@@ -203,11 +183,3 @@ class Agent(Sessions):
             if found is not None:
                 return found
             await asyncio.sleep(0.2)
-
-
-async def _whole(core: Core, request: Any, prompt: Any) -> Answer:
-    async with aclosing(core.biller.stream(request, prompt)) as events:
-        async for event in events:
-            if isinstance(event, Answer):
-                return event
-    raise Refused(key="window.no_answer")
