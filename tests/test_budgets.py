@@ -453,6 +453,23 @@ async def test_one_warning_at_four_fifths(store: Store, clock: Clock) -> None:
     assert gw.channel.texts(ANN)[-1] == "You said: three"
 
 
+async def test_of_everybodys_budgets_the_operator_hears_and_people_do_not(store: Store, clock: Clock) -> None:
+    async with path(store, clock=clock) as gw:
+        await gw.says("one")
+        await gw.channel.until(ANN, "You said: one")
+        await charge(gw, 80 * CENT)
+        hold(gw, rules(gateway_month=DOLLAR))
+        await gw.says("two")
+        await gw.channel.until(ANN, "You said: one", "You said: two")
+        ((cause, text),) = gw.troubles
+        assert cause == "budget:gateway:*:month" and f"{money(80 * CENT)} spent" in text
+        await charge(gw, DOLLAR)
+        await gw.says("three")
+        await gw.channel.until(ANN, say("budget.gateway_month"))
+        assert [cause for cause, _ in gw.troubles] == ["budget:gateway:*:month"] * 2
+    assert gw.channel.texts(ANN)[1] == "You said: two"
+
+
 # ---- setting them ----
 
 
