@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from gateway import usage
-from gateway.budgets import Budget, Payer, Rules
+from gateway.budgets import Budget, OverBudget, Payer, Rules
 from gateway.errors import ModelError
 from gateway.failpoints import Point, passing
 from gateway.halt import Halt
@@ -204,7 +204,8 @@ class Pricing:
 class Biller:
     """Makes requests; none leaves without its ledger row, and each row is settled by what came back.
 
-    *rules*: the budgets as they are configured at the moment, and the zone of their days.
+    *rules*: the budgets as they are configured at the moment, and the zone of their days. *on_short* is told of
+    those that are everybody's and nearly used up, or were in the way of a request.
     """
 
     def __init__(
@@ -215,12 +216,14 @@ class Biller:
         halt: Halt,
         clock: Clock,
         rules: Callable[[], tuple[Rules, str]] = lambda: (Rules(), "UTC"),
+        on_short: Callable[[Budget], None] = lambda budget: None,
     ) -> None:
         self._store = store
         self._pricing = pricing
         self._halt = halt
         self._clock = clock
         self._rules = rules
+        self._on_short = on_short
 
     async def open(
         self, model: Model, prompt: Prompt, booking: Booking, *, check: Callable[[Unit], Any] | None = None
@@ -328,8 +331,15 @@ class Biller:
             request.settled = self._settled(request, "failed", Tokens())
             await self.settle(request)
             raise
+        except OverBudget as over:
+            if over.budget is not None and over.budget.common:
+                self._on_short(over.budget)
+            raise
         request.worst = replace(request.worst, output=reserved.output)
-        request.near = reserved.near
+        request.near = tuple(each for each in reserved.near if not each.common)
+        for each in reserved.near:
+            if each.common:
+                self._on_short(each)
 
     async def stream(self, request: Request, prompt: Prompt) -> AsyncGenerator[Delta | Thought | Answer]:
         """The answer as it comes. Afterwards, also after an error or a cancellation, request.settled is set.

@@ -33,8 +33,6 @@ PERIODS: Mapping[Scope, tuple[Period, ...]] = {
     "gateway": ("day", "month"),
     "request": ("total",),
 }
-# What whoever talks to us can do something about; of the others the operator hears.
-TOLD: frozenset[Scope] = frozenset({"person", "chat", "session", "job"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +79,11 @@ class Budget:
     def near(self) -> bool:
         """Whether so much is spent that whoever spends it should know."""
         return self.cap > 0 and 100 * self.spent >= NEAR * self.cap
+
+    @property
+    def common(self) -> bool:
+        """Whether it is everybody's: who asks can do nothing about it, the operator can."""
+        return self.scope in ("channel", "gateway")
 
     @property
     def shared(self) -> bool:

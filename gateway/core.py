@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from gateway import log
 from gateway.alerts import OVER
 from gateway.billing import Biller, Pricing
+from gateway.budgets import Budget
 from gateway.compacting import Compactor
 from gateway.delivery import Delivery
 from gateway.dispatcher import Dispatcher
@@ -95,6 +96,12 @@ def build(
             return provider, ""
         return model.kind, model.base_url
 
+    def short(budget: Budget) -> None:
+        whose = budget.id if budget.scope == "channel" else "the gateway"
+        line = budget.line(now=clock(), zone=dispatcher.habits.zone)
+        text = f"The {budget.period}'s budget of {whose} is nearly used up: {line}"
+        on_trouble(f"budget:{budget.scope}:{budget.id}:{budget.period}", text)
+
     pricing.on_missing = lambda model: log.warning(
         "price.unknown", model=model, counted="unpriced", remedy="set providers.<name>.price"
     )
@@ -105,6 +112,7 @@ def build(
         halt=halt,
         clock=clock,
         rules=lambda: (dispatcher.habits.budgets, dispatcher.habits.zone),
+        on_short=short,
     )
     hub = Hub()
     folder = Folder(media or Path(tempfile.gettempdir()) / f"parley-{os.getpid()}")

@@ -11,7 +11,6 @@ from gateway.budgets import (
     ENDLESS,
     EVERYBODY,
     PERIODS,
-    TOLD,
     Budget,
     OverBudget,
     Payer,
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reserved:
-    """*output* tokens at most, for *amount* at most (None: nobody knows); *near*: what is to be said of."""
+    """*output* tokens at most, for *amount* at most (None: nobody knows); *near*: those of which little is left."""
 
     output: int
     amount: int | None = None
@@ -108,7 +107,7 @@ async def reserve(
 
 
 async def _nearly(unit: Unit, budgets: Sequence[Budget]) -> tuple[Budget, ...]:
-    """Those of which so much is spent that whoever asks is to be told now; once in each period."""
+    """Those of which so much is spent that it is to be said now; once in each period."""
     fresh = [
         each
         for each in budgets
@@ -118,7 +117,7 @@ async def _nearly(unit: Unit, budgets: Sequence[Budget]) -> tuple[Budget, ...]:
         log.warning(
             "budget.near", scope=each.scope, id=each.id, period=each.period, spent=each.spent, cap=each.cap
         )
-    return tuple(each for each in fresh if each.scope in TOLD)
+    return tuple(fresh)
 
 
 async def _stored(unit: Unit) -> dict[tuple[Scope, str, Period], int | None]:

@@ -21,6 +21,13 @@ BECOME = """
 UPDATE conversation SET chat_id = :chat_id, current_session = :session, settings = :settings, blocked = :blocked,
        address = :address WHERE id = :id"""
 
+# What was set for the chat holds for it under its new id, unless something was set for that already.
+BUDGET = """
+UPDATE budget SET scope_id = (SELECT channel FROM account WHERE id = :account) || ':' || :new
+ WHERE scope = 'chat' AND scope_id = (SELECT channel FROM account WHERE id = :account) || ':' || :old
+   AND period NOT IN (SELECT b.period FROM budget b WHERE b.scope = 'chat'
+                         AND b.scope_id = (SELECT channel FROM account WHERE id = :account) || ':' || :new)"""
+
 
 async def move(tx: Tx, account: int, old: str, new: str) -> list[tuple[int, int | None]]:
     """Every conversation of chat *old* becomes one of chat *new*; doing it twice changes nothing.
@@ -32,6 +39,7 @@ async def move(tx: Tx, account: int, old: str, new: str) -> list[tuple[int, int 
     """
     if old == new:
         return []
+    await tx.run(BUDGET, account=account, old=old, new=new)
     moved: list[tuple[int, int | None]] = []
     for row in await tx.all(f"{OF_CHAT} ORDER BY id", account=account, chat_id=old):
         twin = await tx.one(TWIN, account=account, chat_id=new, thread_id=row[1], user_id=row[2])

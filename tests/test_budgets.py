@@ -226,6 +226,55 @@ async def test_two_hundred_turns_at_once_against_a_cap_for_fifty(store: Store, c
         assert int(str(await gw.value("SELECT sum(cost) FROM usage"))) <= cap
 
 
+async def test_stops_failures_and_a_crash_among_many_never_overshoot(
+    store: Store, clock: Clock, tmp_path: FilePath
+) -> None:
+    people = [str(1000 + number) for number in range(40)]
+    options = Options(retries=0, max_output_tokens=LEAST_OUTPUT)
+    late = ModelError("cut", kind="cut")
+    async with path(store, clock=clock, options=options, allow=frozenset({ANN, *people})) as gw:
+        await gw.says("probe")
+        await gw.channel.until(ANN, "probe")
+        worst = int(str(await gw.value("SELECT reserved FROM usage")))
+        cap = 20 * worst
+        hold(gw, rules(gateway_day=cap))
+        kinds = [
+            Script(text="never", gate=asyncio.Event()),  # stopped, or running when the process ends
+            Script(text="one two three", error=late, error_after=2),
+            Script(error=ModelError("busy", kind="overloaded", status=529)),
+            Script(text="fine"),
+        ]
+        gw.model.queue = [kinds[number % 4] for number in range(100)]
+        await asyncio.gather(*(gw.says("hello", user=each) for each in people))
+        async with asyncio.timeout(10):
+            while (
+                await gw.value("SELECT count(*) FROM turn WHERE state NOT IN ('running', 'parked')")
+                < len(people) / 2
+            ):  # type: ignore[operator]
+                await asyncio.sleep(0.01)
+        running = await gw.rows("SELECT conversation FROM turn WHERE state = 'running' ORDER BY id")
+        assert len(running) > 2
+        await asyncio.gather(*(gw.core.dispatcher.cancel(int(str(row[0]))) for row in running[::2]))
+        refused = 0
+        for _ in range(40):
+            try:
+                await gw.core.biller.open(gw.model, replace(PROMPT, max_output_tokens=LEAST_OUTPUT), CHAT)
+            except OverBudget:
+                refused += 1
+        assert refused
+        used = await gw.value("SELECT sum(CASE state WHEN 'open' THEN reserved ELSE cost END) FROM usage")
+        assert int(str(used)) <= cap
+        assert await gw.value("SELECT count(*) FROM usage WHERE state = 'open'")
+    await store.close()
+    again = await open_store(tmp_path / "parley.db")
+    try:
+        async with path(again, clock=clock, budgets=rules(gateway_day=cap)) as gw:
+            assert await gw.value("SELECT count(*) FROM usage WHERE state = 'open'") == 0
+            assert int(str(await gw.value("SELECT sum(cost) FROM usage"))) <= cap
+    finally:
+        await again.close()
+
+
 async def test_what_a_crash_left_counts_as_an_estimate_and_a_restart_resets_nothing(
     store: Store, clock: Clock, tmp_path: FilePath
 ) -> None:
@@ -451,6 +500,23 @@ async def test_one_warning_at_four_fifths(store: Store, clock: Clock) -> None:
         await gw.says("three")
         await gw.channel.until(ANN, "You said: one", "(UTC).*", "You said: three")
     assert gw.channel.texts(ANN)[-1] == "You said: three"
+
+
+async def test_of_everybodys_budgets_the_operator_hears_and_people_do_not(store: Store, clock: Clock) -> None:
+    async with path(store, clock=clock) as gw:
+        await gw.says("one")
+        await gw.channel.until(ANN, "You said: one")
+        await charge(gw, 80 * CENT)
+        hold(gw, rules(gateway_month=DOLLAR))
+        await gw.says("two")
+        await gw.channel.until(ANN, "You said: one", "You said: two")
+        ((cause, text),) = gw.troubles
+        assert cause == "budget:gateway:*:month" and f"{money(80 * CENT)} spent" in text
+        await charge(gw, DOLLAR)
+        await gw.says("three")
+        await gw.channel.until(ANN, say("budget.gateway_month"))
+        assert [cause for cause, _ in gw.troubles] == ["budget:gateway:*:month"] * 2
+    assert gw.channel.texts(ANN)[1] == "You said: two"
 
 
 # ---- setting them ----

@@ -82,6 +82,28 @@ async def test_a_conversation_keeps_all_it_has_under_the_new_id(store: Store) ->
     assert await store.read(lambda unit: unit.places.find(account.id, Place(chat_id=OLD))) is None
 
 
+async def test_the_budget_of_the_chat_goes_with_it_unless_the_new_one_has_its_own(store: Store) -> None:
+    account = await bot(store)
+    await place(store, account, OLD)
+
+    async def work(unit: Unit) -> None:
+        await unit.budgets.put("chat", f"telegram:{OLD}", "day", 1)
+        await unit.budgets.put("chat", f"telegram:{OLD}", "month", 2)
+        await unit.budgets.put("chat", f"telegram:{NEW}", "month", 3)
+        await unit.budgets.put("chat", f"discord:{OLD}", "day", 4)
+
+    await store.commit(Point.META, work)
+    for _ in range(2):
+        await move(store, account)
+    caps = {tuple(row[1:3]): row[3] for row in await store.read(lambda unit: unit.budgets.caps())}
+    assert caps == {
+        (f"telegram:{NEW}", "day"): 1,
+        (f"telegram:{OLD}", "month"): 2,  # nobody's any more
+        (f"telegram:{NEW}", "month"): 3,
+        (f"discord:{OLD}", "day"): 4,
+    }
+
+
 async def test_a_second_time_and_a_move_of_nothing_change_nothing(store: Store) -> None:
     account = await bot(store)
     group = await place(store, account, OLD)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from gateway.budgets import TOLD, Budget
+from gateway.budgets import Budget
 from gateway.calls import Call, Offer, Reply
 from gateway.commands.command import misread
 from gateway.commands.quote import plain
@@ -46,7 +46,7 @@ async def _here(manager: SessionManager, call: Call) -> Reply:
     identity = call.identity.id if call.identity is not None else None
     found = await manager.budgets_here(call.conversation.id, identity=identity, named=call.row.session)
     if not _is_admin(call):  # what everybody together spends is not for everybody's eyes
-        found = [each for each in found if each.scope in TOLD or each.scope == "request"]
+        found = [each for each in found if not each.common]
     return _list(found, manager, call)
 
 
