@@ -71,10 +71,6 @@ class Unit:
         return Costs(self.tx)
 
     @cached_property
-    def rollup(self) -> Rollup:
-        return Rollup(self.tx)
-
-    @cached_property
     def outbox(self) -> Outbox:
         return Outbox(self.tx)
 
@@ -89,6 +85,10 @@ class Unit:
     @cached_property
     def media(self) -> Media:
         return Media(self.tx)
+
+    @cached_property
+    def rollup(self) -> Rollup:
+        return Rollup(self.tx)
 
     @cached_property
     def jobs(self) -> Jobs:
