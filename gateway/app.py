@@ -332,6 +332,7 @@ async def start(
         await app.cron.sync(job_specs(settings))
         return app
     try:
+        await manager.sum_by_day()
         _channels(app, table)
         await core.dispatcher.recover()
         for state in app.channels:

@@ -10,6 +10,7 @@ from gateway.texts.forms import dated
 from gateway.types import SECOND
 
 DAY = 24 * 3600 * SECOND
+EPOCH = date(1970, 1, 1).toordinal()
 
 
 def local(at: int, zone: str) -> datetime:
@@ -42,6 +43,14 @@ def day(of: date, lang: str = "") -> str:
 def midnight(day: date, zone: str) -> int:
     """When that day begins there; where the clock is put forward then, at the first time there is."""
     return int(datetime.combine(day, time(), ZoneInfo(zone)).timestamp()) * SECOND
+
+
+def day_of(at: int | None, zone: str) -> int | None:
+    """Which day begins then, as so many days after 1970-01-01; None in the middle of one, and for None."""
+    if at is None:
+        return None
+    there = local(at, zone).date()
+    return there.toordinal() - EPOCH if midnight(there, zone) == at else None
 
 
 def offsets(first: int, last: int, zone: str) -> list[tuple[int, int]]:

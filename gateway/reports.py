@@ -10,11 +10,11 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any, Literal
 
+from gateway.moments import EPOCH
 from gateway.types import DOLLAR, Tokens
-from gateway.usage import Price, saved
+from gateway.usage import SAVED, Price, saved
 
 By = Literal["user", "model", "day", "channel", "chat", "trigger", "purpose", "session", "tool"]
-EPOCH = date(1970, 1, 1).toordinal()
 
 
 def dollars(nano: int) -> Decimal:
@@ -136,11 +136,14 @@ def savings(rows: Iterable[Sequence[Any]]) -> dict[Any, int]:
 
     Each sum is rounded once, so that the parts differ from the whole by a nano-dollar each at most.
     """
-    exact: dict[Any, Fraction] = {}
+    each: dict[str, tuple[int, int, int]] = {}  # by price, as they are few and the rows are many
+    exact: dict[Any, int] = {}
     for key, price, read, short, long in rows:
-        rates = Price.from_json(json.loads(price)).rates
-        exact[key] = exact.get(key, Fraction()) + saved(rates, Tokens(0, read, short, long, 0))
-    return {key: round(each) for key, each in exact.items()}
+        if price not in each:
+            each[price] = saved(Price.from_json(json.loads(price)).rates)
+        by_read, by_short, by_long = each[price]
+        exact[key] = exact.get(key, 0) + read * by_read + short * by_short + long * by_long
+    return {key: round(Fraction(sum, SAVED)) for key, sum in exact.items()}
 
 
 def shares(rows: Iterable[Sequence[Any]], saved: Mapping[Any, int]) -> list[Share]:

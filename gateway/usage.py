@@ -45,6 +45,7 @@ __all__ = [
 KINDS = ("uncached", "read", "write_5m", "write_1h", "output")
 DEAREST_RATE = 1_000_000  # dollars; more is a slip of the pen
 FINEST_RATE = -24  # decimal places of a dollar; the list has some with 17
+SAVED = 10**-FINEST_RATE
 # A cache write costs at most twice the plain rate: Anthropic, prompt caching, one-hour writes.
 DEAREST_WRITE = 2
 # What a provider adds unseen to a request with tools; Anthropic, tool use pricing, lists up to 530 tokens.
@@ -196,17 +197,16 @@ def cost(price: Price | None, tokens: Tokens) -> int | None:
     return None if price is None else round(exact * _PER_TOKEN + Fraction(price.rates.request) * DOLLAR)
 
 
-def saved(rates: Rates, tokens: Tokens) -> Fraction:
-    """Nano-dollars by which the *tokens* read from and written to a cache would have been dearer as plain input.
+def saved(rates: Rates) -> tuple[int, int, int]:
+    """What a token is cheaper by when it is read from a cache, written for 5 minutes, for an hour, than as plain input.
 
-    Below 0 where the writes cost more than the reads saved. A kind without a rate counts for nothing.
+    In units of 1/SAVED of a nano-dollar, exactly; below 0 where it is dearer, 0 for a kind without a rate.
     """
-    exact = Fraction()
-    for kind in ("read", "write_5m", "write_1h"):
-        rate = rates.of(kind)
-        if rate is not None:
-            exact += (Fraction(rates.uncached) - Fraction(rate)) * int(getattr(tokens, kind))
-    return exact * _PER_TOKEN
+    read, short, long = (
+        0 if rate is None else int((Fraction(rates.uncached) - Fraction(rate)) * _PER_TOKEN * SAVED)
+        for rate in (rates.read, rates.write_5m, rates.write_1h)
+    )
+    return read, short, long
 
 
 def find_price(

@@ -82,14 +82,15 @@ class Costs:
     async def by(self, key: Grouping) -> list[Row]:
         """(name, sums…) dearest first; one row a person, whatever platforms they write from."""
         rows = await self._all(f"SELECT {KEYS[key]}, {SUMMED} {FROM} GROUP BY 1 ORDER BY 7 DESC, 1")
-        return await self._named(key, rows)
+        return await self.named(key, rows)
 
     async def cached_by(self, key: Grouping) -> list[Row]:
         """As `cached`, with the names of `by`."""
         rows = await self._all(f"SELECT {KEYS[key]}, {CACHED} {FROM_CACHED} GROUP BY 1, q.id, q.rates")
-        return await self._named(key, rows)
+        return await self.named(key, rows)
 
-    async def _named(self, key: Grouping, rows: list[Row]) -> list[Row]:
+    async def named(self, key: Grouping, rows: list[Row]) -> list[Row]:
+        """With what people call it in the place of the first column's key."""
         if key != "user":
             return rows
         names = await self._names()

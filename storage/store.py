@@ -19,6 +19,7 @@ from storage.outbox import Outbox
 from storage.pairings import Pairings
 from storage.people import People
 from storage.places import Places
+from storage.rollup import Rollup
 from storage.sessions import Sessions
 from storage.transcript import Transcript
 from storage.turns import Turns
@@ -89,6 +90,10 @@ class Unit:
     @cached_property
     def media(self) -> Media:
         return Media(self.tx)
+
+    @cached_property
+    def rollup(self) -> Rollup:
+        return Rollup(self.tx)
 
     @cached_property
     def jobs(self) -> Jobs:

@@ -471,6 +471,25 @@ def test_the_doctor_finds_a_damaged_database(home: Path) -> None:
     assert "✗ database" in result.stdout and "parley restore" in result.stdout
 
 
+def test_the_doctor_finds_sums_of_the_bill_that_are_not_the_ledger_s(home: Path) -> None:
+    parley("chat", "-m", "hello")
+    with closing(sqlite3.connect(home / "data" / "parley.db")) as database:
+
+        def says(change: str) -> str:
+            database.execute(change)
+            database.commit()
+            found = CliRunner().invoke(app, ["doctor"]).stdout
+            return next(line for line in found.splitlines() if " bill " in line)
+
+        assert "made at the next start" in says("DELETE FROM zone_offset")
+        says("INSERT INTO zone_offset VALUES (0, 0)")
+        says("INSERT INTO usage_day SELECT * FROM usage_day_true")
+        assert says("INSERT INTO meta VALUES ('report_zone', 'UTC x')").startswith("✓")
+        assert says("UPDATE usage_day SET cost = cost + 1 WHERE facet = 'model' AND price = 0").startswith(
+            "✗"
+        )
+
+
 def test_the_doctor_names_the_line_of_a_wrong_setting(home: Path) -> None:
     (home / "parley.toml").write_text("[gateway]\ntimezon = 'UTC'\n")
     assert "✗ configuration  parley.toml:2" in parley("doctor", code=1).stdout

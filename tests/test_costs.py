@@ -87,7 +87,10 @@ async def filled(store: Store, seed: int, rows: int = 300) -> list[Made]:
         ]  # fmt: skip
         for number in range(rows):
             at = int(chance.uniform(BEGIN.timestamp(), END.timestamp()) * SECOND)
-            identity, person = chance.choice(owners)
+            turn = chance.choice([None, number // 3])
+            # A turn is one person's, in one chat and session; its requests differ in everything else.
+            of_turn = chance if turn is None else random.Random(f"{seed} {turn}")
+            identity, person = of_turn.choice(owners)
             price = chance.choice([*PRICES, None])
             state = chance.choice(["known", "known", "known", "estimated", "failed"])
             few = chance.choice([1, 100_000])
@@ -106,11 +109,11 @@ async def filled(store: Store, seed: int, rows: int = 300) -> list[Made]:
                     provider="p",
                     model_asked=price.model if price else "odd",
                     at=at,
-                    turn=chance.choice([None, number // 3]),
+                    turn=turn,
                     step=number,
                     attempt=1,
-                    session=chance.choice([None, *(each.id for each in sessions)]),
-                    conversation=chance.choice([None, *(each.id for each in places)]),
+                    session=of_turn.choice([None, *(each.id for each in sessions)]),
+                    conversation=of_turn.choice([None, *(each.id for each in places)]),
                     identity=identity,
                     trigger=chance.choice([None, "digest"]),
                 )
@@ -181,6 +184,64 @@ async def test_every_grouping_of_any_stretch_sums_to_the_rows(store: Store, seed
         for each in found.by_day:
             same([each.usage], by_hand[each.date])
             assert sum(each.by_model.values()) == each.cost
+
+
+def told(found: CostOverview) -> dict[str, object]:
+    """In an order of its own: lines that cost the same come in any."""
+    lines = {key: sorted(getattr(found, f"by_{key}"), key=lambda each: each.name) for key in SHARED}
+    return {**lines, "total": found.total, "day": found.by_day}
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_the_sums_by_day_are_the_ledger_s(store: Store, seed: int) -> None:
+    chance = random.Random(seed)
+    manager = SessionManager.from_store(store)
+    manager.zone = BERLIN
+    if seed:  # else they are made from rows that were there before
+        await manager.sum_by_day()
+    await filled(store, seed)
+    await manager.sum_by_day()
+    assert await drift(store) == 0
+    for _ in range(6):
+        days = sorted(BEGIN.date() + timedelta(days=chance.randrange(216)) for _ in range(2))
+        since, until = (chance.choice([None, midnight(each, BERLIN)]) for each in days)
+        assert (await store.read(lambda unit: unit.rollup.zone() or "")).split()[0] == BERLIN
+        summed = await manager.cost_overview(since, until=until)
+        await renamed(store, "'x' || value")
+        counted = await manager.cost_overview(since, until=until)
+        await renamed(store, "substr(value, 2)")
+        assert told(summed) == told(counted)
+
+
+async def renamed(store: Store, value: str) -> None:
+    """The sums are another zone's, so that they are not read; or they are what they were."""
+    sql = f"UPDATE meta SET value = {value} WHERE key = 'report_zone'"
+    await store.commit(Point.META, lambda unit: unit.tx.run(sql))
+
+
+async def drift(store: Store) -> int:
+    """How many of the stored sums are not what the ledger says."""
+    return await store.read(lambda unit: unit.rollup.drift())
+
+
+async def test_another_zone_makes_the_sums_anew_and_a_changed_row_makes_them_void(store: Store) -> None:
+    manager = SessionManager.from_store(store)
+    manager.zone = BERLIN
+    await filled(store, 5)
+    await manager.sum_by_day()
+    manager.zone = "Asia/Kathmandu"
+    await manager.sum_by_day()
+    assert (await store.read(lambda unit: unit.rollup.zone() or "")).startswith("Asia/Kathmandu ")
+    assert await drift(store) == 0
+    await store.commit(
+        Point.META, lambda unit: unit.tx.run("UPDATE usage SET cost = cost + 1 WHERE cost > 0")
+    )
+    assert await drift(store) > 0
+    assert await store.read(lambda unit: unit.rollup.zone()) is None
+    total = (await manager.cost_overview()).total.cost
+    assert total == sum(
+        row[0] for row in await store.read(lambda unit: unit.tx.all("SELECT cost FROM usage WHERE cost > 0"))
+    )
 
 
 async def test_a_person_is_one_line_and_a_chat_is_one_line_with_its_threads(store: Store) -> None:

@@ -122,7 +122,13 @@ def database(path: Path) -> list[Row]:
     except sqlite3.Error as error:
         return [bad("database", f"{path}: {error}", "run this as the user who runs the gateway")]
     try:
-        return [_intact(with_uri, path), _schema(with_uri), _mode(with_uri), *_halted(with_uri)]
+        return [
+            _intact(with_uri, path),
+            _schema(with_uri),
+            _mode(with_uri),
+            *_sums(with_uri),
+            *_halted(with_uri),
+        ]
     except sqlite3.Error as error:
         return [bad("database", f"{path}: {error}", RESTORE)]
     finally:
@@ -138,6 +144,22 @@ def _intact(connection: sqlite3.Connection, path: Path) -> Row:
     if said != "ok":
         return bad("database", f"{path}: {said}", RESTORE)
     return ok("database", f"{path} ({show.size(size)}) is intact")
+
+
+def _sums(connection: sqlite3.Connection) -> Iterator[Row]:
+    """Whether the bill by day is the ledger's; reads all of it."""
+    if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'usage_drift'").fetchone():
+        return
+    zone = connection.execute("SELECT value FROM meta WHERE key = 'report_zone'").fetchone()
+    if zone is None:
+        yield ok("bill", "its sums by day are made at the next start; until then the ledger itself is read")
+        return
+    (wrong,) = connection.execute("SELECT found FROM usage_drift").fetchone()
+    if wrong:
+        remedy = "the ledger is whole; another [gateway] timezone for one start makes the sums anew"
+        yield bad("bill", f"{show.many(wrong, 'sum')} by day are not what the ledger says", remedy)
+    else:
+        yield ok("bill", f"the sums by day ({zone[0].split(' ')[0]}) are what the ledger says")
 
 
 def _schema(connection: sqlite3.Connection) -> Row:

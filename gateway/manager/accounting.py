@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Collection
+from importlib.metadata import version
 from typing import TYPE_CHECKING, get_args
 
 from gateway import units
@@ -11,7 +12,7 @@ from gateway.compacting import compacted, window
 from gateway.compaction import NEAR_LIMIT
 from gateway.errors import Refused
 from gateway.failpoints import Point
-from gateway.moments import offsets
+from gateway.moments import DAY, day_of, local, offsets
 from gateway.reports import (
     By,
     CostOverview,
@@ -40,11 +41,15 @@ from gateway.views import (
 if TYPE_CHECKING:
     from storage import Unit
     from storage.costs import Costs, Grouping
+    from storage.rollup import Rollup
 
 from gateway.manager.base import Base
 
 BREAKDOWNS: tuple[By, ...] = get_args(By)
 SHARED: tuple[Grouping, ...] = ("user", "model", "channel", "chat", "trigger", "purpose", "session")
+
+
+YEARS = 2  # for which a zone's changes of the clock are worked out; they are looked at anew each year
 
 
 class Accounting(Base):
@@ -109,11 +114,18 @@ class Accounting(Base):
     ) -> CostOverview:
         """The bill from *since* (inclusive) to *until* (exclusive); of everybody or of one person.
 
-        *zone* is the one whose days are summed; None: the gateway's. *by*: only these breakdowns are made.
+        *zone* is the one whose days are summed; None: the gateway's. *by*: only these breakdowns are made. Whole days
+        of everybody's in the gateway's zone are read from their sums, all else from the ledger itself.
         """
+        place = zone or self.zone
+        first, last = day_of(since, place), day_of(until, place)
+        whole = (since is None) == (first is None) and (until is None) == (last is None)
 
         async def work(unit: Unit) -> CostOverview:
-            costs = unit.costs.within(since=since, until=until, person=person)
+            ledger = unit.costs.within(since=since, until=until, person=person)
+            costs: Costs | Rollup = ledger
+            if whole and person is None and (await unit.rollup.zone() or "").split(" ")[0] == place:
+                costs = unit.rollup.within(first=first, last=last)
             kept = savings(await costs.cached())
             lines: dict[str, list[Share]] = {}
             for key in SHARED:
@@ -122,14 +134,24 @@ class Accounting(Base):
             return CostOverview(
                 since=since,
                 total=usage_summary(await costs.total(), kept.get("", 0)),
-                by_day=await _days(costs, zone or self.zone) if "day" in by else [],
-                by_tool=[ToolUsage(name=r[0], invocations=r[1], errors=r[2]) for r in await costs.tools()]
+                by_day=await _days(costs, place) if "day" in by else [],
+                by_tool=[ToolUsage(name=r[0], invocations=r[1], errors=r[2]) for r in await ledger.tools()]
                 if "tool" in by
                 else [],
                 **lines,
             )
 
         return await self._store.read(work)
+
+    async def sum_by_day(self) -> None:
+        """Have the bill summed by the days of the gateway's zone; made anew where it was another one's."""
+        now = self.core.clock()
+        year = local(now, "UTC").year
+        name = f"{self.zone} {version('tzdata')} {year}"
+        if await self._store.read(lambda unit: unit.rollup.zone()) == name:
+            return
+        clock = offsets(0, now + YEARS * 366 * DAY, self.zone)
+        await self._store.commit(Point.META, lambda unit: unit.rollup.rebuild(name, clock))
 
     async def record_compaction(
         self, id: str, trigger: str, pre_tokens: int, summary: str, messages_compacted: int
@@ -181,7 +203,7 @@ class Accounting(Base):
         return await self._store.read(work)
 
 
-async def _days(costs: Costs, zone: str) -> list[DayCost]:
+async def _days(costs: Costs | Rollup, zone: str) -> list[DayCost]:
     span = await costs.span()
     if span is None:
         return []
