@@ -42,7 +42,7 @@ async def test_after_a_turn_that_filled_the_context_the_earlier_part_becomes_not
             if await p.value("SELECT count(*) FROM compaction"):
                 break
         assert await p.rows("SELECT cause, state FROM compaction") == [("auto", "on")]
-        assert say("window.auto") in p.channel.texts(ANN)
+        await p.channel.until(ANN, say("window.auto"))
         purposes = [row[0] for row in await p.rows("SELECT purpose FROM usage ORDER BY id")]
         assert purposes[-1] == "compaction" and await p.rows("SELECT DISTINCT state FROM usage") == [
             ("known",)

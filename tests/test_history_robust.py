@@ -14,12 +14,13 @@ from gateway.failpoints import Point
 from gateway.roster import Roster
 from gateway.texts import say
 from gateway.transcript import Text, ToolResult, ToolUse
+from gateway.turn import Options
 from gateway.types import Json
 from storage import Store
 from tests.conftest import Clock
 from tests.fakes.llm import Call, Pace, Reply
 from tests.path import ANN
-from tests.wires import MINI, SONNET, CountingLLM, Wired, wired
+from tests.wires import LONG, MINI, SONNET, CountingLLM, Wired, wired
 
 both = pytest.mark.parametrize("model", [SONNET, MINI])
 
@@ -41,6 +42,10 @@ async def works(p: Wired, text: str = "and now?") -> None:
     assert await p.value("SELECT count(*) FROM session") == 1
 
 
+# As it was before sessions were shortened by themselves, and is where that is switched off.
+BY_HAND = Options(system_prompt=LONG, retries=1, max_output_tokens=2000, auto_compact=False)
+
+
 @both
 @pytest.mark.parametrize(
     ("reply", "kind"),
@@ -59,7 +64,7 @@ async def works(p: Wired, text: str = "and now?") -> None:
 async def test_a_history_that_is_refused_is_told_of_and_the_next_message_works(
     store: Store, llm: CountingLLM, clock: Clock, model: str, reply: Reply, kind: str
 ) -> None:
-    async with wired(store, llm, clock=clock, default=model, fallbacks=[SONNET, MINI]) as p:
+    async with wired(store, llm, clock=clock, default=model, fallbacks=[SONNET, MINI], options=BY_HAND) as p:
         await works(p, "before")
         llm.reply(reply)
         await p.says("too much")
@@ -76,7 +81,7 @@ async def test_a_history_that_is_refused_is_told_of_and_the_next_message_works(
 async def test_a_conversation_too_long_for_the_model_can_be_shortened_and_goes_on(
     store: Store, llm: CountingLLM, clock: Clock, model: str
 ) -> None:
-    async with wired(store, llm, clock=clock, default=model) as p:
+    async with wired(store, llm, clock=clock, default=model, options=BY_HAND) as p:
         p.core.dispatcher.commands = Table(manager=p.manager, roster=Roster(store=store, clock=clock))
         await works(p, "before")
         for number in range(4):
@@ -97,6 +102,24 @@ async def test_a_conversation_too_long_for_the_model_can_be_shortened_and_goes_o
         llm.context_window = 8000
         await works(p)
         assert "They talked of parts." in str(llm.requests[-1].body["messages"])
+
+
+@both
+async def test_a_conversation_too_long_for_the_model_is_shortened_by_itself(
+    store: Store, llm: CountingLLM, clock: Clock, model: str
+) -> None:
+    async with wired(store, llm, clock=clock, default=model) as p:
+        await works(p, "before")
+        for number in range(4):
+            await p.manager.save_message(await p.session(), "user", f"part {number}")
+            await p.manager.save_message(await p.session(), "assistant", "word " * 1200)
+        llm.context_window = 8000
+        llm.say("They talked of parts.")
+        await works(p)
+        assert "They talked of parts." in str(llm.requests[-1].body["messages"])
+        assert await p.rows("SELECT cause FROM compaction") == [("overflow",)]
+        assert await p.value("SELECT count(*) FROM usage WHERE state = 'open'") == 0
+        await works(p, "and on")
 
 
 @both

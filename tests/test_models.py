@@ -858,18 +858,14 @@ def in_a_fresh_python(code):
     return json.loads(done.stdout)
 
 
-def test_the_catalogue_is_quickly_imported_and_brings_no_sdk():
+def test_the_catalogue_brings_no_sdk():
     code = """
-import json, sys, time
-start = time.process_time()
+import json, sys
 import gateway.models.catalogue
-taken = time.process_time() - start
 heavy = ("pydantic_ai", "anthropic", "openai", "google.genai", "httpx2", "aiohttp")
-print(json.dumps([taken, [m for m in heavy if m in sys.modules]]))
+print(json.dumps([m for m in heavy if m in sys.modules]))
 """
-    taken, brought = in_a_fresh_python(code)
-    assert brought == []
-    assert taken < 0.1
+    assert in_a_fresh_python(code) == []
 
 
 @pytest.mark.parametrize(
