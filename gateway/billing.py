@@ -32,7 +32,7 @@ from gateway.protocols import (
     Transcript,
     UserMessage,
 )
-from gateway.spending import Reserved, reserve
+from gateway.spending import Past, Reserved, reserve
 from gateway.types import Purpose, Tokens, UsageOpen, UsageSettled
 
 if TYPE_CHECKING:
@@ -224,6 +224,7 @@ class Biller:
         self._clock = clock
         self._rules = rules
         self._on_short = on_short
+        self._past = Past()
 
     async def open(
         self, model: Model, prompt: Prompt, booking: Booking, *, check: Callable[[Unit], Any] | None = None
@@ -319,6 +320,7 @@ class Biller:
                 cost=cost,
                 output=request.worst.output,
                 warn=booking.purpose == "chat",
+                past=self._past,
             )
             worst = replace(request.worst, output=reserved.output)
             await unit.ledger.open(replace(row, worst=worst, reserved=reserved.amount))

@@ -20,9 +20,40 @@ from gateway.budgets import (
     judge,
     span,
 )
+from gateway.types import HOUR
 
 if TYPE_CHECKING:
     from storage import Unit
+
+STILL_OPEN = 2 * HOUR  # longer than any request is waited for
+
+
+class Past:
+    """Sums over the days that are over, so that those of a whole month are not read anew for each request.
+
+    For budgets that are everybody's alone: the rows of one person or chat are few.
+    """
+
+    def __init__(self) -> None:
+        self._today = 0
+        self._sums: dict[tuple[Scope, int | str, int], int] = {}
+
+    async def spent(
+        self, unit: Unit, scope: Scope, key: int | str, *, since: int, until: int, today: int, now: int
+    ) -> tuple[int, int]:
+        """(settled, reserved) as Budgets.spent; *today* is when the day began."""
+        # A row of yesterday may be open for a while yet: a settled one never changes.
+        if scope not in ("channel", "gateway") or since >= today or now - today < STILL_OPEN:
+            return await unit.budgets.spent(scope, key, since=since, until=until)
+        if today != self._today:
+            self._today, self._sums = today, {}
+        if (scope, key, since) not in self._sums:
+            before, open = await unit.budgets.spent(scope, key, since=since, until=today)
+            if open:
+                return await unit.budgets.spent(scope, key, since=since, until=until)
+            self._sums[scope, key, since] = before
+        spent, reserved = await unit.budgets.spent(scope, key, since=today, until=until)
+        return self._sums[scope, key, since] + spent, reserved
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,8 +74,12 @@ async def budgets_for_all(unit: Unit, scope: Scope, *, rules: Rules) -> list[Bud
     ]
 
 
-async def budgets_of(unit: Unit, payer: Payer, *, rules: Rules, now: int, zone: str) -> list[Budget]:
+async def budgets_of(
+    unit: Unit, payer: Payer, *, rules: Rules, now: int, zone: str, past: Past | None = None
+) -> list[Budget]:
     """Every budget that holds for what that payer asks, with what is used of it; the single request's last."""
+    past = past or Past()
+    today, _ = span("day", now, zone)
     stored = await _stored(unit)
     if not rules.caps and not stored:
         return []
@@ -58,7 +93,9 @@ async def budgets_of(unit: Unit, payer: Payer, *, rules: Rules, now: int, zone: 
             spent = reserved = 0
             if scope != "request":
                 end = ENDLESS if until is None else until
-                spent, reserved = await unit.budgets.spent(scope, key, since=since, until=end)
+                spent, reserved = await past.spent(
+                    unit, scope, key, since=since, until=end, today=today, now=now
+                )
             found.append(
                 Budget(
                     scope=scope,
@@ -85,13 +122,14 @@ async def reserve(
     cost: Callable[[int], int | None],
     output: int,
     warn: bool,
+    past: Past,
 ) -> Reserved:
     """What that request may do. Raises OverBudget when what it may cost does not fit.
 
     *cost* of so many output tokens; None: the model has no price. *output*: what is wanted. *warn*: who asks can
     be told that little is left.
     """
-    budgets = await budgets_of(unit, payer, rules=rules, now=now, zone=zone)
+    budgets = await budgets_of(unit, payer, rules=rules, now=now, zone=zone, past=past)
     worst = cost(output)
     if worst is None:
         if budgets and rules.unpriced == "refuse":

@@ -329,6 +329,28 @@ async def test_a_new_day_begins_at_midnight_of_the_gateways_zone(store: Store, c
             await opened(gw)
 
 
+async def test_a_months_sum_is_right_on_every_day_of_it(store: Store, clock: Clock) -> None:
+    async with path(store, clock=clock) as gw:
+        since, _ = span("month", clock(), "UTC")
+        clock.ahead += since - clock() + 12 * 3600 * 10**6  # noon of the first
+        spent: dict[str, int] = {"telegram": 0, "discord": 0}
+        for channel in ("telegram", "discord", "telegram", "telegram", "discord"):
+            hold(gw, rules(gateway_month=DOLLAR, channel_month=DOLLAR))
+            spent[channel] += await spend(gw, replace(CHAT, channel=channel))
+            for cap, due in (
+                (rules(gateway_month=1), sum(spent.values())),
+                (rules(channel_month=1), spent[channel]),
+            ):
+                hold(gw, cap)
+                with pytest.raises(OverBudget) as over:
+                    await opened(gw, replace(CHAT, channel=channel))
+                assert over.value.budget is not None and over.value.budget.spent == due
+            clock.forward(minutes=9 * 60)
+        clock.forward(minutes=40 * 24 * 60)
+        hold(gw, rules(gateway_month=20 * CENT))
+        assert await opened(gw)
+
+
 async def test_a_model_without_a_price_is_refused_where_a_cap_holds(store: Store, clock: Clock) -> None:
     odd = ScriptedModel(ref="odd:one", provider="odd")
     async with path(store, clock=clock, model=odd, others=(ScriptedModel(),)) as gw:
