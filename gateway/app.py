@@ -52,6 +52,7 @@ from gateway.whereabouts import open_private
 
 LOCK_WAIT = 10.0  # seconds for a CLI command to let go of the database
 MEDIA = "media"  # the folder of files, in the data folder
+SUMS_AFTER = 5.0  # seconds after the start
 TICK = 60.0  # seconds between two rounds of housekeeping
 DOWN_AFTER = 5 * MINUTE  # a channel that is down as long is an alert
 LEAST_FREE = 200 * 1024 * 1024  # bytes of disk
@@ -202,6 +203,14 @@ class App:
             case _:
                 log.warning("channel.down", channel=state.name, error=text)
 
+    async def sums(self) -> None:
+        """Until they are made the bill is read from its rows: nobody who writes waits for it at the start."""
+        await asyncio.sleep(SUMS_AFTER)
+        try:
+            await self.manager.sum_by_day()
+        except StoreError as error:
+            self.alerts.tell("storage", f"nothing can be stored: {error}")
+
     async def housekeeping(self) -> None:
         """Once a minute: a sign of life, idle sessions, the disk, channels that stay down."""
         swept = self.clock()
@@ -332,7 +341,6 @@ async def start(
         await app.cron.sync(job_specs(settings))
         return app
     try:
-        await manager.sum_by_day()
         _channels(app, table)
         await core.dispatcher.recover()
         for state in app.channels:
@@ -343,6 +351,7 @@ async def start(
         await app.stop()
         raise
     app.tasks.append(asyncio.create_task(app.housekeeping(), name="housekeeping"))
+    app.tasks.append(asyncio.create_task(app.sums(), name="sums"))
     log.info("started", version=__version__, model=catalogue.default, data=str(data))
     return app
 

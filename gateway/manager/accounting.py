@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Collection
-from importlib.metadata import version
 from typing import TYPE_CHECKING, get_args
 
 from gateway import units
@@ -145,6 +144,8 @@ class Accounting(Base):
 
     async def sum_by_day(self) -> None:
         """Have the bill summed by the days of the gateway's zone; made anew where it was another one's."""
+        from importlib.metadata import version  # 20 ms, for once a start
+
         now = self.core.clock()
         year = local(now, "UTC").year
         name = f"{self.zone} {version('tzdata')} {year}"
