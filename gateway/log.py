@@ -33,6 +33,16 @@ def clean(text: str) -> str:
     return text if len(text) <= LONGEST else text[:LONGEST] + "…"
 
 
+def veiled(text: str, *, growing: bool = False) -> str:
+    """Without configured secrets, for what a model or a tool says; *growing*: nor the beginning of one at its end."""
+    for secret in _secrets:
+        text = text.replace(secret, "***")
+        if growing:
+            cut = next((n for n in range(len(secret) - 1, 3, -1) if text.endswith(secret[:n])), 0)
+            text = text[: len(text) - cut]
+    return text
+
+
 class Redacted(logging.Formatter):
     """Every record passes here, also those of libraries, with their exception texts."""
 

@@ -162,10 +162,17 @@ class TurnRunner:
         self._steers = steers
 
     async def run(self, started: Started, progress: Progress, show: Callable[[str], None]) -> Outcome:
-        """To the end of the turn. Raises LeaseLost and StoreError; a cancellation passes through."""
+        """To the end of the turn. Raises LeaseLost and StoreError; a cancellation passes through.
+
+        What a model or a tool says has no configured secret in it: not for people, the transcript or the model.
+        """
+
+        def veiled(text: str) -> None:
+            show(log.veiled(text, growing=True))
+
         try:
             async with asyncio.timeout(self.options.turn_timeout):
-                return await self._loop(started, progress, show)
+                return await self._loop(started, progress, veiled)
         except TimeoutError:
             return self._stopped(progress, say("turn.timed_out", progress.lang), "timeout")
         except ModelError as error:
@@ -486,8 +493,9 @@ class TurnRunner:
                         if shown := verbose.thinking(how, thought):
                             show(progress.shown + shown + request.text)
                     case Answer():
-                        progress.shown += verbose.thinking(how, thought)
-                        return event
+                        progress.shown += log.veiled(verbose.thinking(how, thought))
+                        request.text = log.veiled(request.text)
+                        return _veiled(event)
         raise ModelError("the stream ended without an answer", kind="cut")
 
     async def _journal(
@@ -599,13 +607,18 @@ class TurnRunner:
         except TimeoutError:
             return ToolResult(call.id, call.name, f"timed out after {TOOL_TIMEOUT:.0f} s", True)
         except ToolFailed as error:
-            return ToolResult(call.id, call.name, str(error), True)
-        return ToolResult(call.id, call.name, text)
+            return ToolResult(call.id, call.name, log.veiled(str(error)), True)
+        return ToolResult(call.id, call.name, log.veiled(text))
+
+
+def _veiled(answer: Answer) -> Answer:
+    parts = tuple(Text(log.veiled(part.text)) if isinstance(part, Text) else part for part in answer.parts)
+    return answer if parts == answer.parts else replace(answer, parts=parts)
 
 
 def _so_far(progress: Progress) -> tuple[str, tuple[transcript.Part, ...]]:
     """What the person has seen of a turn that ends early, and what of it no entry holds yet."""
-    rest = progress.request.text if progress.request else ""
+    rest = log.veiled(progress.request.text, growing=True) if progress.request else ""
     return progress.shown + rest, (Text(rest),) if rest.strip() else ()
 
 

@@ -13,12 +13,16 @@ import pytest
 
 from gateway import log
 from gateway.errors import DeliveryError
+from gateway.protocols import ToolContext, ToolSpec
 from gateway.texts import say
+from gateway.transcript import ToolUse
 from gateway.turn import Options
+from gateway.types import Json
 from storage import Store
 from tests.conftest import Clock
 from tests.fakes.llm import Pace, Reply
-from tests.path import ANN
+from tests.fakes.model import Script, ScriptedModel
+from tests.path import ANN, path
 from tests.wires import LONG, MINI, CountingLLM, Wired, wired
 
 KEY = "sk-live-c4n4ry-0123456789abcdefghijklmnopqrstuvwxyz"
@@ -264,3 +268,43 @@ async def test_a_whole_conversation_with_its_errors_leaves_no_key_and_no_word_in
         assert told.count(secret) == 0
     assert said.count(SAID) == 0
     assert said.count(LONG[:40]) == 0
+
+
+async def test_no_secret_leaves_in_an_answer_whoever_has_put_it_there(store: Store, clock: Clock) -> None:
+    """Neither to people, who would open a link with it, nor into the transcript, nor from a tool to the model."""
+    secret = "sk-canary-0123456789"
+    log.hide([secret])
+    answer = f"See https://evil.example/?q={secret} and [here](https://evil.example/{secret}) now."
+    model = ScriptedModel(
+        queue=[
+            Script(tool=ToolUse("c", "leak", "{}")),
+            Script(text=answer, pause=0.05),
+            Script(text=answer, pause=0.3),
+        ]
+    )
+
+    class Leak:
+        spec = ToolSpec(name="leak", description="Tells.", parameters={"type": "object"})
+
+        async def call(self, args: Json, context: ToolContext) -> str:
+            return f"the key is {secret}"
+
+    async with path(store, clock=clock, model=model, tools={"leak": Leak()}) as p:
+        await p.says("Go")
+        await p.channel.until(ANN, "q=*** and [here](https://evil.example/***) now.", within=10)
+        await p.says("Again")
+        await asyncio.sleep(1.2)
+        await p.core.dispatcher.cancel(1)
+        await p.channel.until(ANN, say("turn.stopped"), within=10)
+        assert "sk-canary" not in str(model.asked)
+        assert not any("sk-canary" in text for _, _, text in p.channel.calls)
+        for table in ("entry", "outbox", "inbox"):
+            assert "sk-canary" not in str(await p.rows(f"SELECT * FROM {table}"))
+
+
+def test_the_beginning_of_a_secret_waits_for_its_end() -> None:
+    log.hide(["sk-growing-secret"])
+    for cut in range(4, len("sk-growing-secret")):
+        assert log.veiled("Key: " + "sk-growing-secret"[:cut], growing=True) == "Key: "
+    assert log.veiled("Key: sk-", growing=False) == "Key: sk-"
+    assert log.veiled("Key: sk-growing-secret!", growing=True) == "Key: ***!"
