@@ -68,7 +68,8 @@ class Compactor:
         try:
             summary, request = await self._asked(model, booking, messages, most)
         except ModelError as error:
-            if cause not in BY_ITSELF or error.kind == "halted":
+            # Where there is still room, what must not be spent is no reason to make poor notes.
+            if cause not in BY_ITSELF or error.kind == "halted" or (cause, error.kind) == ("auto", "budget"):
                 raise
             log.warning("compaction.without_model", session=session.id, kind=error.kind, error=str(error))
             summary, request = compaction.beginnings(messages), None

@@ -37,9 +37,11 @@ def veiled(text: str, *, growing: bool = False) -> str:
     """Without configured secrets, for what a model or a tool says; *growing*: nor the beginning of one at its end."""
     for secret in _secrets:
         text = text.replace(secret, "***")
-        if growing:
-            cut = next((n for n in range(len(secret) - 1, 3, -1) if text.endswith(secret[:n])), 0)
-            text = text[: len(text) - cut]
+        at = text.find(secret[:4], max(0, len(text) - len(secret) + 1)) if growing else -1
+        while at >= 0:
+            if secret.startswith(text[at:]):
+                text = text[:at]
+            at = text.find(secret[:4], at + 1)
     return text
 
 

@@ -108,6 +108,26 @@ async def test_what_is_too_much_by_itself_ends_after_one_attempt(store: Store, c
         await p.channel.until(ANN, "You said: and now?")
 
 
+async def test_with_no_budget_for_notes_the_session_stays_as_it_is_while_there_is_room(
+    store: Store, clock: Clock
+) -> None:
+    async with path(store, clock=clock, options=replace(SMALL, context_window=13)) as p:
+        p.model.queue += [
+            Script(text="one two three"),
+            Script(error=ModelError("no", kind="budget", sent=False)),
+        ]
+        await p.says("question")
+        await p.channel.until(ANN, "one two three")
+        async with asyncio.timeout(5):
+            while len(p.model.asked) < 2 or p.core.dispatcher._tasks:
+                await asyncio.sleep(0.01)
+        assert await p.rows("SELECT 1 FROM compaction") == []
+        p.core.runner.options = SMALL
+        await p.says("and now?")
+        await p.channel.until(ANN, "You said: and now?")
+        assert first(p, -1) == "question"
+
+
 async def test_it_can_be_switched_off(store: Store, clock: Clock) -> None:
     async with path(store, clock=clock, options=replace(SMALL, auto_compact=False, context_window=12)) as p:
         await p.says("question")

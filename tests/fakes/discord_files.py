@@ -1,6 +1,6 @@
 """People on the fake Discord who send voice messages, and pass messages on."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tests.fakes.discord_rest import Upload, attach
 from tests.fakes.discord_world import User, World
@@ -14,8 +14,9 @@ class Sharing:
 
     world: World
 
-    def _user(self, user_id: int | None, channel: Any) -> User:
-        raise NotImplementedError
+    if TYPE_CHECKING:  # FakeDiscord has it
+
+        def _user(self, user_id: int | None, channel: Any) -> User: ...
 
     def user_sends_voice(
         self, channel_id: int, content: bytes = b"OggS", seconds: float = 2.6, user_id: int | None = None

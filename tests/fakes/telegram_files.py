@@ -5,7 +5,7 @@ Pixels are read from the bytes themselves (PNG, JPEG, WebP headers), so that rea
 
 import io
 import itertools
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
@@ -73,8 +73,9 @@ class Sharing:
 
     world: World
 
-    def user_says(self, chat_id: int, text: str | None, *args: Any, **more: Any) -> int | None:
-        raise NotImplementedError
+    if TYPE_CHECKING:  # FakeTelegram has it
+
+        def user_says(self, chat_id: int, text: str | None, *args: Any, **more: Any) -> int | None: ...
 
     def user_sends_photo(
         self, chat_id: int, content: bytes | None = None, caption: str = "", **more: Any
