@@ -32,6 +32,7 @@ from gateway.manager import SessionManager
 from gateway.media.collecting import Bounds
 from gateway.media.hearing import Speech
 from gateway.models.catalogue import DEMO, Catalogue, ProviderConfig
+from gateway.progress import Options
 from gateway.protocols import Channel, Clock, Tool, Webhook
 from gateway.roster import Roster
 from gateway.settings import (
@@ -44,7 +45,6 @@ from gateway.settings import (
     load,
 )
 from gateway.tools import default_tools
-from gateway.turn import Options
 from gateway.types import DAY, DOLLAR, MINUTE, Account
 from gateway.usage import Rates
 from gateway.vendors import VENDORS

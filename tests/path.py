@@ -17,8 +17,8 @@ from gateway.core import Core, build
 from gateway.failpoints import Point
 from gateway.floods import Limits
 from gateway.habits import Habits
+from gateway.progress import Options
 from gateway.protocols import Tool
-from gateway.turn import Options
 from gateway.types import Account, Inbound, Kind, Place, Receipt, Sender
 from gateway.usage import Rates
 from storage import Store

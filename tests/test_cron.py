@@ -19,8 +19,8 @@ from gateway.failpoints import Point
 from gateway.habits import Habits
 from gateway.jobs import LATEST, MISSED, MOST_NOTED, STILL_RUNNING, judge
 from gateway.models.demo import DemoModel
+from gateway.progress import Options
 from gateway.schedule import ScheduleError
-from gateway.turn import Options
 from gateway.types import HOUR, MINUTE, SECOND, Capabilities, Chunk, Limits, Place
 
 

@@ -17,10 +17,10 @@ from gateway.failpoints import Point
 from gateway.habits import Habits
 from gateway.manager import SessionManager
 from gateway.models.catalogue import Catalogue, ProviderConfig
+from gateway.progress import Options
 from gateway.protocols import Tool
 from gateway.runs import Live
 from gateway.tools import default_tools
-from gateway.turn import Options
 from gateway.usage import Rates
 from storage import Store
 from tests.conftest import Clock

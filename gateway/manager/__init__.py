@@ -23,8 +23,8 @@ from gateway.manager.here import Here
 from gateway.manager.posting import Posting
 from gateway.models.catalogue import DEMO, Catalogue
 from gateway.posting import Posted
+from gateway.progress import Options
 from gateway.tools import default_tools
-from gateway.turn import Options
 from gateway.views import (
     Compacted,
     ContextUsage,

@@ -20,9 +20,9 @@ from gateway.failpoints import Point
 from gateway.floods import Limits
 from gateway.habits import Habits
 from gateway.manager import SessionManager
+from gateway.progress import Options
 from gateway.protocols import ToolContext, ToolSpec
 from gateway.roster import Roster
-from gateway.turn import Options
 from gateway.types import Account, Inbound, Json, Kind, Place, Sender
 from gateway.usage import Rates
 from storage import Store
