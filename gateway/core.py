@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from gateway import log
 from gateway.alerts import OVER
-from gateway.billing import Biller, Pricing
+from gateway.billing import Biller
 from gateway.budgets import Budget
 from gateway.compacting import Compactor
 from gateway.delivery import Delivery
@@ -27,6 +27,7 @@ from gateway.media.folder import Folder
 from gateway.media.gallery import Gallery
 from gateway.media.hearing import Transcription
 from gateway.models.catalogue import Catalogue
+from gateway.pricing import Pricing
 from gateway.protocols import Clock, Model, Tool
 from gateway.turn import Options, TurnRunner
 
