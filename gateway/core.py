@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from gateway import log
 from gateway.alerts import OVER
 from gateway.asker import Asker
-from gateway.billing import Biller, Pricing
+from gateway.billing import Biller
 from gateway.budgets import Budget
 from gateway.compacting import Compactor
 from gateway.delivery import Delivery
@@ -28,6 +28,7 @@ from gateway.media.folder import Folder
 from gateway.media.gallery import Gallery
 from gateway.media.hearing import Transcription
 from gateway.models.catalogue import Catalogue
+from gateway.pricing import Pricing
 from gateway.progress import Options
 from gateway.protocols import Clock, Model, Tool
 from gateway.toolbox import Toolbox
