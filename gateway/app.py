@@ -12,9 +12,9 @@ import tempfile
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
-from typing import Literal
 
 from gateway import __version__, heap, log
 from gateway.access import Policy
@@ -37,7 +37,6 @@ from gateway.protocols import Channel, Clock, Tool, Webhook
 from gateway.roster import Roster
 from gateway.settings import (
     Changes,
-    ProviderSettings,
     Settings,
     SettingsError,
     TelegramAccount,
@@ -46,7 +45,7 @@ from gateway.settings import (
 )
 from gateway.tools import default_tools
 from gateway.types import DAY, DOLLAR, MINUTE, Account
-from gateway.usage import Rates
+from gateway.usage import Own, Rates
 from gateway.vendors import VENDORS
 from gateway.whereabouts import open_private
 
@@ -107,6 +106,7 @@ class App:
         )
         self.table.rights = new.commands
         self.core.pricing.overrides = overrides(new)
+        self.core.pricing.discounts = discounts(new)
         self.core.runner.options = options(new)
         self.core.dispatcher.habits = habits(new)
         self.settings = new
@@ -296,7 +296,7 @@ async def start(
     core = build(
         store=store,
         catalogue=catalogue,
-        pricing=Pricing(overrides(settings)),
+        pricing=pricing(settings),
         tools=default_tools() if tools is None else tools,
         options=options(settings),
         habits=habits(settings),
@@ -484,10 +484,18 @@ def default_model(settings: Settings) -> str:
     return DEMO
 
 
-def overrides(settings: Settings) -> dict[str, Rates | Literal["free"]]:
-    found: dict[str, Rates | Literal["free"]] = {}
+def pricing(settings: Settings) -> Pricing:
+    return Pricing(overrides(settings), discounts(settings))
+
+
+def discounts(settings: Settings) -> dict[str, Decimal]:
+    return {name: each.discount for name, each in settings.providers.items()}
+
+
+def overrides(settings: Settings) -> dict[str, Own]:
+    found: dict[str, Own] = {}
     for name, each in settings.providers.items():
-        if each.price == "free" or (each.price is None and _own(each)):
+        if each.price == "free" or (each.price is None and each.unbilled):
             found[f"{name}/*"] = "free"
         elif each.price:
             for model, price in each.price.items():
@@ -498,12 +506,9 @@ def overrides(settings: Settings) -> dict[str, Rates | Literal["free"]]:
                     write_5m=price.cache_write_5m,
                     write_1h=price.cache_write_1h,
                 )
+        elif each.nearby:
+            found[f"{name}/*"] = "local"
     return found
-
-
-def _own(provider: ProviderSettings) -> bool:
-    """A machine of the operator's, which sends no bill: Ollama, unless it is the one that is rented."""
-    return VENDORS[provider.kind].own and "ollama.com" not in provider.base_url
 
 
 def options(settings: Settings) -> Options:

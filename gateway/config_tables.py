@@ -23,7 +23,7 @@ from pydantic import (
 )
 from pydantic_settings import NoDecode
 
-from gateway.vendors import KINDS, VENDORS, Kind
+from gateway.vendors import KINDS, VENDORS, Kind, loopback
 
 NEVER = "never"  # gap_minutes: only an explicit command starts a new session
 
@@ -43,6 +43,15 @@ def _zone(name: str) -> str:
     except (ZoneInfoNotFoundError, ValueError, OSError):
         raise Mistake(f"no such time zone: {name!r}", "use an IANA name such as Europe/Berlin") from None
     return name
+
+
+def _discount(part: Decimal) -> Decimal:
+    """Above 2 it was meant in per cent."""
+    if not (part.is_finite() and 0 < part <= 2 and part == round(part, 4)):
+        raise Mistake(
+            f"{part} is no part of the price", "write 0.8 to pay a fifth less, with 4 decimals at most"
+        )
+    return part
 
 
 def _listed(value: object) -> object:
@@ -208,6 +217,9 @@ Models = Annotated[tuple[Model, ...], NoDecode, BeforeValidator(_listed)]
 Url = Annotated[str, AfterValidator(_http), Field(repr=False)]  # it may hold a password
 Zone = Annotated[str, AfterValidator(_zone)]
 Dollars = Annotated[Decimal, Field(ge=0, allow_inf_nan=False)]  # US dollars per million tokens
+Discount = Annotated[
+    Decimal, Field(allow_inf_nan=True), AfterValidator(_discount)
+]  # a part of the list price
 Budget = Annotated[Decimal, Field(ge=0, le=1_000_000, allow_inf_nan=False, decimal_places=9)]  # US dollars
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
@@ -278,11 +290,27 @@ class ProviderSettings(Table):
     api_key_file: Path | None = None
     base_url: Url = ""  # '': the vendor's own; Anthropic without /v1, OpenAI with it
     price: Pricing | None = None  # by model; None: the known list prices
+    discount: Discount = Decimal(1)  # what those are multiplied by
 
     @property
     def usable(self) -> bool:
         """Whether requests can be tried: it has a key, or a server of its own that may need none."""
         return bool(self.api_key) or bool(self.base_url) or VENDORS[self.kind].own
+
+    @property
+    def unbilled(self) -> bool:
+        """A machine of the operator's, which sends no bill: Ollama, unless it is the one that is rented."""
+        return VENDORS[self.kind].own and "ollama.com" not in self.base_url
+
+    @property
+    def nearby(self) -> bool:
+        """A compatible server on this very machine that asks for no key.
+
+        Whoever asks for one counts who uses it, as a proxy before a vendor does; and what speaks as Anthropic or Google
+        here is such a proxy.
+        """
+        host = urlsplit(self.base_url).hostname or ""
+        return self.kind == "openai" and not self.api_key and loopback(host)
 
 
 Providers = Annotated[

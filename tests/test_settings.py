@@ -903,6 +903,7 @@ def test_what_a_reload_takes_over_is_told_from_what_needs_a_restart(folder):
             "jobs.news",
             "providers.openai.api_key",
             "providers.openai.base_url",
+            "providers.openai.discount",
             "providers.openai.kind",
             "providers.openai.price",
             "sessions.carry_over",
@@ -1011,3 +1012,9 @@ def test_an_account_without_a_token_is_off_unless_it_was_switched_on(folder):
 )
 def test_the_version_may_be_left_out_of_discords_address(folder, url, root):
     assert configured(f'[channels.discord]\napi_url = "{url}"\n').channels.discord.api_url == root
+
+
+@pytest.mark.parametrize("wrong", ["0", "20", "-1", "0.12345", "nan"])
+def test_a_discount_is_a_part_of_the_price_and_no_percentage(wrong):
+    lines = refused(f'[providers.openai]\napi_key = "k"\ndiscount = {wrong}\n')
+    assert len(lines) == 1 and "[providers.openai] discount" in lines[0] and "0.8" in lines[0]
