@@ -19,7 +19,6 @@ from typing import Literal
 from gateway import __version__, heap, log
 from gateway.access import Policy
 from gateway.alerts import Alerts
-from gateway.billing import Pricing
 from gateway.budgets import PERIODS, Period, Rules, Scope
 from gateway.commands.table import Table
 from gateway.core import Core, build, system_clock
@@ -32,6 +31,8 @@ from gateway.manager import SessionManager
 from gateway.media.collecting import Bounds
 from gateway.media.hearing import Speech
 from gateway.models.catalogue import DEMO, Catalogue, ProviderConfig
+from gateway.pricing import Pricing
+from gateway.progress import Options
 from gateway.protocols import Channel, Clock, Tool, Webhook
 from gateway.roster import Roster
 from gateway.settings import (
@@ -44,7 +45,6 @@ from gateway.settings import (
     load,
 )
 from gateway.tools import default_tools
-from gateway.turn import Options
 from gateway.types import DAY, DOLLAR, MINUTE, Account, Role
 from gateway.usage import Rates
 from gateway.vendors import VENDORS

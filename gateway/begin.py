@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from gateway import access, transcript
 from gateway.errors import LeaseLost
 from gateway.notices import nonce, put, under
+from gateway.progress import Started
 from gateway.sessions import Continue, New, carried_over, new_code, reset_notice, resolve, title_of
 from gateway.texts import say
-from gateway.turn import Started
 from gateway.types import (
     Button,
     Chunk,

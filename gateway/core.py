@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from gateway import log
 from gateway.access import standing
 from gateway.alerts import OVER
-from gateway.billing import Biller, Pricing
+from gateway.asker import Asker
+from gateway.billing import Biller
 from gateway.budgets import Budget
 from gateway.compacting import Compactor
 from gateway.delivery import Delivery
@@ -28,8 +29,11 @@ from gateway.media.folder import Folder
 from gateway.media.gallery import Gallery
 from gateway.media.hearing import Transcription
 from gateway.models.catalogue import Catalogue
+from gateway.pricing import Pricing
+from gateway.progress import Options
 from gateway.protocols import Clock, Model, Tool
-from gateway.turn import Options, TurnRunner
+from gateway.toolbox import Toolbox
+from gateway.turn import TurnRunner
 
 if TYPE_CHECKING:
     from storage import Store
@@ -54,6 +58,7 @@ class Core:
     dispatcher: Dispatcher
     gallery: Gallery
     compactor: Compactor
+    toolbox: Toolbox
     clock: Clock
 
 
@@ -145,17 +150,21 @@ def build(
         clock=clock,
     )
     compactor = Compactor(store=store, biller=biller, clock=clock)
+    toolbox = Toolbox(store=store, tools=tools, options=options, clock=clock)
     runner = TurnRunner(
         store=store,
-        biller=biller,
         compactor=compactor,
-        chain=catalogue.chain,
-        tools=tools,
+        asker=Asker(
+            biller=biller,
+            chain=catalogue.chain,
+            gallery=gallery,
+            options=options,
+            on_fault=fault,
+            on_answer=answered,
+        ),
+        toolbox=toolbox,
         gallery=gallery,
-        options=options,
         clock=clock,
-        on_fault=fault,
-        on_answer=answered,
         # The dispatcher owns the runner, and knows what is to be taken in: the later one is bound by name.
         steers=lambda conversation: dispatcher.steers(conversation),
     )
@@ -184,5 +193,6 @@ def build(
         dispatcher=dispatcher,
         gallery=gallery,
         compactor=compactor,
+        toolbox=toolbox,
         clock=clock,
     )

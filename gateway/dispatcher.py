@@ -22,12 +22,13 @@ from gateway.hub import Hub, Seen
 from gateway.lanes import LOCAL
 from gateway.media.enclosed import Enclosures
 from gateway.outage import Outage
+from gateway.progress import Outcome
 from gateway.protocols import Clock
 from gateway.reactions import Reactions
 from gateway.runs import STORE_RETRY, Live, Runs
 from gateway.sessions import gap_of
 from gateway.texts import say
-from gateway.turn import Outcome, TurnRunner
+from gateway.turn import TurnRunner
 from gateway.types import (
     SECOND,
     Account,

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Literal
 
 from gateway import transcript
 from gateway.delivery import OVER, first_state
+from gateway.journal import check
 from gateway.notices import nonce, notice
+from gateway.progress import Outcome, Started
 from gateway.protocols import Channel
 from gateway.texts import say
-from gateway.turn import Outcome, Started, check
 from gateway.types import Chunk, OutboxRow
 
 if TYPE_CHECKING:

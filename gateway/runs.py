@@ -20,11 +20,12 @@ from gateway.lanes import LOCAL
 from gateway.notices import notice
 from gateway.outage import Outage
 from gateway.preview import Preview
+from gateway.progress import Outcome, Progress, Started, resumed
 from gateway.protocols import Clock
 from gateway.reactions import Reactions
 from gateway.reports import usage_summary
 from gateway.texts import say
-from gateway.turn import Outcome, Progress, Started, TurnRunner, resumed
+from gateway.turn import TurnRunner
 from gateway.types import HOUR, Conversation, Reaction, Turn, Waiting
 
 if TYPE_CHECKING:

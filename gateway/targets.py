@@ -9,7 +9,7 @@ from gateway import log
 from gateway.delivery import Delivery
 from gateway.errors import DeliveryError
 from gateway.finish import Target
-from gateway.turn import Started
+from gateway.progress import Started
 from gateway.types import Chunk, File
 from gateway.whereabouts import conversation_of
 

@@ -10,15 +10,15 @@ from decimal import Decimal
 from pathlib import Path as FilePath
 
 from gateway.access import Policy
-from gateway.billing import Pricing
 from gateway.budgets import Rules
 from gateway.calls import Commands
 from gateway.core import Core, build
 from gateway.failpoints import Point
 from gateway.floods import Limits
 from gateway.habits import Habits
+from gateway.pricing import Pricing
+from gateway.progress import Options
 from gateway.protocols import Tool
-from gateway.turn import Options
 from gateway.types import Account, Inbound, Kind, Place, Receipt, Sender
 from gateway.usage import Rates
 from storage import Store

@@ -22,12 +22,12 @@ from gateway.config_tables import BudgetSettings
 from gateway.errors import ModelError, Refused
 from gateway.failpoints import Point
 from gateway.manager import SessionManager
+from gateway.progress import Options
 from gateway.protocols import Prompt, UserMessage
 from gateway.roster import Roster
 from gateway.settings import Settings
 from gateway.texts import say
 from gateway.texts.forms import money
-from gateway.turn import Options
 from gateway.types import DOLLAR, Kind, Place, Role
 from storage import Store, open_store
 from tests.conftest import Clock

@@ -9,10 +9,10 @@ import pytest
 
 from gateway import compaction, transcript
 from gateway.errors import ModelError
+from gateway.progress import Options
 from gateway.protocols import UserMessage
 from gateway.texts import say
 from gateway.transcript import Text, ToolResult, ToolUse
-from gateway.turn import Options
 from gateway.types import Entry, Json
 from storage import Store
 from tests.conftest import Clock

@@ -11,7 +11,6 @@ import pytest
 
 from gateway import cron as cron_module
 from gateway.access import Policy
-from gateway.billing import Pricing
 from gateway.core import build
 from gateway.cron import ON_TIME, Cron, JobSpec
 from gateway.errors import DeliveryError, DiskFull, NotFound, Refused
@@ -19,8 +18,9 @@ from gateway.failpoints import Point
 from gateway.habits import Habits
 from gateway.jobs import LATEST, MISSED, MOST_NOTED, STILL_RUNNING, judge
 from gateway.models.demo import DemoModel
+from gateway.pricing import Pricing
+from gateway.progress import Options
 from gateway.schedule import ScheduleError
-from gateway.turn import Options
 from gateway.types import HOUR, MINUTE, SECOND, Capabilities, Chunk, Limits, Place
 
 

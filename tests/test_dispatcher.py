@@ -9,10 +9,10 @@ import pytest
 from gateway.errors import DeliveryError, ModelError
 from gateway.failpoints import Point
 from gateway.habits import Habits
+from gateway.progress import Options
 from gateway.protocols import ResultsMessage, ToolContext, ToolSpec, UserMessage
 from gateway.texts import say
 from gateway.transcript import ToolUse
-from gateway.turn import Options
 from gateway.types import HOUR, Json, Kind
 from storage import Store, Unit
 from tests.conftest import Clock

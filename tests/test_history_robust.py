@@ -11,10 +11,10 @@ from gateway import transcript
 from gateway.commands.table import Table
 from gateway.errors import ModelError
 from gateway.failpoints import Point
+from gateway.progress import Options
 from gateway.roster import Roster
 from gateway.texts import say
 from gateway.transcript import Text, ToolResult, ToolUse
-from gateway.turn import Options
 from gateway.types import Json
 from storage import Store
 from tests.conftest import Clock

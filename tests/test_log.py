@@ -13,10 +13,10 @@ import pytest
 
 from gateway import log
 from gateway.errors import DeliveryError
+from gateway.progress import Options
 from gateway.protocols import ToolContext, ToolSpec
 from gateway.texts import say
 from gateway.transcript import ToolUse
-from gateway.turn import Options
 from gateway.types import Json
 from storage import Store
 from tests.conftest import Clock

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 import pytest
 
 from gateway import transcript
+from gateway.progress import Options
 from gateway.protocols import ToolContext, ToolFailed, ToolSpec
 from gateway.runaway import circling
 from gateway.texts import say
 from gateway.transcript import Text, ToolResult, ToolUse
-from gateway.turn import Options
 from gateway.types import Entry, Json
 from storage import Store
 from tests.conftest import Clock

@@ -9,10 +9,11 @@ from pathlib import Path as File
 
 import pytest
 
-from gateway.billing import Biller, Booking, Pricing
+from gateway.billing import Biller, Booking
 from gateway.errors import ModelError, Refused
 from gateway.halt import Halt
 from gateway.models.catalogue import Catalogue, ProviderConfig
+from gateway.pricing import Pricing
 from gateway.protocols import Hearing, Transcript
 from gateway.types import DOLLAR, Tokens
 from gateway.usage import Overrides, Rates, longest

@@ -11,16 +11,16 @@ from typing import Literal
 from aiohttp import web
 
 from gateway.access import Policy
-from gateway.billing import Pricing
 from gateway.core import build
 from gateway.failpoints import Point
 from gateway.habits import Habits
 from gateway.manager import SessionManager
 from gateway.models.catalogue import Catalogue, ProviderConfig
+from gateway.pricing import Pricing
+from gateway.progress import Options
 from gateway.protocols import Tool
 from gateway.runs import Live
 from gateway.tools import default_tools
-from gateway.turn import Options
 from gateway.usage import Rates
 from storage import Store
 from tests.conftest import Clock

@@ -136,7 +136,7 @@ def _transcription(settings: Settings, ref: str, at: int) -> Line:
 def _asked(settings: Settings, ref: str, at: int) -> tuple[str, dict[str, Any]]:
     """What the provider speaks ('' for one that is not configured), and what a price is looked up by."""
     from gateway.app import overrides, providers
-    from gateway.billing import Pricing
+    from gateway.pricing import Pricing
 
     name, _, model = ref.partition(":")
     provider = providers(settings).get(name)

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from gateway.access import Policy
 from gateway.announcing import Audience
-from gateway.billing import Pricing
 from gateway.compaction import NEAR_LIMIT as NEAR_LIMIT
 from gateway.core import Core, build
 from gateway.habits import Habits
@@ -23,8 +22,9 @@ from gateway.manager.here import Here
 from gateway.manager.posting import Posting
 from gateway.models.catalogue import DEMO, Catalogue
 from gateway.posting import Posted
+from gateway.pricing import Pricing
+from gateway.progress import Options
 from gateway.tools import default_tools
-from gateway.turn import Options
 from gateway.views import (
     Compacted,
     ContextUsage,

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from gateway import log, units
 from gateway.errors import DeliveryError, Refused
 from gateway.failpoints import Point
+from gateway.progress import think_of
 from gateway.protocols import ToolSpec
 from gateway.sessions import gap_of
-from gateway.turn import think_of
 from gateway.types import (
     Address,
     Conversation,
@@ -142,7 +142,7 @@ class Choices(Base):
 
     def tools(self) -> list[ToolSpec]:
         """What the agent may use."""
-        return [tool.spec for tool in self.core.runner.tools.values()]
+        return list(self.core.toolbox.specs)
 
     async def set_lang(self, person: int, lang: str) -> None:
         """The language that person is spoken to in, as a BCP 47 tag; '': what their platform says."""

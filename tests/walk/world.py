@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Literal
 
 from gateway.access import Policy
-from gateway.billing import Pricing
 from gateway.commands.table import Table
 from gateway.core import Core, build
 from gateway.during import During
@@ -20,9 +19,10 @@ from gateway.failpoints import Point
 from gateway.floods import Limits
 from gateway.habits import Habits
 from gateway.manager import SessionManager
+from gateway.pricing import Pricing
+from gateway.progress import Options
 from gateway.protocols import ToolContext, ToolSpec
 from gateway.roster import Roster
-from gateway.turn import Options
 from gateway.types import Account, Inbound, Json, Kind, Place, Sender
 from gateway.usage import Rates
 from storage import Store

@@ -1,0 +1,199 @@
+"""One step of a turn: the chosen model is asked, again where that makes sense, then each fallback in turn."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from gateway import history, log, verbose
+from gateway.billing import Biller, Booking
+from gateway.errors import OPERATOR_FAULTS, RETRYABLE, ModelError, Refused
+from gateway.journal import check
+from gateway.media import telling
+from gateway.media.gallery import Gallery
+from gateway.progress import Options, Progress, Started, think_of
+from gateway.protocols import Answer, Delta, Model, Prompt, Think, Thought, ToolSpec, UserMessage
+from gateway.texts import say
+from gateway.transcript import Text
+from gateway.types import Entry, Json, Session
+
+if TYPE_CHECKING:
+    from storage import Unit
+
+MOST_WAIT = 30.0  # seconds; a longer retry-after is not waited for inside a turn
+# Tokens for thinking, besides those for the answer: the model layer's budgets for Anthropic's older models, which
+# the newer ones and OpenAI's seldom reach.
+THOUGHT: Mapping[Think, int] = {"off": 0, "low": 2048, "medium": 10_000, "high": 16_384}
+
+
+class Asker:
+    """Asks the models; each attempt has its own ledger row."""
+
+    def __init__(
+        self,
+        *,
+        biller: Biller,
+        chain: Callable[[str | None], Sequence[Model]],
+        gallery: Gallery,
+        options: Options,
+        on_fault: Callable[[ModelError, Model], None],
+        on_answer: Callable[[Model], None],
+    ) -> None:
+        self._biller = biller
+        self._chain = chain
+        self._gallery = gallery
+        self.options = options
+        self._on_fault = on_fault
+        self._on_answer = on_answer
+
+    def model(self, session: Session, other: str | None = None) -> Model:
+        """The one that is asked first: *other*, else the session's own, else the default."""
+        return self._chain(other or session.model)[0]
+
+    def prompt(
+        self, session: Session, entries: Sequence[Entry], tools: Sequence[ToolSpec], overheard: Sequence[Json]
+    ) -> Prompt:
+        """What the model is sent: the same prefix for the whole session, what changes comes last."""
+        options, think = self.options, think_of(session)
+        return Prompt(
+            stable=session.system_prompt or options.system_prompt,
+            messages=history.with_overheard(history.build(entries), overheard),
+            tools=tuple(tools),
+            # What a model thinks counts: the room for its answer stays the same.
+            max_output_tokens=options.max_output_tokens + THOUGHT[think or "off"],
+            temperature=options.temperature,
+            cache=options.cache,
+            think=think,
+        )
+
+    async def ask(
+        self, started: Started, progress: Progress, tools: Sequence[ToolSpec], show: Callable[[str], None]
+    ) -> Answer:
+        """One step. Raises ModelError when nobody answered, and LeaseLost; its request is then in *progress*."""
+        prompt = self.prompt(started.session, progress.entries, tools, started.overheard)
+        progress.step += 1
+        attempt = 0
+        error: ModelError | None = None
+        models = self._chain(started.model or started.session.model)
+        # Who has picked a model is answered by that one or told that it failed, never by another.
+        for model in models[:1] if started.picked is not None else models:
+            asked = await self._with_pictures(started, progress, prompt, model)
+            again = 0
+            while True:
+                try:
+                    answer = await self._attempt(started, progress, show, model, asked, attempt)
+                    self._on_answer(model)
+                    return answer
+                except ModelError as failure:
+                    error = failure
+                    log.warning(
+                        "model.failed", turn=started.turn.id, model=model.ref, kind=failure.kind, status=failure.status,
+                        attempt=attempt, error=str(failure),
+                    )  # fmt: skip
+                    attempt += 1
+                    if failure.kind in OPERATOR_FAULTS or failure.kind == "not_found":
+                        self._on_fault(failure, model)
+                    if failure.kind in ("shape", "refused") and _has_pictures(asked):
+                        # A picture that it will not take must not keep it from answering, now and for ever.
+                        asked = replace(asked, messages=history.with_pictures(asked.messages, {}))
+                        progress.without = say("media.untaken", progress.lang, model=model.ref)
+                        await self.settle(progress)
+                        continue
+                    wait = failure.retry_after if failure.retry_after is not None else 0.5 * 2**again
+                    if failure.kind not in RETRYABLE or again == self.options.retries or wait > MOST_WAIT:
+                        break
+                    again += 1
+                    await self.settle(progress)
+                    await asyncio.sleep(wait)
+            # The next model is asked only where another one may do better.
+            if error is not None and error.kind in ("context", "shape", "refused", "budget"):
+                break
+            await self.settle(progress)
+        if error is None:
+            raise Refused(key="model.none")
+        if error.kind == "connect":
+            self._on_fault(error, model)
+        raise error
+
+    async def _with_pictures(
+        self, started: Started, progress: Progress, prompt: Prompt, model: Model
+    ) -> Prompt:
+        """The prompt as that model can take it: with what is in its pictures, or without them."""
+        progress.without = ""
+        if not _has_pictures(prompt):
+            return prompt
+        sees = await model.sees()
+        now = any(
+            entry.turn == started.turn.id and telling.pictures(entry.body) for entry in progress.entries
+        )
+        progress.without = say("media.blind", progress.lang, model=model.ref) if now and not sees else ""
+        found = await self._gallery.pictures(prompt.messages) if sees else {}
+        return replace(prompt, messages=history.with_pictures(prompt.messages, found))
+
+    async def settle(self, progress: Progress) -> None:
+        """A failed attempt's row, before the next attempt is opened."""
+        if progress.request is not None:
+            request, progress.request = progress.request, None
+            await self._biller.settle(request)
+
+    async def _attempt(
+        self,
+        started: Started,
+        progress: Progress,
+        show: Callable[[str], None],
+        model: Model,
+        prompt: Prompt,
+        attempt: int,
+    ) -> Answer:
+        turn = started.turn
+
+        async def still_ours(unit: Unit) -> None:
+            await check(unit, turn)
+
+        # Before the row is written: whoever dies while an SDK is being imported has asked nothing.
+        await model.ready()
+        progress.request = await self._biller.open(
+            model,
+            prompt,
+            Booking(
+                purpose="chat",
+                channel=started.conversation.channel,
+                turn=turn.id,
+                step=progress.step,
+                attempt=attempt,
+                session=turn.session,
+                conversation=turn.conversation,
+                identity=turn.identity,
+                trigger=turn.trigger,
+            ),
+            check=still_ours,
+        )
+        progress.requests += 1
+        progress.near += progress.request.near
+        request, thought, how = progress.request, "", started.conversation.settings.get("verbose")
+        async with aclosing(self._biller.stream(request, prompt)) as events:
+            async for event in events:
+                match event:
+                    case Delta():
+                        show(progress.shown + verbose.thinking(how, thought) + request.text)
+                    case Thought(text):
+                        thought += text
+                        if shown := verbose.thinking(how, thought):
+                            show(progress.shown + shown + request.text)
+                    case Answer():
+                        progress.shown += log.veiled(verbose.thinking(how, thought))
+                        request.text = log.veiled(request.text)
+                        return _veiled(event)
+        raise ModelError("the stream ended without an answer", kind="cut")
+
+
+def _veiled(answer: Answer) -> Answer:
+    parts = tuple(Text(log.veiled(part.text)) if isinstance(part, Text) else part for part in answer.parts)
+    return answer if parts == answer.parts else replace(answer, parts=parts)
+
+
+def _has_pictures(prompt: Prompt) -> bool:
+    return any(isinstance(each, UserMessage) and each.pictures for each in prompt.messages)

@@ -1,0 +1,111 @@
+"""A turn on its way: what bounds it, what it began with, what it has come to, how it ended."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from gateway import transcript, verbose
+from gateway.billing import Request
+from gateway.budgets import Budget
+from gateway.protocols import THINK, Think
+from gateway.transcript import Text, ToolUse
+from gateway.types import Conversation, Entry, File, Identity, Json, Session, Turn, Waiting
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What bounds a turn; times in seconds. Swapped whole on reload."""
+
+    system_prompt: str = ""
+    max_output_tokens: int = 4096
+    temperature: float | None = None
+    cache: bool = True
+    retries: int = 2
+    max_requests: int = 25
+    max_tool_calls: int = 50
+    max_same_calls: int = 5  # of one tool with the same arguments
+    max_errors: int = 6  # results in a row
+    turn_timeout: float = 600.0
+    auto_compact: bool = True
+    context_window: int | None = None  # tokens; None: what is listed for the model
+    zone: str = "UTC"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Started:
+    """A turn that has begun: what it needs to run, as it stands on disk."""
+
+    turn: Turn
+    session: Session
+    conversation: Conversation
+    identity: Identity | None
+    rows: tuple[Waiting, ...]
+    entries: tuple[Entry, ...]
+    last_step: int = -1
+    model: str | None = None  # overrides the session's (a job's own model)
+    overheard: tuple[Json, ...] = ()  # said in the group before, not to us; never in the transcript
+    lang: str = ""  # BCP 47 tag of the language whoever asked is spoken to in
+    zone: str = ""  # IANA name of the zone they chose; '': the gateway's
+
+    @property
+    def picked(self) -> str | None:
+        """The model that a person picked for this session; None: nobody did."""
+        return self.session.model if self.model is None else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How a turn ended; *text* is what the person is to read; *request* is still to be settled.
+
+    state 'kept': the operator must mend something first; nothing is lost and it will run again.
+    """
+
+    state: str  # done, failed, cancelled, kept, parked
+    text: str = ""
+    parts: tuple[transcript.Part, ...] = ()
+    model: str = ""
+    error_kind: str | None = None
+    error: str | None = None
+    request: Request | None = None
+    files: tuple[File, ...] = ()  # that the model has made
+
+
+@dataclass(slots=True)
+class Progress:
+    """What a turn has come to so far; read when it is cancelled."""
+
+    entries: list[Entry]
+    step: int
+    lang: str = ""  # as of the turn
+    requests: int = 0
+    tool_calls: int = 0
+    request: Request | None = None
+    shown: str = ""  # visible text of earlier steps, with what /verbose adds
+    taken: list[Waiting] = field(default_factory=list)  # messages that were taken in on the way
+    models: list[str] = field(default_factory=list)
+    files: tuple[File, ...] = ()  # that the model has made
+    places: list[str] = field(default_factory=list)  # where they lie
+    shortened: bool = False  # the conversation before it was put away on the way
+    without: str = ""  # what the person is told where their pictures were not shown
+    near: list[Budget] = field(default_factory=list)  # budgets of which little is left, to be told of
+
+
+def resumed(started: Started) -> Progress:
+    """Where a turn stands: at its beginning, or where an earlier run of it was cut off."""
+    progress = Progress(entries=list(started.entries), step=started.last_step, lang=started.lang)
+    how, uses = started.conversation.settings.get("verbose"), list[ToolUse]()
+    for entry in started.entries:
+        if entry.turn == started.turn.id and entry.kind == "assistant":
+            parts = transcript.parts(entry.body)
+            text = "".join(part.text for part in parts if isinstance(part, Text))
+            progress.shown += text.rstrip() + "\n\n" if text.strip() else ""
+            uses = [part for part in parts if isinstance(part, ToolUse)]
+        elif entry.turn == started.turn.id and entry.kind == "results":
+            lines = verbose.lines(how, uses, transcript.tool_results(entry.body), started.lang)
+            progress.shown += lines + "\n\n" if lines else ""
+    return progress
+
+
+def think_of(session: Session) -> Think | None:
+    """None: nothing was said of it."""
+    return next((level for level in THINK if level == session.settings.get("think")), None)
