@@ -44,7 +44,7 @@ from gateway.settings import (
     load,
 )
 from gateway.tools import default_tools
-from gateway.types import DAY, DOLLAR, MINUTE, Account
+from gateway.types import DAY, DOLLAR, MINUTE, Account, Role
 from gateway.usage import Own, Rates
 from gateway.vendors import VENDORS
 from gateway.whereabouts import open_private
@@ -570,8 +570,16 @@ def rules(settings: Settings) -> Rules:
         for period in periods
     }
     caps = {key: getattr(told, name) for key, name in names.items()}
+    roles: dict[tuple[Role, Period], int | None] = {}
+    for role, own in told.roles.items():
+        for period in PERIODS["person"]:
+            cap = getattr(own, f"person_{period}")
+            if cap is not None:
+                roles[role, period] = None if cap == "off" else int(cap * DOLLAR)
     return Rules(
-        caps={key: int(cap * DOLLAR) for key, cap in caps.items() if cap is not None}, unpriced=told.unpriced
+        caps={key: int(cap * DOLLAR) for key, cap in caps.items() if cap is not None},
+        roles=roles,
+        unpriced=told.unpriced,
     )
 
 

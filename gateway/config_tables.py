@@ -221,6 +221,10 @@ Discount = Annotated[
     Decimal, Field(allow_inf_nan=True), AfterValidator(_discount)
 ]  # a part of the list price
 Budget = Annotated[Decimal, Field(ge=0, le=1_000_000, allow_inf_nan=False, decimal_places=9)]  # US dollars
+BudgetOrOff = Annotated[
+    Annotated[Literal["off"], Tag("off")] | Annotated[Budget, Tag("dollars")],
+    Discriminator(lambda value: "off" if value == "off" else "dollars"),
+]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
@@ -446,6 +450,13 @@ class LimitSettings(Table):
     most_waiting: Annotated[int, Field(ge=1)] = 50  # messages in one chat
 
 
+class RoleBudgets(Table):
+    """US dollars of each person of a role; None: as for everybody. They go before [budgets]."""
+
+    person_day: BudgetOrOff | None = None  # off: no cap
+    person_month: BudgetOrOff | None = None
+
+
 class BudgetSettings(Table):
     """US dollars, by whom and how long; None: no cap."""
 
@@ -462,6 +473,7 @@ class BudgetSettings(Table):
     gateway_month: Budget | None = None
     request: Budget | None = None  # a single one
     unpriced: Literal["refuse", "warn"] = "refuse"  # a model without a known price, where a cap holds
+    roles: dict[Literal["user", "admin", "owner"], RoleBudgets] = Field(default_factory=dict)
 
 
 class MediaSettings(Table):
