@@ -54,6 +54,17 @@ def _discount(part: Decimal) -> Decimal:
     return part
 
 
+def _cache(value: object) -> object:
+    """It was a boolean once, and environment variables are text."""
+    if not isinstance(value, str | bool):
+        return value
+    word = str(value).strip().lower()
+    return {"true": "auto", "false": "off"}.get(word, word)
+
+
+CacheFor = Annotated[Literal["auto", "5m", "1h", "off"], BeforeValidator(_cache)]
+
+
 def _listed(value: object) -> object:
     """A list; text is read as JSON or as words between commas (environment variables are text)."""
     if isinstance(value, str) and value.lstrip().startswith("["):
@@ -268,7 +279,7 @@ class AgentSettings(Table):
     auto_compact: bool = True  # put the earlier part of a long session into notes before it no longer fits
     context_window: Annotated[int, Field(ge=1)] | None = None  # tokens; None: what is known of the model
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None  # None: the provider's default
-    cache: bool = True  # ask the provider to cache the prompt
+    cache: CacheFor = "auto"  # for how long providers are asked to keep the prompt
     retries: Annotated[int, Field(ge=0, le=10)] = 2  # of a failed request, before falling back
 
 

@@ -80,6 +80,19 @@ class Pricing:
         )
         return usage.cost(price, tokens)
 
+    def rates(self, model: Asked, tokens: Tokens, *, at: int) -> usage.Rates | None:
+        """What a request made *at* pays for so many *tokens*; None: the price is not known."""
+        price = usage.find_price(
+            provider_kind=model.kind,
+            provider_name=model.provider,
+            base_url=model.base_url,
+            model=model.model,
+            at=at,
+            tokens=tokens,
+            overrides=self.overrides,
+        )
+        return None if price is None else price.rates
+
     def settle(
         self,
         *,

@@ -102,10 +102,16 @@ MISTAKES = [
         id="a port out of range",
     ),
     pytest.param(
+        "[agent]\nauto_compact = 'sometimes'\n",
+        {},
+        "parley.toml:2: [agent] auto_compact: 'sometimes' is not true or false; write it as in auto_compact = true",
+        id="a word for a condition",
+    ),
+    pytest.param(
         "[agent]\ncache = 'sometimes'\n",
         {},
-        "parley.toml:2: [agent] cache: 'sometimes' is not true or false; write it as in cache = true",
-        id="a word for a condition",
+        "parley.toml:2: [agent] cache: 'sometimes' is not one of its values; use 'auto', '5m', '1h' or 'off'",
+        id="a lifetime that is none",
     ),
     pytest.param(
         '[channels.telegram]\nrate = "fast"\n',
@@ -322,8 +328,9 @@ MISTAKES = [
     ),
     pytest.param(
         "",
-        {"PARLEY_AGENT__CACHE__X": "1"},
-        "PARLEY_AGENT__CACHE__X: agent.cache: the value is not true or false; write it as in cache = true",
+        {"PARLEY_AGENT__AUTO_COMPACT__X": "1"},
+        "PARLEY_AGENT__AUTO_COMPACT__X: agent.auto_compact: the value is not true or false; "
+        "write it as in auto_compact = true",
         id="a variable that goes on after a key",
     ),
     pytest.param(
@@ -807,6 +814,21 @@ def test_the_example_shows_every_key_and_no_other(folder):
     keys = {path for path, field in known_keys(Settings) if path not in tables and field is not None}
     keys.add(("providers", "<name>", "price"))  # a word or a table
     assert general - {("jobs",)} == keys
+
+
+@pytest.mark.parametrize(
+    ("text", "environ", "cache"),
+    [
+        ("", {}, "auto"),
+        ("[agent]\ncache = true\n", {}, "auto"),
+        ("[agent]\ncache = false\n", {}, "off"),
+        ("[agent]\ncache = '1h'\n", {}, "1h"),
+        ("", {"PARLEY_AGENT__CACHE": "False"}, "off"),
+        ("", {"PARLEY_AGENT__CACHE": "5m"}, "5m"),
+    ],
+)
+def test_how_long_a_prompt_is_kept_was_a_yes_or_no_once(folder, text, environ, cache):
+    assert configured(text, environ).agent.cache == cache
 
 
 def test_the_example_shows_the_defaults(folder):
