@@ -22,11 +22,12 @@ from gateway.alerts import Alerts
 from gateway.budgets import PERIODS, Period, Rules, Scope
 from gateway.commands.table import Table
 from gateway.core import Core, build, system_clock
-from gateway.cron import Cron, JobSpec
+from gateway.cron import Cron
 from gateway.errors import DeliveryError, StoreError
 from gateway.failpoints import Point
 from gateway.floods import Limits
 from gateway.habits import Habits
+from gateway.jobs.spec import JobSpec
 from gateway.manager import SessionManager
 from gateway.media.collecting import Bounds
 from gateway.media.hearing import Speech
@@ -327,7 +328,7 @@ async def start(
         core=core,
         manager=manager,
         roster=roster,
-        cron=Cron(store=store, accept=core.dispatcher.accept, clock=clock, zone=settings.gateway.timezone),
+        cron=manager.cron,
         alerts=alerts,
         table=table,
         environ=environ,
@@ -543,6 +544,8 @@ def habits(settings: Settings) -> Habits:
             messages_per_minute=settings.limits.messages_per_minute,
             most_waiting=settings.limits.most_waiting,
         ),
+        job_interval=settings.limits.job_interval_minutes * MINUTE,
+        jobs_each=settings.limits.jobs_per_person,
         budgets=rules(settings),
         gap_minutes=local | {key: bot.gap_minutes for key, bot in bots.items()},
         speech=speech(settings),
@@ -598,9 +601,17 @@ def job_specs(settings: Settings) -> list[JobSpec]:
             zone=job.zone or settings.gateway.timezone,
             prompt=job.prompt,
             deliver_to=tuple(job.deliver_to),
+            mention=job.mention,
+            silent=job.silent,
             enabled=job.enabled,
+            session=job.session,
             catch_up=job.catch_up,
+            overlap=job.overlap,
+            timeout=job.timeout_seconds,
+            retries=job.retries,
             model=job.model,
+            budget_day=None if job.budget_day is None else int(job.budget_day * DOLLAR),
+            budget_month=None if job.budget_month is None else int(job.budget_month * DOLLAR),
         )
         for job in settings.jobs
     ]

@@ -137,6 +137,12 @@ def _jobs(settings: Settings) -> Iterator[Contradiction]:
         if job.name in seen:
             yield ("jobs", index, "name"), f"{job.name!r} is there twice", "give each job a name of its own"
         seen.add(job.name)
+        if job.session == "chat" and (len(job.deliver_to) != 1 or job.deliver_to[0] == "main"):
+            yield (
+                ("jobs", index, "session"),
+                '"chat" needs the one chat whose session it is',
+                'name it, as in deliver_to = "telegram:12345", or leave session out',
+            )
         yield from _schedule(job, index, job.zone or settings.gateway.timezone)
 
 

@@ -23,6 +23,7 @@ from pydantic import (
 )
 from pydantic_settings import NoDecode
 
+from gateway.jobs.spec import LONGEST, NAME
 from gateway.vendors import KINDS, VENDORS, Kind, loopback
 
 NEVER = "never"  # gap_minutes: only an explicit command starts a new session
@@ -89,6 +90,14 @@ def _user_id(value: object) -> object:
             "use the numeric id; send /whoami or /start to the bot to see yours",
         )
     return text if isinstance(value, str) else value
+
+
+def _role_id(value: object) -> object:
+    if value == "":
+        return ""
+    if not re.fullmatch(r"[0-9]+", str(value)):
+        raise Mistake(f"{value!r} is not a role's id", "copy it in Discord's developer mode; it is a number")
+    return str(value)
 
 
 def _address(value: str) -> str:
@@ -193,7 +202,7 @@ def _account_name(name: str) -> str:
 
 
 def _job_name(name: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9][\w.-]{0,63}", name):
+    if not NAME.fullmatch(name):
         raise Mistake(f"{name!r} is not a job's name", "use up to 64 letters, digits, '.', '-' or '_'")
     return name
 
@@ -220,6 +229,7 @@ AccountName = Annotated[str, AfterValidator(_account_name)]
 Secret = Annotated[SecretStr, BeforeValidator(_stripped)]
 UserId = Annotated[str, BeforeValidator(_user_id)]
 UserIds = Annotated[tuple[UserId, ...], NoDecode, BeforeValidator(_listed)]
+RoleId = Annotated[str, BeforeValidator(_role_id)]
 Address = Annotated[str, AfterValidator(_address)]
 Addresses = Annotated[tuple[Address, ...], NoDecode, BeforeValidator(_listed)]
 Targets = Annotated[tuple[Address, ...], NoDecode, BeforeValidator(_targets)]
@@ -459,6 +469,8 @@ CommandRights = dict[str, Literal["user", "admin", "owner", "off"]]
 class LimitSettings(Table):
     messages_per_minute: Annotated[int, Field(ge=1)] = 240  # of one person
     most_waiting: Annotated[int, Field(ge=1)] = 50  # messages in one chat
+    jobs_per_person: Annotated[int, Field(ge=0)] = 20  # made in chats
+    job_interval_minutes: Annotated[int, Field(ge=1, le=1440)] = 5  # between two runs of such a job
 
 
 class RoleBudgets(Table):
@@ -499,9 +511,17 @@ class JobSettings(Table):
     prompt: Annotated[str, Field(min_length=1)]
     zone: Zone | None = None  # None: [gateway] timezone
     deliver_to: Targets = ("main",)  # (): kept in the session only
+    mention: RoleId = ""  # the role that a delivery on Discord calls; '': none
+    silent: bool = False  # an answer that says that there is nothing to report is not delivered
     enabled: bool = True
+    session: Literal["isolated", "chat"] = "isolated"  # one of its own for each run, or the chat's
     catch_up: Literal["none", "last", "all"] = "last"  # runs missed while the gateway was down
+    overlap: Literal["skip", "queue"] = "skip"  # a run that is due while the one before is running
+    timeout_seconds: Annotated[Seconds, Field(le=LONGEST)] | None = None  # None: as [agent] says
+    retries: Annotated[int, Field(ge=0, le=3)] = 3  # after 30 s, 60 s and 5 min
     model: Model = ""  # '': [agent] model
+    budget_day: Budget | None = None
+    budget_month: Budget | None = None
 
 
 class WebSettings(Table):
