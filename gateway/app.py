@@ -9,7 +9,7 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
@@ -25,13 +25,16 @@ from gateway.core import Core, build, system_clock
 from gateway.cron import Cron
 from gateway.errors import DeliveryError, StoreError
 from gateway.failpoints import Point
+from gateway.fetcher import Fetcher
 from gateway.floods import Limits
 from gateway.habits import Habits
 from gateway.jobs.spec import JobSpec
 from gateway.manager import SessionManager
 from gateway.media.collecting import Bounds
+from gateway.media.folder import Folder
 from gateway.media.hearing import Speech
 from gateway.models.catalogue import DEMO, Catalogue, ProviderConfig
+from gateway.outside import Rules as Outside
 from gateway.pricing import Pricing
 from gateway.progress import Options
 from gateway.protocols import Channel, Clock, Tool, Webhook
@@ -44,7 +47,8 @@ from gateway.settings import (
     compare,
     load,
 )
-from gateway.tools import default_tools
+from gateway.tools import default_tools, instructions
+from gateway.tools.web_fetch import FetchBounds, WebFetch
 from gateway.types import DAY, DOLLAR, MINUTE, Account, Role
 from gateway.usage import Own, Rates
 from gateway.vendors import VENDORS
@@ -83,6 +87,7 @@ class App:
     cron: Cron
     alerts: Alerts
     table: Table
+    fetcher: Fetcher
     environ: Mapping[str, str]
     clock: Clock
     started: int
@@ -262,6 +267,7 @@ class App:
         for each in self.channels:
             await each.channel.close()
         await self.core.catalogue.close()
+        await self.fetcher.close()
         with suppress(StoreError):
             await self.core.dispatcher.alive()
         await self.core.store.close()
@@ -293,12 +299,13 @@ async def start(
         offered=settings.agent.models,
         silence=settings.agent.first_token_timeout_seconds,
     )
+    fetcher = Fetcher(outside(settings), seconds=settings.tools.fetch_seconds)
     # The alerts need the delivery and the delivery's owner needs the alerts: the later one is bound by name.
     core = build(
         store=store,
         catalogue=catalogue,
         pricing=pricing(settings),
-        tools=default_tools() if tools is None else tools,
+        tools=default_tools(*usable(settings, fetcher, data)) if tools is None else tools,
         options=options(settings),
         habits=habits(settings),
         media=data / MEDIA,
@@ -331,6 +338,7 @@ async def start(
         cron=manager.cron,
         alerts=alerts,
         table=table,
+        fetcher=fetcher,
         environ=environ,
         clock=clock,
         started=clock(),
@@ -515,7 +523,7 @@ def overrides(settings: Settings) -> dict[str, Own]:
 def options(settings: Settings) -> Options:
     agent = settings.agent
     return Options(
-        system_prompt=agent.system_prompt,
+        system_prompt=instructions(agent.system_prompt),
         max_output_tokens=agent.max_output_tokens,
         temperature=agent.temperature,
         cache=agent.cache,
@@ -529,6 +537,19 @@ def options(settings: Settings) -> Options:
         context_window=agent.context_window,
         zone=settings.gateway.timezone,
     )
+
+
+def usable(settings: Settings, fetcher: Fetcher, data: Path) -> Iterator[Tool]:
+    """The tools that are on, besides the clock."""
+    told = settings.tools
+    if told.web_fetch:
+        bounds = FetchBounds(megabytes=told.fetch_megabytes, characters=told.fetch_characters)
+        yield WebFetch(fetcher=fetcher, folder=Folder(data / MEDIA), bounds=bounds)
+
+
+def outside(settings: Settings) -> Outside:
+    """Where the model may read."""
+    return Outside(within=frozenset(settings.tools.allow_hosts), never=frozenset(settings.tools.deny_hosts))
 
 
 def habits(settings: Settings) -> Habits:

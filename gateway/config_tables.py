@@ -141,6 +141,16 @@ def _http(url: str) -> str:
     return url.rstrip("/")
 
 
+def _host(name: str) -> str:
+    bare = name.strip().lower().removeprefix("*.").rstrip(".")
+    if not re.fullmatch(r"[^\s/:@*]+", bare):
+        raise Mistake(f"{name!r} is not a host", "write a name alone, as in example.com")
+    try:
+        return bare.encode("idna").decode()
+    except UnicodeError:
+        raise Mistake(f"{name!r} is not a host", "write a name alone, as in example.com") from None
+
+
 def _bot_api(url: str) -> str:
     if re.search(r"/bot[^/]*$", url):
         raise Mistake("is more than the root of the Bot API", "leave out /bot and the token")
@@ -235,6 +245,7 @@ Addresses = Annotated[tuple[Address, ...], NoDecode, BeforeValidator(_listed)]
 Targets = Annotated[tuple[Address, ...], NoDecode, BeforeValidator(_targets)]
 Model = Annotated[str, AfterValidator(_model)]
 Models = Annotated[tuple[Model, ...], NoDecode, BeforeValidator(_listed)]
+Hosts = Annotated[tuple[Annotated[str, AfterValidator(_host)], ...], NoDecode, BeforeValidator(_listed)]
 Url = Annotated[str, AfterValidator(_http), Field(repr=False)]  # it may hold a password
 Zone = Annotated[str, AfterValidator(_zone)]
 Dollars = Annotated[Decimal, Field(ge=0, allow_inf_nan=False)]  # US dollars per million tokens
@@ -503,6 +514,19 @@ class MediaSettings(Table):
     max_megabytes: Annotated[int, Field(ge=0)] = 20  # of one file that is sent; 0: none is taken
     max_files: Annotated[int, Field(ge=1, le=100)] = 10  # of one message
     keep_days: Annotated[int, Field(ge=0)] = 30  # 0: for ever
+
+
+class ToolSettings(Table):
+    """What the model may use besides the clock."""
+
+    web_fetch: bool = True
+    allow_hosts: Hosts = ()  # that web_fetch may read from, with what is below them; (): any public one
+    deny_hosts: Hosts = ()  # that it may not
+    fetch_megabytes: Annotated[int, Field(ge=1, le=100)] = 5  # of one page
+    fetch_seconds: Annotated[float, Field(gt=0, le=50)] = 20  # a call of a tool has 60 in all
+    fetch_characters: Annotated[int, Field(ge=500, le=200_000)] = (
+        20_000  # of its text that the model is shown at once
+    )
 
 
 class JobSettings(Table):
