@@ -79,7 +79,7 @@ async def test_a_jobs_channel_is_a_group_though_nobody_has_spoken_there(tmp_path
             "deliver_to": [f"discord:{hall}"],
         }
         async with gateway(dc, tmp_path, jobs=[job]) as app:
-            await app.cron.run_now("news")
+            await app.manager.jobs.run_now("news")
             await dc.until(lambda: dc.texts(hall), timeout=10)
             assert await rows(
                 app, f"SELECT kind, server <> '' FROM conversation WHERE chat_id = '{hall}'"

@@ -186,7 +186,7 @@ async def test_a_job_opens_a_session_of_its_own_and_its_answer_is_delivered(tmp_
         async with gateway(with_job) as app:
             await tg.until(lambda: app.channels[0].state == "ok", timeout=10)
             llm.say("Nothing happened.")
-            await app.cron.run_now("news")
+            await app.manager.jobs.run_now("news")
             await tg.until(lambda: "Nothing happened." in tg.texts(ANN), timeout=10)
             assert await rows(app, "SELECT triggered_by, origin FROM session") == [("news", "job")]
             assert await rows(app, "SELECT DISTINCT trigger FROM usage") == [("news",)]

@@ -75,7 +75,7 @@ def prodded(name: str) -> Callable[[App], Awaitable[None]]:
                 elif name == "alive":
                     await app.core.dispatcher.alive()
                 elif name == "job" and not await app.cron.history(JOB):
-                    await app.cron.run_now(JOB)
+                    await app.manager.jobs.run_now(JOB)
             except (Refused, StoreError) as error:
                 log.warning("prod", name=name, error=str(error))
 
