@@ -41,6 +41,13 @@ FROM = f"{JOINS} {BOUNDS}"
 # Where the price is not known nobody can say what a cache has saved.
 FROM_CACHED = f"""{JOINS} JOIN price q ON q.id = u.price {BOUNDS}
    AND u.cost IS NOT NULL AND u.tok_read + u.tok_w5m + u.tok_w1h > 0"""
+SUMS_BOOKED = """
+  sum(u.tok_in), sum(u.tok_read), sum(u.tok_w5m), sum(u.tok_w1h), sum(u.tok_out), coalesce(sum(u.cost), 0), count(*),
+  sum(u.cost IS NULL)"""
+# Each request as its provider has seen it. What failed was never worked on; a transcription has units.
+BOOKED = """
+  FROM usage u WHERE u.state IN ('known', 'estimated') AND u.at >= :since AND u.at < :until
+   AND (:speech OR u.units IS NULL)"""
 # What to call those: a name and every address, as in Ann (telegram:101, discord:202).
 PERSONS = """
 SELECT coalesce(-i.person, i.id), coalesce(nullif(p.name, ''), nullif(i.name, ''), ''), i.channel || ':' || i.user_id
@@ -124,6 +131,19 @@ class Costs:
     async def cached_of_days(self, offsets: Offsets) -> list[Row]:
         """As `cached`, with the days of `days`."""
         return await self._all(f"SELECT {_day(offsets)}, {CACHED} {FROM_CACHED} GROUP BY 1, q.id, q.rates")
+
+    async def booked(self, offsets: Offsets, *, speech: bool) -> list[Row]:
+        """(provider, model, day as in `days`, whether estimated, tokens of the five kinds, cost, requests, unpriced).
+
+        Between two bounds. *speech*: with transcriptions.
+        """
+        return await self._tx.all(
+            f"SELECT u.provider, coalesce(u.model, u.model_asked), {_day(offsets)}, u.state = 'estimated', {SUMS_BOOKED} "
+            f"{BOOKED} GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4",
+            since=self._bounds["since"],
+            until=self._bounds["until"],
+            speech=int(speech),
+        )
 
     async def tools(self) -> list[Row]:
         """(tool, calls, errors), most used first; by when their turn began."""
