@@ -7,7 +7,7 @@ from typing import Literal
 
 from storage.database import Row, Tx, scalar
 
-Grouping = Literal["user", "model", "channel", "chat", "trigger", "purpose", "session"]
+Grouping = Literal["user", "model", "channel", "chat", "trigger", "purpose", "session", "turn"]
 Offsets = Sequence[tuple[int, int]]
 """(from when, microseconds UTC; microseconds that the local clock is ahead of UTC), in order of time."""
 
@@ -29,11 +29,14 @@ KEYS: dict[Grouping, str] = {
     "trigger": "coalesce(u.trigger, '(a person)')",
     "purpose": "u.purpose",
     "session": "coalesce(s.code || coalesce(' ' || nullif(s.title, ''), ''), '(none)')",
+    # An answer: one that went to several models, or called tools, took several requests.
+    "turn": "coalesce(s.code || '#' || (t.n + 1), '#' || u.turn, '(none)')",
 }
 # Joins that a sum has no use for cost nothing: each finds one row at most.
 JOINS = """
   FROM usage u LEFT JOIN identity i ON i.id = u.identity LEFT JOIN session s ON s.id = u.session
-  LEFT JOIN conversation c ON c.id = u.conversation LEFT JOIN account a ON a.id = c.account"""
+  LEFT JOIN conversation c ON c.id = u.conversation LEFT JOIN account a ON a.id = c.account
+  LEFT JOIN turn t ON t.id = u.turn"""
 BOUNDS = """
  WHERE u.state <> 'open' AND (:since IS NULL OR u.at >= :since) AND (:until IS NULL OR u.at < :until)
    AND (:person IS NULL OR i.person = :person)"""

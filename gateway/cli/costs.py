@@ -34,6 +34,7 @@ class By(StrEnum):
     TRIGGER = "trigger"
     PURPOSE = "purpose"
     SESSION = "session"
+    TURN = "turn"
     TOOL = "tool"
 
 
@@ -71,7 +72,7 @@ def costs(
     wanted = period or since or USUAL
     settings = settings_of(config)
     begin, end = bounds(wanted, settings.gateway.timezone, time.time_ns() // 1000)
-    only = None if json else by.value
+    only = None if json and by is not By.TURN else by.value  # turns are told when they are asked for
     bill: dict[str, Any] = asked(settings, "GET", "/v1/costs", since=begin, until=end, by=only)
     if json:
         show.as_json(bill)
