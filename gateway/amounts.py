@@ -31,6 +31,14 @@ def sizes(usage: UsageSummary, lang: str = "") -> tuple[str, str]:
     return tokens(usage.total_input_tokens, lang), tokens(usage.total_output_tokens, lang)
 
 
+def spared(usage: UsageSummary, lang: str = "") -> str:
+    """By how much a cache has changed the bill; '' where it has not."""
+    if not usage.saved:
+        return ""
+    key = "amount.saved" if usage.saved > 0 else "amount.dearer"
+    return say(key, lang, amount=money(abs(usage.saved), lang))
+
+
 def estimated(usage: UsageSummary, lang: str = "") -> str:
     """What part of a sum is an upper bound; '' when all of it is exact."""
     if not usage.estimated:

@@ -14,7 +14,7 @@ from gateway.moments import EPOCH
 from gateway.types import DOLLAR, Tokens
 from gateway.usage import SAVED, Price, saved
 
-By = Literal["user", "model", "day", "channel", "chat", "trigger", "purpose", "session", "tool"]
+By = Literal["user", "model", "day", "channel", "chat", "trigger", "purpose", "session", "turn", "tool"]
 
 
 def dollars(nano: int) -> Decimal:
@@ -113,6 +113,7 @@ class CostOverview:
     by_trigger: list[Share] = field(default_factory=list)
     by_purpose: list[Share] = field(default_factory=list)
     by_session: list[Share] = field(default_factory=list)
+    by_turn: list[Share] = field(default_factory=list)
     by_day: list[DayCost] = field(default_factory=list)
     by_tool: list[ToolUsage] = field(default_factory=list)
 

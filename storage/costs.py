@@ -7,7 +7,7 @@ from typing import Literal
 
 from storage.database import Row, Tx, scalar
 
-Grouping = Literal["user", "model", "channel", "chat", "trigger", "purpose", "session"]
+Grouping = Literal["user", "model", "channel", "chat", "trigger", "purpose", "session", "turn"]
 Offsets = Sequence[tuple[int, int]]
 """(from when, microseconds UTC; microseconds that the local clock is ahead of UTC), in order of time."""
 
@@ -29,11 +29,14 @@ KEYS: dict[Grouping, str] = {
     "trigger": "coalesce(u.trigger, '(a person)')",
     "purpose": "u.purpose",
     "session": "coalesce(s.code || coalesce(' ' || nullif(s.title, ''), ''), '(none)')",
+    # An answer: one that went to several models, or called tools, took several requests.
+    "turn": "coalesce(s.code || '#' || (t.n + 1), '#' || u.turn, '(none)')",
 }
 # Joins that a sum has no use for cost nothing: each finds one row at most.
 JOINS = """
   FROM usage u LEFT JOIN identity i ON i.id = u.identity LEFT JOIN session s ON s.id = u.session
-  LEFT JOIN conversation c ON c.id = u.conversation LEFT JOIN account a ON a.id = c.account"""
+  LEFT JOIN conversation c ON c.id = u.conversation LEFT JOIN account a ON a.id = c.account
+  LEFT JOIN turn t ON t.id = u.turn"""
 BOUNDS = """
  WHERE u.state <> 'open' AND (:since IS NULL OR u.at >= :since) AND (:until IS NULL OR u.at < :until)
    AND (:person IS NULL OR i.person = :person)"""
@@ -41,6 +44,13 @@ FROM = f"{JOINS} {BOUNDS}"
 # Where the price is not known nobody can say what a cache has saved.
 FROM_CACHED = f"""{JOINS} JOIN price q ON q.id = u.price {BOUNDS}
    AND u.cost IS NOT NULL AND u.tok_read + u.tok_w5m + u.tok_w1h > 0"""
+SUMS_BOOKED = """
+  sum(u.tok_in), sum(u.tok_read), sum(u.tok_w5m), sum(u.tok_w1h), sum(u.tok_out), coalesce(sum(u.cost), 0), count(*),
+  sum(u.cost IS NULL)"""
+# Each request as its provider has seen it. What failed was never worked on; a transcription has units.
+BOOKED = """
+  FROM usage u WHERE u.state IN ('known', 'estimated') AND u.at >= :since AND u.at < :until
+   AND (:speech OR u.units IS NULL)"""
 # What to call those: a name and every address, as in Ann (telegram:101, discord:202).
 PERSONS = """
 SELECT coalesce(-i.person, i.id), coalesce(nullif(p.name, ''), nullif(i.name, ''), ''), i.channel || ':' || i.user_id
@@ -124,6 +134,19 @@ class Costs:
     async def cached_of_days(self, offsets: Offsets) -> list[Row]:
         """As `cached`, with the days of `days`."""
         return await self._all(f"SELECT {_day(offsets)}, {CACHED} {FROM_CACHED} GROUP BY 1, q.id, q.rates")
+
+    async def booked(self, offsets: Offsets, *, speech: bool) -> list[Row]:
+        """(provider, model, day as in `days`, whether estimated, tokens of the five kinds, cost, requests, unpriced).
+
+        Between two bounds. *speech*: with transcriptions.
+        """
+        return await self._tx.all(
+            f"SELECT u.provider, coalesce(u.model, u.model_asked), {_day(offsets)}, u.state = 'estimated', {SUMS_BOOKED} "
+            f"{BOOKED} GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4",
+            since=self._bounds["since"],
+            until=self._bounds["until"],
+            speech=int(speech),
+        )
 
     async def tools(self) -> list[Row]:
         """(tool, calls, errors), most used first; by when their turn began."""

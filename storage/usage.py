@@ -30,6 +30,10 @@ SELECT coalesce(sum(tok_in), 0), coalesce(sum(tok_read), 0), coalesce(sum(tok_w5
        coalesce(sum(cost IS NULL AND state <> 'failed'), 0), coalesce(sum(state = 'estimated'), 0),
        coalesce(sum(CASE WHEN state = 'estimated' THEN cost ELSE 0 END), 0)
   FROM usage WHERE state <> 'open' AND """
+# As storage.costs.Costs.cached.
+CACHED = """
+SELECT '', q.rates, sum(u.tok_read), sum(u.tok_w5m), sum(u.tok_w1h) FROM usage u JOIN price q ON q.id = u.price
+ WHERE u.state <> 'open' AND u.cost IS NOT NULL AND u.tok_read + u.tok_w5m + u.tok_w1h > 0 AND """
 LAST_INPUT = """
 SELECT tok_in + tok_read + tok_w5m + tok_w1h, tok_out, coalesce(model, model_asked) FROM usage
  WHERE session = :session AND purpose = 'chat' AND state = 'known' ORDER BY id DESC LIMIT 1"""
@@ -124,6 +128,13 @@ class Ledger:
         row = await self._tx.one(f"{SUMS} turn = :turn", turn=turn)
         assert row is not None
         return row
+
+    async def cached_of_session(self, session: int) -> list[Row]:
+        """('', price as JSON, tokens read, written for 5 minutes, written for an hour), a row each price."""
+        return await self._tx.all(f"{CACHED} u.session = :session GROUP BY q.id, q.rates", session=session)
+
+    async def cached_of_turn(self, turn: int) -> list[Row]:
+        return await self._tx.all(f"{CACHED} u.turn = :turn GROUP BY q.id, q.rates", turn=turn)
 
     async def context(self, session: int) -> tuple[int, int, str] | None:
         """(input tokens, output tokens, model) of the last exact chat request; None before the first."""

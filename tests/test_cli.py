@@ -41,6 +41,7 @@ COMMANDS = [
     ("sessions", "list"),
     ("sessions", "show"),
     ("costs",),
+    ("costs", "reconcile"),
     ("budget", "show"),
     ("budget", "set"),
     ("prices", "check"),

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from gateway import SessionManager
+from gateway import SessionManager, amounts
 from gateway.cli.costs import bar
 from gateway.commands import cost as command
 from gateway.failpoints import Point
@@ -254,6 +254,18 @@ async def test_a_person_is_one_line_and_a_chat_is_one_line_with_its_threads(stor
     assert {"CODE0", "CODE1 t1", "(none)"} < {each.name for each in found.by_session}
 
 
+async def test_a_turn_is_a_line_with_all_its_requests_where_turns_are_asked_for(store: Store) -> None:
+    rows = await filled(store, 1)
+    manager = SessionManager.from_store(store)
+    await manager.sum_by_day()
+    found = (await manager.cost_overview(by=("turn",))).by_turn
+    same([each.usage for each in found], rows)
+    assert {each.usage.turns for each in found if each.name != "(none)"} == {1}
+    assert max(each.usage.requests for each in found) > 1
+    assert [each.usage.cost for each in found] == sorted((each.usage.cost for each in found), reverse=True)
+    assert not (await manager.cost_overview()).by_turn
+
+
 async def test_only_what_was_asked_for_is_summed(store: Store) -> None:
     await filled(store, 1, rows=20)
     found = await SessionManager.from_store(store).cost_overview(by=("chat",))
@@ -289,6 +301,9 @@ def test_what_a_cache_saved_is_said_and_so_is_what_it_cost_more() -> None:
     assert "cost $1.0000 more" in command.cached(cached(75, -DOLLAR))
     assert command.cached(cached(0, 0)) == ""
     assert cached(75, None).cache_share == 0.75
+    assert amounts.spared(cached(75, DOLLAR)) == "the cache saved $1.0000"
+    assert "$1.0000 more" in amounts.spared(cached(75, -DOLLAR))
+    assert amounts.spared(cached(0, 0)) == amounts.spared(cached(75, None)) == ""
 
 
 @pytest.mark.parametrize("amount, drawn", [(0, ""), (1, "▏"), (500, "█" * 10), (1000, "█" * 20), (-5, "")])

@@ -204,6 +204,27 @@ async def test_every_request_of_a_long_conversation_is_on_the_bill_at_its_price(
         assert purposes == [("chat", 24), ("compaction", 2)]
 
 
+async def test_what_the_cache_has_saved_is_told_of_the_last_answer_and_of_the_session(
+    store: Store, llm: CountingLLM, clock: Clock
+) -> None:
+    async with wired(store, llm, clock=clock) as p:
+        for text in ("one", "two", "three"):
+            await answered(p, text)
+        rates, spared = RATES[SONNET.replace(":", "/")], []
+        assert isinstance(rates, Rates) and rates.read and rates.write_5m
+        for read, written in await p.rows("SELECT tok_read, tok_w5m FROM usage ORDER BY id"):
+            by_reading, by_writing = rates.uncached - rates.read, rates.uncached - rates.write_5m
+            spared.append(1000 * (read * by_reading + written * by_writing))
+        code = await p.session()
+        last = await p.manager.last_turn_usage(code)
+        assert last is not None and last.saved == round(spared[-1]) > 0
+        whole = await p.manager.session_usage(code)
+        assert whole.saved == round(sum(spared)) == (await p.manager.cost_overview()).total.saved
+        assert [each.name for each in (await p.manager.cost_overview(by=("turn",))).by_turn] == [
+            f"{code}#{number}" for number in (1, 3, 2)
+        ]
+
+
 async def test_a_server_that_never_tells_its_usage_is_estimated_from_above(
     store: Store, llm: CountingLLM, clock: Clock
 ) -> None:

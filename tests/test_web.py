@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +25,16 @@ import pytest
 from gateway import __version__, log
 from gateway.app import App, socket_path, start
 from gateway.errors import ModelError, StoreError
+from gateway.manager import UsageRecord
 from gateway.models.catalogue import DEMO
 from gateway.settings import Settings, load
 from gateway.texts import say
+from gateway.types import Tokens
 from gateway.web.encoding import plain
 from gateway.web.guard import LARGEST_BODY, MOST_WRONG, WRONG_WINDOW, Attempts, Door
 from gateway.web.server import serve
 from gateway.web.span import BadField, moment
+from tests.fakes.exports import Request, anthropic_cost
 from tests.fakes.model import Script, ScriptedModel
 
 TOKEN = "correct-horse-battery"
@@ -611,10 +615,6 @@ async def test_nothing_can_be_done_to_an_unknown_session(web: Web, action: str) 
 
 
 async def test_the_bill_has_money_as_nano_dollars_and_as_decimal_dollars(web: Web) -> None:
-    from decimal import Decimal
-
-    from gateway.manager import UsageRecord
-
     id = (await web.local.post("/v1/sessions", json={})).json()["id"]
     record = UsageRecord(input_tokens=10, output_tokens=5, cost_usd=Decimal("0.000000001"), model="m")
     await web.app.manager.record_usage(id, record)
@@ -646,6 +646,22 @@ async def test_a_bill_nobody_can_make_names_the_parameter(
 ) -> None:
     answer = await web.local.get("/v1/costs", params=query)
     assert (answer.status_code, answer.json()["fields"][0]["field"]) == (422, field)
+
+
+async def test_a_provider_s_export_is_compared_over_http(web: Web) -> None:
+    id = (await web.say("hello"))["session_id"]
+    record = UsageRecord(
+        input_tokens=10, cost_usd=Decimal("0.000000007"), model="claude-sonnet-5", provider="anthropic"
+    )
+    await web.app.manager.record_usage(id, record)
+    theirs = anthropic_cost([Request(web.app.clock(), "claude-sonnet-5", Tokens(10), 7)])
+    found = (await web.local.post("/v1/costs/reconcile", json={"export": theirs})).json()
+    assert found["agrees"] and found["lines"][0]["theirs"]["cost_usd"] == "0.000000007"
+    assert found["lines"][0]["theirs"]["tokens"] is None
+    odd = await web.local.post("/v1/costs/reconcile", json={"export": "day,tokens"})
+    assert (odd.status_code, odd.json()["fields"][0]["field"]) == (422, "export")
+    zone = await web.local.post("/v1/costs/reconcile", json={"export": theirs, "zone": "Mars"})
+    assert zone.status_code == 409 and "time zone" in zone.json()["error"]
 
 
 def micros(text: str) -> int:

@@ -13,13 +13,13 @@ from gateway.cli import (
     budget,
     chat,
     config,
-    costs,
     doctor,
     halt,
     init,
     jobs,
     people,
     prices,
+    reconcile,
     run,
     send,
     sessions,
@@ -121,7 +121,7 @@ app.command()(send.send)
 app.command()(doctor.doctor)
 app.add_typer(people.app, name="people")
 app.add_typer(sessions.app, name="sessions")
-app.command()(costs.costs)
+app.add_typer(reconcile.app, name="costs")
 app.add_typer(budget.app, name="budget")
 app.add_typer(prices.app, name="prices")
 app.add_typer(jobs.app, name="jobs")

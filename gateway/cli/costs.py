@@ -34,6 +34,7 @@ class By(StrEnum):
     TRIGGER = "trigger"
     PURPOSE = "purpose"
     SESSION = "session"
+    TURN = "turn"
     TOOL = "tool"
 
 
@@ -55,7 +56,7 @@ def costs(
     """What was spent, on what and by whom.
 
     Amounts are US dollars, at the prices of the day of each request. Days are those of the gateway's time zone, both
-    dates included.
+    dates included. `parley costs reconcile FILE` compares them with what a provider says.
 
     \b
     Examples:
@@ -71,14 +72,14 @@ def costs(
     wanted = period or since or USUAL
     settings = settings_of(config)
     begin, end = bounds(wanted, settings.gateway.timezone, time.time_ns() // 1000)
-    only = None if json else by.value
+    only = None if json and by is not By.TURN else by.value  # turns are told when they are asked for
     bill: dict[str, Any] = asked(settings, "GET", "/v1/costs", since=begin, until=end, by=only)
     if json:
         show.as_json(bill)
         return
     names, rows = lines(bill, by)
     if csv is not None:
-        _csv(csv, names, rows)
+        write_csv(csv, names, rows)
         return
     total = bill["total"]
     if not total["requests"] and not rows:
@@ -96,13 +97,13 @@ def costs(
 def _table(names: tuple[str, ...], rows: list[tuple[Any, ...]], total: dict[str, Any]) -> None:
     count = 1 + len(SHOWN) if "requests" in names else len(names)
     heads = names[:count]
-    shown = [[_cell(name, value) for name, value in zip(heads, row, strict=False)] for row in rows]
+    shown = [[cell(name, value) for name, value in zip(heads, row, strict=False)] for row in rows]
     right = range(1, count)
     if "requests" not in names:
         show.table(heads, shown, right=right)
         return
     sums = ("total", *_sums(total))
-    feet = [_cell(name, value) for name, value in zip(heads, sums, strict=False)]
+    feet = [cell(name, value) for name, value in zip(heads, sums, strict=False)]
     amounts = [row[count - 1] or 0 for row in rows]
     bars = [bar(amount, max(amounts)) for amount in amounts]
     drawn = [[*row, each] for row, each in zip(shown, bars, strict=True)]
@@ -160,7 +161,7 @@ def _sums(usage: dict[str, Any]) -> tuple[int | None, ...]:
     return (*counted, cost, usage["saved"], usage["estimated"], usage["estimated_cost"], usage["unpriced"])
 
 
-def _cell(name: str, value: Any) -> str:
+def cell(name: str, value: Any) -> str:
     if name in MONEY:
         return "unpriced" if value is None else show.dollars(value)
     return show.count(value) if isinstance(value, int) else str(value)
@@ -195,17 +196,17 @@ def _cached(total: dict[str, Any]) -> str:
     return f"{read}, which saved {show.dollars(saved)}."
 
 
-def _csv(path: str, names: tuple[str, ...], rows: list[tuple[Any, ...]]) -> None:
+def write_csv(path: str, names: tuple[str, ...], rows: list[tuple[Any, ...]]) -> None:
     """Dollars in full, so that sums of lines are exact. Raises Refused when the file cannot be written."""
     from csv import writer
     from io import StringIO
 
     text = StringIO()
     out = writer(text, lineterminator="\n")
-    out.writerow([(f"{name}_usd" if name in MONEY else name).replace(" ", "_") for name in names])
+    out.writerow([(f"{name}_usd" if _money(name) else name).replace(" ", "_") for name in names])
     for row in rows:
         values = zip(names, row, strict=True)
-        out.writerow([_exact(value) if name in MONEY else _harmless(value) for name, value in values])
+        out.writerow([_exact(value) if _money(name) else _harmless(value) for name, value in values])
     if path == "-":
         sys.stdout.write(text.getvalue())
         return
@@ -214,6 +215,10 @@ def _csv(path: str, names: tuple[str, ...], rows: list[tuple[Any, ...]]) -> None
     except OSError as error:
         raise Refused(f"{path}: {error.strerror}") from None
     print(f"Written: {path} ({show.many(len(rows), 'line')})")
+
+
+def _money(name: str) -> bool:
+    return name in MONEY or name.endswith(" cost")
 
 
 def _harmless(value: Any) -> Any:

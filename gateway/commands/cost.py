@@ -131,6 +131,8 @@ def table(found: CostOverview, by: By, lang: str = "") -> list[Row]:
             shares = found.by_purpose
         case "session":
             shares = found.by_session
+        case "turn":
+            shares = found.by_turn
     return [_head(lang, by, "given", "made", "cost"), *_shares(shares, lang)]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.amounts import cost, estimated, line, requests, sizes
+from gateway.amounts import cost, estimated, line, requests, sizes, spared
 from gateway.calls import Call, Reply
 from gateway.commands.command import alone, by, session_of
 from gateway.commands.quote import titled
@@ -28,8 +28,9 @@ async def usage(manager: SessionManager, call: Call) -> Reply:
 
 
 def _used(usage: UsageSummary, lang: str) -> str:
-    rough = estimated(usage, lang)
-    return line(usage, lang) + (f" · {rough}" if rough else "")
+    return " · ".join(
+        each for each in (line(usage, lang), spared(usage, lang), estimated(usage, lang)) if each
+    )
 
 
 async def context(manager: SessionManager, call: Call) -> Reply:

@@ -23,6 +23,7 @@ from gateway.manager.budgeting import Budgeting
 from gateway.manager.choices import Choices
 from gateway.manager.here import Here
 from gateway.manager.posting import Posting
+from gateway.manager.reconciling import Reconciling
 from gateway.models.catalogue import DEMO, Catalogue
 from gateway.posting import Posted
 from gateway.pricing import Pricing
@@ -69,7 +70,7 @@ __all__ = [
 ]
 
 
-class SessionManager(Agent, Accounting, Budgeting, Choices, Posting, Here):
+class SessionManager(Agent, Accounting, Budgeting, Choices, Posting, Reconciling, Here):
     """Sessions, accounting and the agent over one store.
 
     `async with await SessionManager.open("sqlite:///parley.db") as manager: ...`, or `from_store` over a store

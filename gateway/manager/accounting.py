@@ -44,8 +44,10 @@ if TYPE_CHECKING:
 
 from gateway.manager.base import Base
 
-BREAKDOWNS: tuple[By, ...] = get_args(By)
+# There are nearly as many turns as requests: they are told when they are asked for.
+BREAKDOWNS: tuple[By, ...] = tuple(by for by in get_args(By) if by != "turn")
 SHARED: tuple[Grouping, ...] = ("user", "model", "channel", "chat", "trigger", "purpose", "session")
+TURN: Grouping = "turn"  # which no sum by day tells apart
 
 
 YEARS = 2  # for which a zone's changes of the clock are worked out; they are looked at anew each year
@@ -98,7 +100,9 @@ class Accounting(Base):
         """Zeros for a session that has used nothing."""
 
         async def work(unit: Unit) -> UsageSummary:
-            return usage_summary(await unit.ledger.of_session((await units.session_named(unit, id)).id))
+            session = (await units.session_named(unit, id)).id
+            kept = savings(await unit.ledger.cached_of_session(session))
+            return usage_summary(await unit.ledger.of_session(session), kept.get("", 0))
 
         return await self._store.read(work)
 
@@ -127,9 +131,10 @@ class Accounting(Base):
                 costs = unit.rollup.within(first=first, last=last)
             kept = savings(await costs.cached())
             lines: dict[str, list[Share]] = {}
-            for key in SHARED:
+            for key in (*SHARED, TURN):
                 if key in by:
-                    lines[f"by_{key}"] = shares(await costs.by(key), savings(await costs.cached_by(key)))
+                    summed = ledger if key == TURN else costs
+                    lines[f"by_{key}"] = shares(await summed.by(key), savings(await summed.cached_by(key)))
             return CostOverview(
                 since=since,
                 total=usage_summary(await costs.total(), kept.get("", 0)),

@@ -13,6 +13,7 @@ from gateway.hub import Seen
 from gateway.notices import notice
 from gateway.reports import (
     UsageSummary,
+    savings,
     usage_summary,
 )
 from gateway.texts import say
@@ -147,7 +148,10 @@ class Here(Base):
 
         async def work(unit: Unit) -> UsageSummary | None:
             turn = await unit.turns.latest((await units.session_named(unit, id)).id)
-            return None if turn is None else usage_summary(await unit.ledger.of_turn(turn.id))
+            if turn is None:
+                return None
+            kept = savings(await unit.ledger.cached_of_turn(turn.id))
+            return usage_summary(await unit.ledger.of_turn(turn.id), kept.get("", 0))
 
         return await self._store.read(work)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from urllib.parse import urlsplit
 
 from gateway.errors import Refused
 from gateway.models.connection import CONNECT, SILENCE, Connection, ProviderConfig
@@ -12,7 +13,7 @@ from gateway.models.provider import ProviderModel
 from gateway.models.transcription import KINDS as HEARING
 from gateway.models.transcription import Transcriber
 from gateway.protocols import Hearing, Model
-from gateway.vendors import KINDS
+from gateway.vendors import KINDS, VENDORS
 
 __all__ = ["DEMO", "Catalogue", "ProviderConfig"]
 
@@ -71,6 +72,19 @@ class Catalogue:
     def chain(self, ref: str | None = None) -> list[Model]:
         """The chosen model or the default one, then the fallbacks, none twice; raises Refused as `get`."""
         return [self.get(each) for each in dict.fromkeys((ref or self._default, *self._fallbacks))]
+
+    @property
+    def kinds(self) -> Mapping[str, str]:
+        """What each configured provider speaks, by its name."""
+        return {name: connection.config.kind for name, connection in self._connections.items()}
+
+    def served_by(self, kind: str) -> tuple[str, ...]:
+        """The names of the providers whose server is that vendor's own; any other may be somebody else's."""
+        own = urlsplit(VENDORS[kind].url).hostname
+        configs = {name: connection.config for name, connection in self._connections.items()}
+        return tuple(
+            name for name, each in configs.items() if each.kind == kind and urlsplit(each.url).hostname == own
+        )
 
     def hearing(self, provider: str, model: str, language: str = "") -> Hearing:
         """What writes down speech; raises Refused as `get`, and for a provider that cannot."""

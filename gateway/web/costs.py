@@ -1,4 +1,4 @@
-"""GET /v1/costs: the bill."""
+"""/v1/costs: the bill, and the bill beside a provider's own account."""
 
 from __future__ import annotations
 
@@ -7,10 +7,18 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Response
 
 from gateway.app import App
+from gateway.exports import ExportError
 from gateway.manager.accounting import BREAKDOWNS
 from gateway.reports import By
-from gateway.web.encoding import Json
-from gateway.web.span import moment
+from gateway.web.body import Body, Name
+from gateway.web.encoding import Json, plain
+from gateway.web.span import BadField, moment
+
+
+class Comparing(Body):
+    export: str  # the text of the file
+    zone: Name = "UTC"
+    providers: tuple[Name, ...] = ()
 
 
 def routes(app: App) -> APIRouter:
@@ -31,5 +39,16 @@ def routes(app: App) -> APIRouter:
         wanted: dict[str, Any] = {"since": start, "until": end, "zone": zone, "total": overview.total}
         wanted |= {f"by_{name}": getattr(overview, f"by_{name}") for name in names}
         return Json(wanted)
+
+    @router.post("/reconcile")
+    async def reconcile(comparing: Comparing) -> Response:
+        """An export of a provider's beside the ledger; 422 for one that cannot be read."""
+        try:
+            found = await app.manager.reconcile(
+                comparing.export, zone=comparing.zone, providers=comparing.providers
+            )
+        except ExportError as error:
+            raise BadField("export", str(error)) from None
+        return Json({**plain(found), "agrees": found.agrees})
 
     return router

@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse
 
 from gateway import log
 from gateway.manager import Generated
+from gateway.reconciliation import Booked
 from gateway.reports import DayCost, UsageSummary, dollars
 from gateway.types import Tokens
 
@@ -36,6 +37,8 @@ def plain(value: Any) -> Any:
             return _usage(value)
         case DayCost():
             return _day(value)
+        case Booked():
+            return {**_fields(value), "cost_usd": None if value.cost is None else usd(value.cost)}
         case Tokens():
             return {**_fields(value), "input": value.input}
         case Generated():
