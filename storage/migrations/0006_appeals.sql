@@ -1,4 +1,4 @@
--- v6 (readable by v6+): questions that a budget refused, and what an admin made of them; what a request's input was.
+-- v6 (readable by v6+): questions that a budget refused, and what an admin made of them.
 
 CREATE TABLE appeal (
   turn     {int} PRIMARY KEY REFERENCES turn(id), -- that was refused
@@ -24,4 +24,3 @@ CREATE TABLE appeal_notice (
 ) {strict};
 
 ALTER TABLE turn ADD COLUMN over TEXT NOT NULL DEFAULT ''; -- budgets it may run past, as in 'person:day chat:month'
-ALTER TABLE usage ADD COLUMN sent TEXT; -- a digest of the prompt, see gateway/bounds.py; NULL: there was none
