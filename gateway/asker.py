@@ -175,6 +175,7 @@ class Asker:
                 conversation=turn.conversation,
                 identity=turn.identity,
                 trigger=turn.trigger,
+                over=turn.over,
             ),
             check=still_ours,
         )

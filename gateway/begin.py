@@ -31,6 +31,7 @@ from gateway.types import (
 if TYPE_CHECKING:
     from storage import Unit
 
+AGAIN = "again"  # in the body of a row: the turn whose question is asked once more
 MOST_ROWS = 20  # messages merged into one turn
 MOST_BYTES = 32 * 1024
 MOST_CRASHES = 3  # attempts at one turn before it is put aside
@@ -215,10 +216,10 @@ def _run(head: Sequence[Waiting]) -> list[Waiting]:
     first, run, size = head[0], [head[0]], len(head[0].text.encode())
     if first.trigger is not None or first.kind is Kind.JOB:
         return run
-    for row in head[1:]:
+    for row in head[1:] if AGAIN not in first.body else ():
         size += len(row.text.encode())
         same = (row.identity, row.session, row.kind) == (first.identity, first.session, first.kind)
-        if not same or row.trigger is not None or size > MOST_BYTES:
+        if not same or row.trigger is not None or size > MOST_BYTES or AGAIN in row.body:
             break
         run.append(row)
     return run
@@ -238,12 +239,18 @@ async def _first(
         fence=fence,
         model=session.model,
         now=rules.now,
+        over=[str(kind) for kind in head.body.get("over", ())],
     )
+    again = head.body.get(AGAIN)
     for row in rows:
-        await unit.transcript.add(session.id, "user", transcript.said(row), now=rules.now, turn=turn.id)
+        if again is None:
+            await unit.transcript.add(session.id, "user", transcript.said(row), now=rules.now, turn=turn.id)
         await unit.inbox.take(row.id, turn.id)
+    if isinstance(again, int):
+        await _said_again(unit, session, again, turn, rules.now)
     person = None if head.trigger is not None else rows[-1].received
-    await unit.sessions.count(session.id, now=rules.now, messages=len(rows), turns=1, person=person)
+    said = len(rows) if again is None else 0
+    await unit.sessions.count(session.id, now=rules.now, messages=said, turns=1, person=person)
     title = title_of(head.text)
     if session.title is None and title:
         await unit.sessions.set_title_if_empty(session.id, title)
@@ -267,6 +274,18 @@ async def _first(
         ),
         notices=tuple(notices),
     )
+
+
+async def _said_again(unit: Unit, session: Session, before: int, turn: Turn, now: int) -> None:
+    """What the turn *before* was asked is asked again: where it ends the transcript, with all that it had come to."""
+    live = await unit.transcript.live(session.id)
+    if live and live[-1].turn == before:
+        await unit.transcript.hand_on(session.id, before, turn.id)
+        return
+    asked = await unit.turns.get(before)
+    for entry in await unit.transcript.all(asked.session) if asked is not None else ():
+        if entry.turn == before and entry.kind == "user":
+            await unit.transcript.add(session.id, "user", entry.body, now=now, turn=turn.id)
 
 
 async def _overheard(unit: Unit, place: Conversation, before: int, rules: Rules) -> tuple[Json, ...]:

@@ -69,6 +69,7 @@ class Booking:
     conversation: int | None = None
     identity: int | None = None
     trigger: str | None = None
+    over: tuple[str, ...] = ()  # budgets it may run past, as person:day
 
     @property
     def payer(self) -> Payer:
@@ -219,6 +220,7 @@ class Biller:
                 warn=booking.purpose == "chat",
                 past=self._past,
                 acting=self._acting,
+                over=booking.over,
             )
             worst = replace(request.worst, output=reserved.output)
             await unit.ledger.open(replace(row, worst=worst, reserved=reserved.amount))

@@ -98,6 +98,11 @@ class Budget:
         """Whether it is a cap for each who has none of their own: then nothing is used of it."""
         return self.id == EVERYBODY and self.scope not in ("gateway", "request")
 
+    @property
+    def kind(self) -> str:
+        """As in person:day; of whoever pays for a request there is one of each kind at most."""
+        return f"{self.scope}:{self.period}"
+
     def name(self, lang: str = "") -> str:
         """As in 'your budget of today'."""
         return say(f"budget.{self.scope}_{self.period}", lang)
@@ -131,29 +136,54 @@ class Allowed:
     reserved: int
 
 
-class OverBudget(ModelError):
-    """A request that was not made because it might cost more than is left of *budget*.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shortfall:
+    """A request that might cost *worst*, more than was left of *budget* at the moment *at*; times by *zone*.
 
-    None: the price of *model* is not known, so nothing can be promised about it.
+    *budget* None: the price of *model* is not known, so nothing can be promised about it.
     """
+
+    budget: Budget | None
+    model: str
+    worst: int
+    at: int
+    zone: str
+
+    def told(self, lang: str = "") -> str:
+        """What whoever asked is to read."""
+        if self.budget is None:
+            return say("budget.unpriced", lang, model=self.model)
+        worst = money(self.worst, lang)
+        if self.budget.scope == "request":
+            return say("budget.request", lang, worst=worst, cap=money(self.budget.cap, lang))
+        head = say("budget.over", lang, name=self.budget.name(lang), worst=worst)
+        return f"{head} {self.budget.line(now=self.at, zone=self.zone, lang=lang)}"
+
+
+class OverBudget(ModelError):
+    """A request that was not made because it might cost more than may be spent."""
 
     def __init__(self, budget: Budget | None, *, model: str, worst: int, now: int, zone: str) -> None:
         why = "no known price" if budget is None else f"{budget.scope} {budget.period} budget"
         super().__init__(f"{model}: {why}", kind="budget", sent=False)
-        self.budget = budget
-        self.model = model
-        self._worst = worst
-        self._now = now
-        self._zone = zone
+        self.shortfall = Shortfall(budget=budget, model=model, worst=worst, at=now, zone=zone)
+
+    @property
+    def budget(self) -> Budget | None:
+        return self.shortfall.budget
 
     def told(self, lang: str = "") -> str:
-        if self.budget is None:
-            return say("budget.unpriced", lang, model=self.model)
-        if self.budget.scope == "request":
-            cap = money(self.budget.cap, lang)
-            return say("budget.request", lang, worst=money(self._worst, lang), cap=cap)
-        head = say("budget.over", lang, name=self.budget.name(lang), worst=money(self._worst, lang))
-        return f"{head} {self.budget.line(now=self._now, zone=self._zone, lang=lang)}"
+        return self.shortfall.told(lang)
+
+
+def raised(budget: Budget, worst: int = 0) -> int:
+    """What one press makes of a cap: twice as much, or as much as a request for *worst* needs where that is more.
+
+    The second in figures that fit on a button: two that count, rounded up.
+    """
+    needed = budget.spent + budget.reserved + worst
+    step = int(10 ** max(0, len(str(needed)) - 2))
+    return max(2 * budget.cap, -(-needed // step) * step)
 
 
 def judge(budgets: Sequence[Budget], cost: Callable[[int], int], output: int) -> Allowed | Budget:

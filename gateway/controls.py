@@ -90,15 +90,26 @@ class Controls:
             action, args, conversation, person, expires, _ = found
             presser = call.identity.person if call.identity else None
             # The same answer for a forged, foreign, old or used button: it must not tell them apart.
-            valid = conversation == row.conversation and (expires is None or now < expires)
+            here = conversation == row.conversation or (
+                bool(args.get("chat")) and await self._same_chat(conversation, call.conversation)
+            )
+            valid = here and (expires is None or now < expires)
             valid = valid and (person is None or person == presser)
             if valid and await self._store.commit(Point.CONTROL, _use, token, row.id):
                 try:
                     reply = await self.commands.press(action, args, replace(call, name=action))
                 except Refused as error:
+                    # Whoever may not press has not used it up for those who may.
+                    await self._store.commit(Point.CONTROL, _free, token, row.id)
                     reply = Reply(text=error.told(call.lang))
         await self._ack(row, reply.toast)
         await self._reply(row, reply)
+
+    async def _same_chat(self, conversation: int, here: Conversation) -> bool:
+        """Whether both are parts of one chat: each member may have one of their own."""
+        there = await self._store.read(lambda unit: unit.places.get(conversation))
+        parts = [(each.account, each.chat_id, each.thread_id) for each in (there, here)]
+        return parts[0] == parts[1]
 
     async def _ack(self, row: Waiting, toast: str) -> None:
         line = self._delivery.line(row.account)
@@ -207,6 +218,10 @@ class Controls:
     async def _lang(self, row: Waiting) -> str:
         who = await self._who(row)
         return (who.lang if who else "") or self._language()
+
+
+async def _free(unit: Unit, token: str, row: int) -> None:
+    await unit.outbox.free_button(token, row=row)
 
 
 async def _use(unit: Unit, token: str, row: int) -> bool:

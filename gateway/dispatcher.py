@@ -214,6 +214,15 @@ class Dispatcher:
             self._workers[conversation] = False
             self._spawn(self._work(conversation), f"work-{conversation}")
 
+    def take_up(self, conversation: int) -> None:
+        """As wake, but not by one who only looks in: then it waits for the gateway."""
+        if not self._visiting:
+            self.wake(conversation)
+
+    def beside(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        """Do it in a task of its own, whose end the stop waits for."""
+        self._spawn(work, name)
+
     def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
         task = asyncio.create_task(self._guarded(work, name), name=name)
         self._tasks.add(task)

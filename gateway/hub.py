@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
+from gateway.budgets import Shortfall
+
 MOST_PENDING = 1000  # events a slow listener may fall behind before it loses the oldest
 
 
@@ -16,6 +18,7 @@ class Seen:
     """Something that just happened in a conversation.
 
     *inbox* are the rows a turn answers. 'text' carries the whole visible text so far; 'done' the final one.
+    *over*: the budget that was in the way, if one was.
     """
 
     kind: Literal["started", "text", "tool", "done", "notice"]
@@ -26,6 +29,7 @@ class Seen:
     state: str = ""
     error: str | None = None
     inbox: tuple[int, ...] = ()
+    over: Shortfall | None = None
 
 
 class Hub:

@@ -87,7 +87,7 @@ async def _ask(
     unit: Unit, account: Account, channel: str, user_id: str, who: Identity, request: int, desk: Desk
 ) -> list[OutboxRow]:
     """One line with two buttons, to somebody who may decide."""
-    place = await _private(unit, account, channel, user_id)
+    place = await private_chat(unit, account, channel, user_id)
     if place is None:
         return []
     decider = await unit.people.identity(channel, user_id)
@@ -114,7 +114,7 @@ async def _ask(
     return rows
 
 
-async def _private(unit: Unit, account: Account, channel: str, user_id: str) -> Conversation | None:
+async def private_chat(unit: Unit, account: Account, channel: str, user_id: str) -> Conversation | None:
     """Somebody's direct chat with us; None where there is none and none can be opened by their id alone."""
     known = await unit.places.private(channel, user_id)
     if known is not None:

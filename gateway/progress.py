@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from gateway import transcript, verbose
 from gateway.billing import Request
-from gateway.budgets import Budget
+from gateway.budgets import Budget, Shortfall
 from gateway.caching import Setting
 from gateway.protocols import THINK, Think
 from gateway.transcript import Text, ToolUse
@@ -69,6 +69,7 @@ class Outcome:
     error: str | None = None
     request: Request | None = None
     files: tuple[File, ...] = ()  # that the model has made
+    over: Shortfall | None = None  # the budget that was in the way
 
 
 @dataclass(slots=True)

@@ -7,7 +7,8 @@ from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from gateway import footer, log, targets, working
+from gateway import appeals, footer, log, targets, working
+from gateway.access import Policy
 from gateway.delivery import Delivery
 from gateway.during import Busy
 from gateway.errors import DiskFull, ModelError, Refused
@@ -26,10 +27,10 @@ from gateway.reactions import Reactions
 from gateway.reports import usage_summary
 from gateway.texts import say
 from gateway.turn import TurnRunner
-from gateway.types import HOUR, Conversation, Reaction, Turn, Waiting
+from gateway.types import HOUR, Chunk, Conversation, Reaction, Turn, Waiting
 
 if TYPE_CHECKING:
-    from storage import Store
+    from storage import Store, Unit
 
 KEEP_FOR = 6 * HOUR  # how long a message is kept for an operator to mend what is wrong
 MOST_TOLD = 1000  # waiting messages of one conversation whose askers are told
@@ -46,6 +47,16 @@ class Live:
     stopped: bool = False  # by the person, not by our own end
     interrupted: bool = False  # by the person's next message
     moved_to: int | None = None  # the session its messages go back to
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Desk:
+    """What admins are asked by; see appeals.Desk."""
+
+    render: Callable[[int, str], list[Chunk]]
+    now: int
+    policy: Policy
+    language: str
 
 
 class Runs:
@@ -220,12 +231,21 @@ class Runs:
         text = await self._shown(started, outcome)
         placed = preview.placed if preview else 0
         found = await targets.targets(self._store, self._delivery, started, text, outcome.files, placed)
+        filed = appeals.filing(started, outcome)
+        if filed is not None and filed.buttons:
+            found = [replace(each, chunks=filed.under(each.chunks)) for each in found]
         unread = turn.job_run is not None or (not found and not self._hub.watched(turn.conversation))
+
+        async def work(unit: Unit) -> Finished:
+            ended = await finish(unit, started, outcome, found, now, unread, self._delivery.shown)
+            if filed is None:
+                return ended
+            told = await appeals.file(unit, started, filed, self._desk(now))
+            return replace(ended, rows=[*ended.rows, *told])
+
         while True:
             try:
-                finished = await self._store.commit(
-                    Point.FINISH, finish, started, outcome, found, now, unread, self._delivery.shown
-                )
+                finished = await self._store.commit(Point.FINISH, work)
                 break
             except DiskFull as error:
                 # The answer is made and paid for: hold on to it until there is space again.
@@ -240,6 +260,10 @@ class Runs:
         if outcome.state != "done" or settled is None or settled.state != "known":
             return finished
         return replace(finished, used=settled.tokens.input + settled.tokens.output)
+
+    def _desk(self, now: int) -> _Desk:
+        habits = self._habits()
+        return _Desk(render=self._delivery.render, now=now, policy=habits.policy, language=habits.language)
 
     async def tidy(self, started: Started, finished: Finished) -> None:
         """Between two turns: shorten what the model is told when there is little room left; the person is told."""
@@ -365,6 +389,7 @@ class Runs:
                 state=outcome.state,
                 error=outcome.error,
                 inbox=ids,
+                over=outcome.over,
             )
         )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -162,11 +162,12 @@ async def reserve(
     warn: bool,
     past: Past,
     acting: Acting = stored_role,
+    over: Collection[str] = (),
 ) -> Reserved:
     """What that request may do. Raises OverBudget when what it may cost does not fit.
 
     *cost* of so many output tokens; None: the model has no price. *output*: what is wanted. *warn*: who asks can
-    be told that little is left.
+    be told that little is left. *over*: the budgets that it may run past, as person:day.
     """
     budgets = await budgets_of(unit, payer, rules=rules, now=now, zone=zone, past=past, acting=acting)
     worst = cost(output)
@@ -176,7 +177,8 @@ async def reserve(
         if budgets:
             log.warning("budget.unpriced", model=model, counted=0, remedy="set providers.<name>.price")
         return Reserved(output=output)
-    found = judge(budgets, lambda tokens: cost(tokens) or 0, output)
+    held = [each for each in budgets if each.kind not in over]
+    found = judge(held, lambda tokens: cost(tokens) or 0, output)
     if isinstance(found, Budget):
         raise OverBudget(found, model=model, worst=worst, now=now, zone=zone)
     near = await _nearly(unit, budgets) if warn else ()

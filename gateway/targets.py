@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from gateway import log
+from gateway.begin import AGAIN
 from gateway.delivery import Delivery
 from gateway.errors import DeliveryError
 from gateway.finish import Target
@@ -21,6 +22,8 @@ async def targets(
     store: Store, delivery: Delivery, started: Started, text: str, files: Sequence[File], placed: int
 ) -> list[Target]:
     """[] when whoever asked reads the transcript. *placed*: messages that a preview has begun there."""
+    # A run that a budget had refused was told of in the first place already.
+    again = f":{started.turn.id}" if any(AGAIN in row.body for row in started.rows) else ""
     enclosed = [Chunk(text="", file=file) for file in files]
     place = started.conversation
     line = delivery.line(place.account)
@@ -47,7 +50,7 @@ async def targets(
                     conversation=conversation,
                     channel=line.channel,
                     chunks=[*line.channel.render(text), *enclosed],
-                    origin=f"job:{started.turn.job_run}:{number}",
+                    origin=f"job:{started.turn.job_run}:{number}{again}",
                     kind="job",
                 )
             )

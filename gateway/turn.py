@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gateway import compaction, history, log, transcript
 from gateway.asker import Asker
 from gateway.billing import Booking
-from gateway.budgets import Budget
+from gateway.budgets import Budget, OverBudget
 from gateway.compacting import Compactor, Done, window
 from gateway.errors import KEPT, OPERATOR_FAULTS, ModelError, Refused
 from gateway.failpoints import Point
@@ -83,7 +84,8 @@ class TurnRunner:
                 return Outcome(
                     state="kept", error_kind=error.kind, error=str(error), request=progress.request
                 )
-            return self._stopped(progress, _told(started, error), error.kind, str(error))
+            stopped = self._stopped(progress, _told(started, error), error.kind, str(error))
+            return replace(stopped, over=error.shortfall) if isinstance(error, OverBudget) else stopped
         except Refused as error:
             return self._stopped(progress, _hinted(started, error.told(started.lang)), "refused", str(error))
 
@@ -205,6 +207,7 @@ class TurnRunner:
                 conversation=turn.conversation,
                 identity=turn.identity,
                 trigger=turn.trigger,
+                over=turn.over if cause == "overflow" else (),
             ),
             entries,
             keep=keep,

@@ -382,7 +382,10 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Turn:
-    """One run of the agent. *n* counts within the session; *identity* is who pays (None: a job's own)."""
+    """One run of the agent. *n* counts within the session; *identity* is who pays (None: a job's own).
+
+    *over*: the budgets that an admin lets it run past, as person:day.
+    """
 
     id: int
     session: int
@@ -398,6 +401,7 @@ class Turn:
     finished: int | None = None
     error_kind: str | None = None
     error: str | None = None
+    over: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from gateway import transcript
+from gateway import appeals, transcript
 from gateway.errors import NotFound, Refused
 from gateway.reports import usage_summary
 from gateway.sessions import ALPHABET, Continue, New, SessionDecision, new_code, resolve, title_of
@@ -92,11 +92,17 @@ async def created(
 
 
 async def answer_to(unit: Unit, account: int, event_id: str) -> Generated | None:
-    """The stored answer to an event; None while there is none yet."""
+    """The stored answer to an event; None while there is none yet.
+
+    Of a question that a budget had refused and that was let pass, the answer that it has then.
+    """
     row = await unit.inbox.by_event(account, event_id)
     if row is None or row[0] in ("waiting", "taken", "held"):
         return None
     turn = await unit.turns.get(row[1]) if row[1] else None
+    refused = await unit.appeals.get(turn.id) if turn is not None else None
+    if turn is not None and refused is not None and refused.decision is not None:
+        return await answer_to(unit, account, appeals.event_of(turn.id))
     if turn is None:
         return Generated(text="", session_id="", state=row[0], error=None, usage=usage_summary([0] * 11))
     session = await unit.sessions.get(turn.session)
@@ -109,6 +115,7 @@ async def answer_to(unit: Unit, account: int, event_id: str) -> Generated | None
         state=turn.state,
         error=turn.error,
         usage=usage_summary(await unit.ledger.of_turn(turn.id)),
+        over=appeals.shortfall_of(refused) if refused is not None else None,
     )
 
 

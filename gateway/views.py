@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from gateway import transcript
+from gateway.budgets import Shortfall
 from gateway.pricing import Pricing
 from gateway.protocols import Model
 from gateway.reports import UsageSummary
@@ -21,6 +22,21 @@ class BudgetSet:
     period: str
     cap: int | None
     configured: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """A question that a budget refused within a day; *who* as telegram:12345, or the name of a job.
+
+    *raised* is what raising the budget would make of it, nano-dollars; *at* in microseconds UTC.
+    """
+
+    turn: int
+    session_id: str
+    who: str
+    at: int
+    raised: int
+    over: Shortfall
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,13 +101,17 @@ class ContextUsage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Generated:
-    """An answer. *state* is done, failed, cancelled or kept; *error* says what went wrong, for the operator."""
+    """An answer. *state* is done, failed, cancelled or kept; *error* says what went wrong, for the operator.
+
+    *over*: the budget that was in the way, if one was.
+    """
 
     text: str
     session_id: str
     state: str
     error: str | None
     usage: UsageSummary
+    over: Shortfall | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -46,6 +46,7 @@ INSERT INTO button (token, action, args, conversation, for_person, expires)
 VALUES (:token, :action, :args, :conversation, :for_person, :expires)"""
 BUTTON_GET = "SELECT action, args, conversation, for_person, expires, used FROM button WHERE token = :token"
 BUTTON_USE = "UPDATE button SET used = :row WHERE token = :token AND (used IS NULL OR used = :row)"
+BUTTON_FREE = "UPDATE button SET used = NULL WHERE token = :token AND used = :row"
 LEFT_OVER = """
 SELECT o.conversation, t.id FROM outbox o JOIN turn t ON t.id = CAST(substr(o.origin, :length + 1) AS INTEGER)
  WHERE o.account = :account AND o.state IN ('sent', 'ready') AND o.origin > :first AND o.origin < :last
@@ -240,6 +241,10 @@ class Outbox:
     async def use_button(self, token: str, *, row: int) -> bool:
         """True for exactly one press, the inbox row of that id; for that one also when it is taken up again."""
         return await self._tx.run(BUTTON_USE, token=token, row=row) == 1
+
+    async def free_button(self, token: str, *, row: int) -> None:
+        """That press has done nothing: another may."""
+        await self._tx.run(BUTTON_FREE, token=token, row=row)
 
     async def left_over(self, account: int, prefix: str) -> list[tuple[int, int]]:
         """(conversation, turn) of sent notices of that origin whose turn has ended."""

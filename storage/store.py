@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Concatenate, ParamSpec, TypeVar
 
 from gateway.failpoints import Point
+from storage.appeals import Appeals
 from storage.audit import Audit
 from storage.budgets import Budgets
 from storage.costs import Costs
@@ -74,6 +75,10 @@ class Unit:
     @cached_property
     def budgets(self) -> Budgets:
         return Budgets(self.tx)
+
+    @cached_property
+    def appeals(self) -> Appeals:
+        return Appeals(self.tx)
 
     @cached_property
     def outbox(self) -> Outbox:

@@ -15,6 +15,7 @@ NEXT = "UPDATE session SET next_seq = next_seq + 1 WHERE id = :session"
 ALL = (
     "SELECT seq, turn, kind, body, created FROM entry WHERE session = :session AND seq >= :since ORDER BY seq"
 )
+HAND_ON = "UPDATE entry SET turn = :new WHERE session = :session AND turn = :old"
 LAST = """
 SELECT seq, turn, kind, body, created FROM entry WHERE session = :session AND kind IN ('user', 'assistant')
  ORDER BY seq DESC LIMIT :count"""
@@ -60,6 +61,10 @@ class Transcript:
             # One that makes no sense stands for nothing: then everything still counts.
             since = upto if isinstance(upto, int) and upto <= row[0] else 0
         return await self.all(session, since=since)
+
+    async def hand_on(self, session: int, old: int, new: int) -> None:
+        """What belonged to a turn is another's from now on, which goes on with it; what it says is not touched."""
+        await self._tx.run(HAND_ON, session=session, old=old, new=new)
 
     async def last(self, session: int, count: int) -> list[Entry]:
         """The last user and assistant entries, oldest first."""

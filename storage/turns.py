@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from gateway.types import Turn
 from storage.database import Row, Tx
 
-COLUMNS = "id, session, n, conversation, identity, trigger, job_run, attempt, fence, state, started, finished, error_kind, error"
+COLUMNS = "id, session, n, conversation, identity, trigger, job_run, attempt, fence, state, started, finished, error_kind, error, over"
 ADD = f"""
-INSERT INTO turn (session, n, conversation, identity, trigger, job_run, fence, model, state, started)
-SELECT :session, s.next_turn, :conversation, :identity, :trigger, :job_run, :fence, :model, 'running', :now
+INSERT INTO turn (session, n, conversation, identity, trigger, job_run, fence, model, over, state, started)
+SELECT :session, s.next_turn, :conversation, :identity, :trigger, :job_run, :fence, :model, :over, 'running', :now
   FROM session s WHERE s.id = :session RETURNING {COLUMNS}"""
 GET = f"SELECT {COLUMNS} FROM turn WHERE id = :id"
 RUNNING = f"SELECT {COLUMNS} FROM turn WHERE state IN ('running', 'parked') ORDER BY id"
@@ -61,6 +63,7 @@ def turn(row: Row) -> Turn:
         finished=row[11],
         error_kind=row[12],
         error=row[13],
+        over=tuple(row[14].split()),
     )
 
 
@@ -81,8 +84,9 @@ class Turns:
         fence: int,
         model: str | None,
         now: int,
+        over: Sequence[str] = (),
     ) -> Turn:
-        """Raises StoreError when a turn of that session is running already."""
+        """*over*: budgets it may run past, as person:day. Raises StoreError when a turn of that session is running already."""
         row = await self._tx.one(
             ADD,
             session=session,
@@ -92,6 +96,7 @@ class Turns:
             job_run=job_run,
             fence=fence,
             model=model,
+            over=" ".join(over),
             now=now,
         )
         assert row is not None

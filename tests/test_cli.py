@@ -44,6 +44,8 @@ COMMANDS = [
     ("costs", "reconcile"),
     ("budget", "show"),
     ("budget", "set"),
+    ("budget", "refused"),
+    ("budget", "allow"),
     ("prices", "check"),
     ("jobs", "list"),
     ("jobs", "next"),
@@ -250,6 +252,39 @@ def test_a_budget_is_set_shown_and_kept_between_commands() -> None:
     assert "no cap" in parley("budget", "set", "channel", "main", "day", "off").stdout
     assert "planet" not in parley("budget", "set", "planet", "x", "day", "1", code=1).stdout
     assert "No budget" in parley("budget", "show").stdout
+
+
+CAPPED = """
+[providers.own]
+kind = "openai"
+base_url = "http://127.0.0.1:1/v1"
+[providers.own.price]
+some = { input = 3, output = 15 }
+[agent]
+model = "own:some"
+retries = 0
+[budgets]
+chat_day = 0.001
+"""
+
+
+def test_what_a_budget_refused_is_listed_and_let_pass_from_the_terminal(home: Path) -> None:
+    Path("parley.toml").write_text(CAPPED)
+    answer = json.loads(parley("chat", "-m", "why?", "--json", "--key", "desk", code=1).stdout)
+    assert (answer["state"], answer["kind"]) == ("failed", "budget")
+    assert answer["budget"]["cap"] == answer["budget"]["left"] == 1_000_000 < answer["worst"]
+    (refused,) = told("budget", "refused")
+    assert (refused["session_id"], refused["who"]) == (answer["session_id"], "main:local")
+    assert answer["session_id"] in parley("budget", "refused").stdout
+    parley("budget", "allow", "NOSUCHONE1", code=1)
+    assert "Allowed once" in parley("budget", "allow").stdout
+    assert told("budget", "refused") == []
+    parley("budget", "allow", answer["session_id"], code=1)
+    parley("chat", "-m", "and?", "--key", "other", code=1)
+    (other,) = told("budget", "refused")
+    raised = told("budget", "allow", "--raise", other["session_id"])
+    assert raised["cap"] == other["raised"] > 1_000_000
+    assert told("budget", "show", "chat", "main:other")[0]["cap"] == raised["cap"]
 
 
 def test_a_chat_goes_on_in_the_session_that_is_named() -> None:

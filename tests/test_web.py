@@ -13,7 +13,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -24,12 +24,14 @@ import pytest
 
 from gateway import __version__, log
 from gateway.app import App, socket_path, start
+from gateway.budgets import Rules
 from gateway.errors import ModelError, StoreError
 from gateway.manager import UsageRecord
 from gateway.models.catalogue import DEMO
 from gateway.settings import Settings, load
 from gateway.texts import say
 from gateway.types import Tokens
+from gateway.usage import Rates
 from gateway.web.encoding import plain
 from gateway.web.guard import LARGEST_BODY, MOST_WRONG, WRONG_WINDOW, Attempts, Door
 from gateway.web.server import serve
@@ -600,6 +602,52 @@ async def test_a_session_is_compacted_and_a_model_that_fails_is_a_502_in_plain_w
     model.queue.append(Script(text="they counted"))
     done = (await web.local.post(f"/v1/sessions/{id}/compact")).json()
     assert done["messages"] >= 4 and done["summary"] == "they counted"
+
+
+async def test_a_budget_in_the_way_is_a_402_that_says_what_is_left_and_until_when(tmp_path: Path) -> None:
+    async with listening(settings(tmp_path, budgets={"channel_day": "0.5", "session": "0.000001"})) as web:
+        web.app.core.pricing.overrides = {"fake/*": Rates(uncached=Decimal(3), output=Decimal(15))}
+        model = ScriptedModel(ref=DEMO)
+        web.app.core.catalogue._models[DEMO] = model  # type: ignore[assignment]
+        refused = await web.local.post("/v1/messages", json={"text": "why?", "event_id": "e1"})
+        told = refused.json()
+        assert (refused.status_code, told["state"], told["kind"]) == (402, "failed", "budget")
+        assert say("budget.session_total") in told["error"]
+        code, budget = told["session_id"], told["budget"]
+        assert (budget["scope"], budget["id"], budget["period"]) == ("session", code, "total")
+        assert (budget["spent"], budget["reserved"], budget["left"], budget["resets_at"]) == (
+            0,
+            0,
+            1000,
+            None,
+        )
+        assert told["worst"] > 1000 and told["usage"]["requests"] == 0
+        again = await web.local.post("/v1/messages", json={"text": "why?", "event_id": "e1"})
+        assert (again.status_code, again.json()["budget"]) == (402, budget)
+        stream = await web.local.post("/v1/messages", json={"text": "why?", "stream": True})
+        assert '"left": 1000' in stream.text and stream.status_code == 200
+
+        # An operator lets it pass, and whoever asks with the same event is given the answer.
+        (first, *_) = reversed((await web.local.get("/v1/budgets/refused")).json())
+        assert (first["session_id"], first["over"]["budget"]["cap"]) == (code, 1000)
+        both = {"turn": first["turn"], "session": code}
+        assert (await web.local.post("/v1/budgets/allow", json=both)).status_code == 422
+        done = await web.local.post("/v1/budgets/allow", json={"turn": first["turn"]})
+        assert done.json() == {"turn": first["turn"], "decision": "allow", "cap": None}
+        assert (await web.local.post("/v1/budgets/allow", json={"turn": first["turn"]})).status_code == 404
+        answer = await web.local.post("/v1/messages", json={"text": "why?", "event_id": "e1"})
+        assert (answer.status_code, answer.json()["text"]) == (200, "You said: why?")
+        raised = (await web.local.post("/v1/budgets/allow", json={"session": code, "raise": True})).json()
+        assert raised["cap"] > 1000
+
+        web.app.core.dispatcher.habits = replace(
+            web.app.core.dispatcher.habits, budgets=Rules(caps={("channel", "day"): 1})
+        )
+        compacted = await web.local.post(f"/v1/sessions/{code}/compact")
+        found = compacted.json()
+        assert (compacted.status_code, found["budget"]["scope"]) == (402, "channel")
+        assert found["budget"]["left"] == 0 < found["budget"]["spent"]
+        assert found["budget"]["resets_at"] > web.app.clock()
 
 
 @pytest.mark.parametrize("action", ["", "/messages", "/usage"])

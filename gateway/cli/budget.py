@@ -9,6 +9,7 @@ import typer
 from gateway.cli import show
 from gateway.cli.client import asked
 from gateway.cli.options import AsJson, Config
+from gateway.errors import Refused
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -67,6 +68,85 @@ def _origin(budget: dict[str, Any]) -> str:
     """Where the cap comes from."""
     named = {"own": "set", "all": "set for *", "role": f"role {budget['role']}", "config": "configuration"}
     return named[budget["source"]]
+
+
+@app.command("refused")
+def refused(config: Config = None, json: AsJson = False) -> None:
+    """List the questions that a budget refused today, and that may still be let pass.
+
+    \b
+    Examples:
+      parley budget refused
+      parley budget refused --json | jq -r ".[].session_id"
+    """
+    found: list[dict[str, Any]] = asked(config, "GET", "/v1/budgets/refused")
+    if json:
+        show.as_json(found)
+    elif not found:
+        print("No budget has refused anything within a day that is still to be decided.")
+    else:
+        show.table(
+            ("session", "who", "when", "budget", "might cost", "left", "raised"),
+            list(map(_refused, found)),
+            right=(4, 5, 6),
+        )
+        print("Let one pass with: parley budget allow SESSION")
+
+
+def _refused(found: dict[str, Any]) -> tuple[str, ...]:
+    over = found["over"]
+    budget = over["budget"]
+    return (
+        found["session_id"],
+        found["who"],
+        show.when(found["at"]),
+        f"{budget['scope']} {budget['id']} {budget['period']}",
+        show.dollars(over["worst"]),
+        show.dollars(budget["left"]),
+        show.dollars(found["raised"]),
+    )
+
+
+@app.command("allow")
+def allow(
+    session: Annotated[
+        str,
+        typer.Argument(metavar="SESSION", help="Its code; left out: the only one.", show_default=False),
+    ] = "",
+    raised: Annotated[
+        bool, typer.Option("--raise", help="Raise the budget that was in the way, instead of once.")
+    ] = False,
+    config: Config = None,
+    json: AsJson = False,
+) -> None:
+    """Let the last question that a budget refused in a session pass, once; it is asked again by itself.
+
+    The answer goes where the question came from. What it costs is counted as ever; other budgets still hold. The
+    buttons under the refusal do the same.
+
+    \b
+    Examples:
+      parley budget allow 7K2M9QX4TD
+      parley budget allow 7K2M9QX4TD --raise
+    """
+    if not session:
+        waiting = {each["session_id"] for each in asked(config, "GET", "/v1/budgets/refused")}
+        if len(waiting) != 1:
+            several = f"name one of these sessions: {', '.join(sorted(waiting))}"
+            raise Refused(
+                several if waiting else "no budget has refused anything that is still to be decided"
+            )
+        (session,) = waiting
+    done: dict[str, Any] = asked(
+        config, "POST", "/v1/budgets/allow", session=session, **({"raise": True} if raised else {})
+    )
+    if json:
+        show.as_json(done)
+    elif not raised:
+        print("Allowed once; the question is being asked again.")
+    else:
+        cap = "no cap" if done["cap"] is None else show.dollars(done["cap"])
+        print(f"The budget is {cap} now; the question is being asked again.")
 
 
 @app.command("set")

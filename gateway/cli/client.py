@@ -70,7 +70,10 @@ def _checked(answer: httpx.Response) -> Any:
         found = answer.json()
     except ValueError:
         found = None
-    if answer.status_code < 400:
+    # A question that was over a budget has an answer all the same: it says so.
+    if answer.status_code < 400 or (
+        answer.status_code == 402 and isinstance(found, dict) and "state" in found
+    ):
         return found
     said = found.get("error") if isinstance(found, dict) else None
     problem = str(said or f"the gateway answered {answer.status_code}")

@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Literal
 
+from gateway.appeals import capped
 from gateway.budgets import Budget
+from gateway.budgets import raised as doubled
 from gateway.calls import Call, Offer, Reply
-from gateway.commands.command import misread
+from gateway.commands.command import misread, name_of, session_of
 from gateway.commands.quote import plain
-from gateway.errors import Refused
+from gateway.errors import NotFound, Refused
 from gateway.manager import SessionManager
 from gateway.texts import say
 from gateway.texts.forms import money
-from gateway.types import DOLLAR
+from gateway.types import DOLLAR, Json
 from gateway.views import BudgetSet
 
+Decision = Literal["allow", "raise"]
 HERE = "here"  # this chat, or its session
 ME = "me"
 
 
 async def budget(manager: SessionManager, call: Call) -> Reply:
-    """/budget, /budget show [SCOPE ID], /budget set SCOPE ID PERIOD AMOUNT."""
+    """/budget, /budget show [SCOPE ID], /budget set SCOPE ID PERIOD AMOUNT, /budget allow."""
     match call.args.split():
         case [] | ["show"]:
             return await _here(manager, call)
@@ -32,7 +36,40 @@ async def budget(manager: SessionManager, call: Call) -> Reply:
             whose = await _named(manager, call, scope, id)
             done = await manager.set_budget(scope, whose, period, amount, by=_by(call))
             return Reply(text=told(done, call.lang))
+        case ["allow"]:
+            _admin(call)
+            session = await session_of(manager, call)
+            return Reply(text=await _decided(manager, call, await manager.refused_in(session.id), "allow"))
     raise misread(call, "budget")
+
+
+async def press_allow(manager: SessionManager, args: Json, call: Call) -> Reply:
+    """[Allow once] under a refusal, and in the line that asks admins."""
+    return await _pressed(manager, args, call, "allow")
+
+
+async def press_raise(manager: SessionManager, args: Json, call: Call) -> Reply:
+    return await _pressed(manager, args, call, "raise")
+
+
+async def _pressed(manager: SessionManager, args: Json, call: Call, decision: Decision) -> Reply:
+    _admin(call)
+    turn = args.get("turn")
+    if not isinstance(turn, int):
+        raise Refused(key="button.stale")
+    try:
+        return Reply(toast=await _decided(manager, call, turn, decision))
+    except NotFound:
+        raise Refused(key="button.stale") from None
+
+
+async def _decided(manager: SessionManager, call: Call, turn: int, decision: Decision) -> str:
+    done = await manager.decide(turn, decision, by=_by(call), name=name_of(call))
+    return say(
+        "appeal.allowed" if decision == "allow" else "appeal.raised",
+        call.lang,
+        cap=capped(done.cap, call.lang),
+    )
 
 
 def told(done: BudgetSet, lang: str = "") -> str:
@@ -64,7 +101,7 @@ def _list(found: list[Budget], manager: SessionManager, call: Call) -> Reply:
 
 def _raised(budget: Budget, lang: str) -> Offer:
     """A button that doubles it."""
-    cap = 2 * budget.cap
+    cap = doubled(budget)
     label = say("budget.raise", lang, scope=budget.scope, period=budget.period, cap=money(cap, lang))
     id, dollars = budget.id, format(Decimal(cap) / DOLLAR, "f")
     return Offer.run(label, "budget", f"set {budget.scope} {id} {budget.period} {dollars}")

@@ -11,7 +11,7 @@ from gateway import log
 from gateway.access import enough
 from gateway.calls import Call, Commands, Reply
 from gateway.commands import about, announce, clock, emergency, model, place, session, speech, window, work
-from gateway.commands.budget import budget
+from gateway.commands import budget as budgets
 from gateway.commands.command import Command, Handler, Press, admin, asker, changing, unknown
 from gateway.commands.cost import cost
 from gateway.commands.people import People
@@ -48,6 +48,8 @@ PRESSES: dict[str, tuple[str, Press]] = {
     "away-drop": ("", work.press_drop),
     "stop": ("stop", work.press_stop),
     "announce": ("announce", announce.press_announce),
+    "budget-allow": ("budget", budgets.press_allow),
+    "budget-raise": ("budget", budgets.press_raise),
 }
 Right = Literal["user", "admin", "owner", "off"]
 
@@ -182,7 +184,7 @@ def _commands(help: Handler, status: Handler) -> list[Command]:
         Command(name="status", mode="now", handler=status),
         Command(name="usage", mode="now", handler=window.usage, private=True),
         Command(name="cost", mode="now", handler=cost, private=True),
-        Command(name="budget", mode="now", handler=budget, private=True),
+        Command(name="budget", mode="now", handler=budgets.budget, private=True),
         Command(name="context", mode="now", handler=window.context),
         Command(name="compact", mode="between", handler=window.compact),
         Command(name="clear", mode="between", handler=session.clear, shared=admin),

@@ -172,6 +172,7 @@ class Agent(Sessions):
                 state=seen.state,
                 error=seen.error,
                 usage=usage_summary(await unit.ledger.of_turn(seen.turn or 0)),
+                over=seen.over,
             )
 
         return await self._store.read(work)

@@ -5,18 +5,20 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from gateway import units
+from gateway import appeals, units
 from gateway.access import standing
-from gateway.budgets import EVERYBODY, Budget, Payer, amount_of, period_of, scope_of
+from gateway.appeals import VALID, Decided
+from gateway.budgets import EVERYBODY, Budget, Payer, amount_of, period_of, raised, scope_of
 from gateway.errors import NotFound, Refused
 from gateway.failpoints import Point
 from gateway.manager.base import Base
 from gateway.roster import parse
 from gateway.spending import budgets_for_all, budgets_of
-from gateway.views import BudgetSet
+from gateway.views import BudgetSet, Refusal
 
 if TYPE_CHECKING:
     from storage import Unit
+    from storage.appeals import Appeal, Decision
 
 
 class Budgeting(Base):
@@ -91,6 +93,45 @@ class Budgeting(Base):
 
         return await self._store.commit(Point.META, work)
 
+    async def refusals(self) -> list[Refusal]:
+        """What budgets refused within a day and nobody has decided yet, newest first."""
+        since = self.core.clock() - VALID
+
+        async def work(unit: Unit) -> list[Refusal]:
+            return [await _refusal(unit, each) for each in await unit.appeals.open(since=since)]
+
+        return await self._store.read(work)
+
+    async def refused_in(self, session: str) -> int:
+        """The turn of the last question there that a budget refused. Raises NotFound when none waits for a decision."""
+        since = self.core.clock() - VALID
+
+        async def work(unit: Unit) -> int:
+            found = await unit.appeals.latest((await units.session_named(unit, session)).id, since=since)
+            if found is None:
+                raise NotFound(key="appeal.none")
+            return found.turn
+
+        return await self._store.read(work)
+
+    async def decide(self, turn: int, decision: Decision, *, by: str, name: str) -> Decided:
+        """Let a refused question pass once, or raise the budget that was in the way; it is asked again either way.
+
+        *by* as channel:id, or cli, for the audit trail; *name* is what the messages that asked are told ('': the
+        operator). Raises NotFound when it was decided before, or is older than a day.
+        """
+        now = self.core.clock()
+        done = await self._store.commit(
+            Point.CONTROL,
+            lambda unit: appeals.decide(unit, turn, decision, actor=by, now=now, budgets=self._budgets),
+        )
+        if done is None:
+            raise NotFound(key="appeal.none")
+        self.core.dispatcher.take_up(done.conversation.id)
+        marking = appeals.mark(self._store, self.core.delivery, done, name)
+        self.core.dispatcher.beside(marking, f"appeal-{turn}")
+        return done
+
     async def _of(self, unit: Unit, scope: str, id: str) -> list[Budget]:
         wanted = scope_of(scope)
         if id.strip() == EVERYBODY and wanted != "gateway":
@@ -108,6 +149,23 @@ class Budgeting(Base):
             zone=habits.zone,
             acting=lambda who: standing(who, habits.policy),
         )
+
+
+async def _refusal(unit: Unit, appeal: Appeal) -> Refusal:
+    turn = await unit.turns.get(appeal.turn)
+    assert turn is not None
+    session = await unit.sessions.get(turn.session)
+    who = await unit.people.identity_by_id(turn.identity) if turn.identity is not None else None
+    over = appeals.shortfall_of(appeal)
+    assert over.budget is not None
+    return Refusal(
+        turn=turn.id,
+        session_id=session.code if session is not None else "",
+        who=f"{who.channel}:{who.user_id}" if who is not None else turn.trigger or "",
+        at=appeal.created,
+        raised=raised(over.budget, over.worst),
+        over=over,
+    )
 
 
 async def _resolved(unit: Unit, scope: str, id: str) -> tuple[str, Payer]:

@@ -11,6 +11,7 @@ from typing import Any
 from starlette.responses import JSONResponse
 
 from gateway import log
+from gateway.budgets import Budget
 from gateway.manager import Generated
 from gateway.reconciliation import Booked
 from gateway.reports import DayCost, UsageSummary, dollars
@@ -44,6 +45,8 @@ def plain(value: Any) -> Any:
         case Generated():
             # The provider's own words, which may quote what they were sent.
             return {**_fields(value), "error": log.clean(value.error) if value.error else None}
+        case Budget():
+            return _budget(value)
         case Mapping():
             return {str(name): plain(each) for name, each in value.items()}
         case list() | tuple() | set() | frozenset():
@@ -60,6 +63,11 @@ def usd(nano: int) -> str:
 
 def _fields(value: Any) -> dict[str, Any]:
     return {each.name: plain(getattr(value, each.name)) for each in fields(value)}
+
+
+def _budget(budget: Budget) -> dict[str, Any]:
+    """*resets_at* null: it does not begin anew."""
+    return {**_fields(budget), "left": max(0, budget.left), "resets_at": budget.until}
 
 
 def _usage(usage: UsageSummary) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from gateway import log
+from gateway.budgets import OverBudget, Shortfall
 from gateway.errors import ModelError, NotFound, ParleyError, Refused, StoreError
 from gateway.settings import SettingsError
 from gateway.texts import say
@@ -59,6 +60,16 @@ async def _http(request: Request, error: Exception) -> Json:
     return Json({"error": error.detail}, status_code=error.status_code, headers=error.headers)
 
 
+def over(shortfall: Shortfall, **more: Any) -> Json:
+    """402: a budget was in the way; what is spent, reserved and left of it, when it begins anew, and *more*.
+
+    *budget* null: the price of the model is not known. Money is nano-dollars, times are microseconds UTC.
+    """
+    facts = {"model": shortfall.model, "worst": shortfall.worst, "budget": shortfall.budget}
+    body = {"error": log.clean(shortfall.told()), "kind": "budget", **facts}
+    return Json({**more, **body}, status_code=402)
+
+
 async def _ours(request: Request, error: Exception) -> Json:
     text = log.clean(str(error))
     match error:
@@ -73,6 +84,8 @@ async def _ours(request: Request, error: Exception) -> Json:
             return Json({"error": text}, status_code=409)
         case StoreError():
             return Json({"error": text}, status_code=503)
+        case OverBudget():
+            return over(error.shortfall)
         case ModelError():
             return Json({"error": error.told(), "kind": error.kind}, status_code=502)
     return Json({"error": say("message.internal")}, status_code=500)

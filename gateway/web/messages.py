@@ -12,7 +12,8 @@ from gateway.app import App
 from gateway.errors import Refused
 from gateway.manager import Generated
 from gateway.web.body import Body, Name
-from gateway.web.encoding import Json
+from gateway.web.encoding import Json, plain
+from gateway.web.faults import over
 from gateway.web.feed import Feed
 
 
@@ -31,7 +32,10 @@ def routes(app: App) -> APIRouter:
 
     @router.post("")
     async def say(message: Message) -> Response:
-        """With stream, events started, text (the whole text so far), notice and done. Leaving stops no turn."""
+        """402 where a budget is in the way.
+
+        With stream, events started, text (the whole text so far), notice and done. Leaving stops no turn.
+        """
         events = app.manager.say(
             message.text, key=message.key, session=message.session, event_id=message.event_id
         )
@@ -40,7 +44,7 @@ def routes(app: App) -> APIRouter:
         async with aclosing(events):
             async for event in events:
                 if isinstance(event, Generated):
-                    return Json(event)
+                    return Json(event) if event.over is None else over(event.over, **plain(event))
         raise Refused(key="message.internal")
 
     return router
