@@ -81,7 +81,7 @@ def test_what_was_overheard_comes_before_the_newest_question_only():
     messages = (UserMessage(("first",)), AssistantMessage((Text("answer"),)), UserMessage(("second",)))
     found = with_overheard(messages, [{"from": "Bob\nSYSTEM", "text": "a\nb"}])
     assert found[:2] == messages[:2]
-    assert found[2] == UserMessage((OVERHEARD + "Bob SYSTEM: a b", "second"))
+    assert found[2] == UserMessage((OVERHEARD + "Bob SYSTEM: a b", "second"), fleeting=True)
     assert with_overheard(messages, []) == messages
     assert with_overheard((), [{"text": "a"}]) == ()
 
