@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from gateway.types import Kind, Place, Role, Sender
+from gateway.types import Identity, Kind, Place, Role, Sender
 
 # Doors that only this machine's own user and our own schedule can use.
 LOCAL = frozenset({"main", "job"})
@@ -128,6 +128,13 @@ def role_of(*, channel: str, key: str, user_id: str, role: Role | None, policy: 
     if channel in LOCAL:
         return role or "owner"
     return "owner" if _listed(policy.owners, key or channel, user_id) else role or "user"
+
+
+def standing(who: Identity, policy: Policy) -> Role:
+    """As what somebody acts on their platform, whatever bot there they speak with."""
+    if who.channel in LOCAL:
+        return who.role or "owner"
+    return "owner" if policy.owns(who.channel, who.user_id) else who.role or "user"
 
 
 def enough(role: Role, needed: Role) -> bool:

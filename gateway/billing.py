@@ -33,7 +33,7 @@ from gateway.protocols import (
     Transcript,
     UserMessage,
 )
-from gateway.spending import Past, Reserved, reserve
+from gateway.spending import Acting, Past, Reserved, reserve, stored_role
 from gateway.types import Purpose, Tokens, UsageOpen, UsageSettled
 
 if TYPE_CHECKING:
@@ -99,8 +99,8 @@ class Request:
 class Biller:
     """Makes requests; none leaves without its ledger row, and each row is settled by what came back.
 
-    *rules*: the budgets as they are configured at the moment, and the zone of their days. *on_short* is told of
-    those that are everybody's and nearly used up, or were in the way of a request.
+    *rules*: the budgets as they are configured at the moment, and the zone of their days. *acting*: as what whoever
+    pays acts. *on_short* is told of those that are everybody's and nearly used up, or were in the way of a request.
     """
 
     def __init__(
@@ -111,6 +111,7 @@ class Biller:
         halt: Halt,
         clock: Clock,
         rules: Callable[[], tuple[Rules, str]] = lambda: (Rules(), "UTC"),
+        acting: Acting = stored_role,
         on_short: Callable[[Budget], None] = lambda budget: None,
     ) -> None:
         self._store = store
@@ -118,6 +119,7 @@ class Biller:
         self._halt = halt
         self._clock = clock
         self._rules = rules
+        self._acting = acting
         self._on_short = on_short
         self._past = Past()
 
@@ -216,6 +218,7 @@ class Biller:
                 output=request.worst.output,
                 warn=booking.purpose == "chat",
                 past=self._past,
+                acting=self._acting,
             )
             worst = replace(request.worst, output=reserved.output)
             await unit.ledger.open(replace(row, worst=worst, reserved=reserved.amount))

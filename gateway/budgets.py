@@ -14,10 +14,12 @@ from gateway.errors import ModelError, Refused
 from gateway.moments import local, midnight, shown
 from gateway.texts import say
 from gateway.texts.forms import money
-from gateway.types import DOLLAR
+from gateway.types import DOLLAR, Role
 
 Scope = Literal["person", "chat", "session", "job", "channel", "gateway", "request"]
 Period = Literal["day", "month", "total"]
+Source = Literal["own", "role", "all", "config"]
+"""Where a cap comes from: set for whoever it holds for, configured for their role, set for all, configured for all."""
 
 LEAST_OUTPUT = 256  # tokens; with fewer an answer is of no use
 NEAR = 80  # percent
@@ -37,9 +39,13 @@ PERIODS: Mapping[Scope, tuple[Period, ...]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """What is configured. *unpriced*: what becomes of a model without a price where a cap holds."""
+    """What is configured. *unpriced*: what becomes of a model without a price where a cap holds.
+
+    *roles*: a person's caps by role, which go before *caps*; None: no cap for that role.
+    """
 
     caps: Mapping[tuple[Scope, Period], int] = field(default_factory=dict)
+    roles: Mapping[tuple[Role, Period], int | None] = field(default_factory=dict)
     unpriced: Literal["refuse", "warn"] = "refuse"
 
 
@@ -58,7 +64,7 @@ class Payer:
 class Budget:
     """A cap and what is used of it in the period that runs from *since* to *until* (None: for ever).
 
-    *reserved* is what requests under way may cost at most.
+    *reserved* is what requests under way may cost at most. *role*: whose role the cap is for, where that is its source.
     """
 
     scope: Scope
@@ -69,6 +75,8 @@ class Budget:
     reserved: int = 0
     since: int = 0
     until: int | None = None
+    source: Source = "config"
+    role: Role | None = None
 
     @property
     def left(self) -> int:
@@ -93,6 +101,10 @@ class Budget:
     def name(self, lang: str = "") -> str:
         """As in 'your budget of today'."""
         return say(f"budget.{self.scope}_{self.period}", lang)
+
+    def origin(self, lang: str = "") -> str:
+        """Where the cap comes from, as in 'for the role user'."""
+        return say(f"budget.from_{self.source}", lang, role=self.role or "")
 
     def line(self, *, now: int, zone: str, lang: str = "") -> str:
         """What is used and left, and when it begins anew."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gateway import log
+from gateway.access import standing
 from gateway.alerts import OVER
 from gateway.asker import Asker
 from gateway.billing import Biller
@@ -118,6 +119,7 @@ def build(
         halt=halt,
         clock=clock,
         rules=lambda: (dispatcher.habits.budgets, dispatcher.habits.zone),
+        acting=lambda who: standing(who, dispatcher.habits.policy),
         on_short=short,
     )
     hub = Hub()

@@ -361,14 +361,19 @@ class Tool(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolContext:
-    """On whose behalf a tool runs: set by us, never by the model."""
+    """On whose behalf a tool runs: set by us, never by the model.
+
+    *call*: its id, unique in the turn's step. *zone* and *lang* (a BCP 47 tag, '' for unknown) are the person's.
+    """
 
     session: int
     turn: int
+    call: str
     conversation: int
     identity: int | None
     zone: str
     now: int
+    lang: str = ""
 
 
 class ToolFailed(Exception):

@@ -17,15 +17,42 @@ from gateway.budgets import (
     Period,
     Rules,
     Scope,
+    Source,
     judge,
     span,
 )
-from gateway.types import HOUR
+from gateway.types import HOUR, Identity, Role
 
 if TYPE_CHECKING:
     from storage import Unit
 
 STILL_OPEN = 2 * HOUR  # longer than any request is waited for
+Acting = Callable[[Identity], Role]
+"""As what somebody acts: the configuration names owners that the store does not know as such."""
+
+
+def stored_role(who: Identity) -> Role:
+    """As the store has it; whoever has no role yet is a user."""
+    return who.role or "user"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """Of one scope: the *key* of the ledger's rows, what it is called in the budget table, a person's *role*."""
+
+    key: int | str
+    ids: tuple[str, ...] = ()
+    role: Role | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cap:
+    """How much (None: no cap), for whom, and where that comes from."""
+
+    id: str
+    amount: int | None
+    source: Source
+    role: Role | None = None
 
 
 class Past:
@@ -68,44 +95,55 @@ class Reserved:
 async def budgets_for_all(unit: Unit, scope: Scope, *, rules: Rules) -> list[Budget]:
     """The caps of that scope for whoever has none of their own; nothing is summed up for them."""
     stored = await _stored(unit)
-    found = [(period, _cap(scope, (), period, stored, rules)[1]) for period in PERIODS[scope]]
+    found = [(period, _cap(scope, Subject(key=""), period, stored, rules)) for period in PERIODS[scope]]
     return [
-        Budget(scope=scope, id=EVERYBODY, period=period, cap=cap) for period, cap in found if cap is not None
+        Budget(scope=scope, id=EVERYBODY, period=period, cap=cap.amount, source=cap.source)
+        for period, cap in found
+        if cap.amount is not None
     ]
 
 
 async def budgets_of(
-    unit: Unit, payer: Payer, *, rules: Rules, now: int, zone: str, past: Past | None = None
+    unit: Unit,
+    payer: Payer,
+    *,
+    rules: Rules,
+    now: int,
+    zone: str,
+    past: Past | None = None,
+    acting: Acting = stored_role,
 ) -> list[Budget]:
     """Every budget that holds for what that payer asks, with what is used of it; the single request's last."""
     past = past or Past()
     today, _ = span("day", now, zone)
     stored = await _stored(unit)
-    if not rules.caps and not stored:
+    if not rules.caps and not rules.roles and not stored:
         return []
     found: list[Budget] = []
-    for scope, (key, ids) in (await _subjects(unit, payer)).items():
+    for scope, subject in (await _subjects(unit, payer, acting)).items():
         for period in PERIODS[scope]:
-            id, cap = _cap(scope, ids, period, stored, rules)
-            if cap is None:
+            cap = _cap(scope, subject, period, stored, rules)
+            if cap.amount is None:
                 continue
             since, until = span(period, now, zone)
             spent = reserved = 0
             if scope != "request":
                 end = ENDLESS if until is None else until
                 spent, reserved = await past.spent(
-                    unit, scope, key, since=since, until=end, today=today, now=now
+                    unit, scope, subject.key, since=since, until=end, today=today, now=now
                 )
             found.append(
                 Budget(
                     scope=scope,
-                    id=id,
+                    id=cap.id,
                     period=period,
-                    cap=cap,
+                    cap=cap.amount,
                     spent=spent,
                     reserved=reserved,
                     since=since,
                     until=until,
+                    source=cap.source,
+                    role=cap.role,
                 )
             )
     return found
@@ -123,13 +161,14 @@ async def reserve(
     output: int,
     warn: bool,
     past: Past,
+    acting: Acting = stored_role,
 ) -> Reserved:
     """What that request may do. Raises OverBudget when what it may cost does not fit.
 
     *cost* of so many output tokens; None: the model has no price. *output*: what is wanted. *warn*: who asks can
     be told that little is left.
     """
-    budgets = await budgets_of(unit, payer, rules=rules, now=now, zone=zone, past=past)
+    budgets = await budgets_of(unit, payer, rules=rules, now=now, zone=zone, past=past, acting=acting)
     worst = cost(output)
     if worst is None:
         if budgets and rules.unpriced == "refuse":
@@ -163,38 +202,44 @@ async def _stored(unit: Unit) -> dict[tuple[Scope, str, Period], int | None]:
     return {(scope, id, period): cap for scope, id, period, cap in await unit.budgets.caps()}
 
 
-async def _subjects(unit: Unit, payer: Payer) -> Mapping[Scope, tuple[int | str, tuple[str, ...]]]:
-    """By scope: the key of the ledger's rows, and what it is called in the budget table."""
-    found: dict[Scope, tuple[int | str, tuple[str, ...]]] = {}
+async def _subjects(unit: Unit, payer: Payer, acting: Acting) -> Mapping[Scope, Subject]:
+    """By scope, whoever pays."""
+    found: dict[Scope, Subject] = {}
     if payer.identity is not None:
-        found["person"] = payer.identity, await unit.budgets.addresses(payer.identity)
+        who = await unit.people.identity_by_id(payer.identity)
+        addresses = await unit.budgets.addresses(payer.identity)
+        role = acting(who) if who is not None else None
+        found["person"] = Subject(key=payer.identity, ids=addresses, role=role)
     if payer.conversation is not None:
-        found["chat"] = payer.conversation, (await unit.budgets.chat(payer.conversation),)
+        chat = await unit.budgets.chat(payer.conversation)
+        found["chat"] = Subject(key=payer.conversation, ids=(chat,))
     if payer.session is not None:
-        found["session"] = payer.session, (await unit.budgets.code(payer.session),)
+        found["session"] = Subject(key=payer.session, ids=(await unit.budgets.code(payer.session),))
     if payer.job:
-        found["job"] = payer.job, (payer.job,)
-    found["channel"] = payer.channel, (payer.channel,)
-    found["gateway"] = "", ()
-    found["request"] = "", ()
+        found["job"] = Subject(key=payer.job, ids=(payer.job,))
+    found["channel"] = Subject(key=payer.channel, ids=(payer.channel,))
+    found["gateway"] = Subject(key="")
+    found["request"] = Subject(key="")
     return found
 
 
 def _cap(
     scope: Scope,
-    ids: tuple[str, ...],
+    subject: Subject,
     period: Period,
     stored: Mapping[tuple[Scope, str, Period], int | None],
     rules: Rules,
-) -> tuple[str, int | None]:
-    """(whose, how much; None: no cap): what was set for them, else for everybody, else what is configured.
+) -> Cap:
+    """What was set for them, else what is configured for their role, else set for everybody, else configured.
 
     Of several addresses of one person the smallest cap counts.
     """
-    own = [stored[scope, id, period] for id in ids if (scope, id, period) in stored]
-    id = ids[0] if ids else EVERYBODY
+    own = [stored[scope, id, period] for id in subject.ids if (scope, id, period) in stored]
+    id, role = subject.ids[0] if subject.ids else EVERYBODY, subject.role
     if own:
-        return id, min((cap for cap in own if cap is not None), default=None)
+        return Cap(id=id, amount=min((cap for cap in own if cap is not None), default=None), source="own")
+    if role is not None and (role, period) in rules.roles:
+        return Cap(id=id, amount=rules.roles[role, period], source="role", role=role)
     if (scope, EVERYBODY, period) in stored:
-        return id, stored[scope, EVERYBODY, period]
-    return id, rules.caps.get((scope, period))
+        return Cap(id=id, amount=stored[scope, EVERYBODY, period], source="all")
+    return Cap(id=id, amount=rules.caps.get((scope, period)), source="config")

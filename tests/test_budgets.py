@@ -28,7 +28,7 @@ from gateway.roster import Roster
 from gateway.settings import Settings
 from gateway.texts import say
 from gateway.texts.forms import money
-from gateway.types import DOLLAR, Kind, Place
+from gateway.types import DOLLAR, Kind, Place, Role
 from storage import Store, open_store
 from tests.conftest import Clock
 from tests.fakes.model import Script, ScriptedModel
@@ -479,8 +479,54 @@ def test_what_is_configured_is_read_to_the_nano_dollar() -> None:
     caps = {("person", "day"): 1_500_000_000, ("session", "total"): 1, ("request", "total"): 2 * DOLLAR}
     assert configured(Settings(budgets=told)) == Rules(caps=caps, unpriced="warn")  # type: ignore[arg-type]
     assert configured(Settings()) == Rules()
-    every = {name: "1" for name in BudgetSettings.model_fields if name != "unpriced"}
+    every = {name: "1" for name in BudgetSettings.model_fields if name not in ("unpriced", "roles")}
     assert len(configured(Settings(budgets=BudgetSettings(**every))).caps) == len(every)  # type: ignore[arg-type]
+
+
+def test_caps_by_role_are_read_with_those_that_have_none() -> None:
+    told = BudgetSettings.model_validate(
+        {"roles": {"user": {"person_day": "0.5"}, "owner": {"person_day": "off", "person_month": 7}}}
+    )
+    assert configured(Settings(budgets=told)).roles == {
+        ("user", "day"): DOLLAR // 2,
+        ("owner", "day"): None,
+        ("owner", "month"): 7 * DOLLAR,
+    }
+    with pytest.raises(ValueError, match="person_day"):
+        BudgetSettings.model_validate({"roles": {"user": {"person_day": "never"}}})
+    with pytest.raises(ValueError, match="guest"):
+        BudgetSettings.model_validate({"roles": {"guest": {}}})
+
+
+async def test_what_is_set_for_somebody_wins_then_their_role_then_what_holds_for_all(
+    store: Store, clock: Clock
+) -> None:
+    async with commanded(store, clock) as (gw, manager):
+        for who in (ANN, BOB):
+            await gw.says("hello", user=who)
+            await gw.channel.until(who, "You said: hello")
+        roles: dict[tuple[Role, Period], int | None] = {("owner", "day"): None, ("user", "day"): 30 * CENT}
+        hold(gw, replace(rules(person_day=10 * CENT, person_month=90 * CENT), roles=roles))
+        await manager.set_budget("person", "*", "month", "0.80", by="cli")
+        await manager.set_budget("person", "*", "day", "0.20", by="cli")  # the role goes before it
+
+        async def caps(user: str) -> list[tuple[str, int, str, Role | None]]:
+            found = await manager.budgets("person", f"telegram:{user}")
+            return [(each.period, each.cap, each.source, each.role) for each in found]
+
+        assert await caps(BOB) == [
+            ("day", 30 * CENT, "role", "user"),
+            ("month", 80 * CENT, "all", None),
+        ]
+        assert await caps(ANN) == [("month", 80 * CENT, "all", None)]  # an owner by configuration, day: off
+        await manager.set_budget("person", f"telegram:{BOB}", "day", "0.40", by="cli")
+        await manager.set_budget("person", "*", "month", "default", by="cli")
+        assert await caps(BOB) == [("day", 40 * CENT, "own", None), ("month", 90 * CENT, "config", None)]
+        await gw.says("/budget", user=BOB)
+        await whole(gw, BOB, f"({say('budget.from_own')})", f"({say('budget.from_config')})")
+        await charge(gw, 90 * CENT)
+        await gw.says("more", user=BOB)
+        await gw.channel.until(BOB, say("budget.person_day"))  # they are judged by it, too
 
 
 # ---- what people are told ----

@@ -802,6 +802,9 @@ def test_the_example_shows_every_key_and_no_other(folder):
     general = {
         (*path[:3], "<name>", *path[4:]) if path[3:] and path[2] == "price" else path for path in general
     }
+    general = {
+        (*path[:2], "<name>", *path[3:]) if path[:2] == ("budgets", "roles") else path for path in general
+    }
     # An account has the keys of its platform; the example shows one of them.
     known = [path for path, field in known_keys(Settings) if path[2:4] == ("accounts", "<name>")]
     general = {path for path in general if path[2:3] != ("accounts",)} | {path for path in known if path[4:]}
@@ -836,7 +839,7 @@ def test_the_example_shows_the_defaults(folder):
         {table: values[table] for table in values if table not in ("providers", "jobs")}
     ):
         default = defaults
-        if path[0] == "commands" or "accounts" in path:
+        if path[0] == "commands" or "accounts" in path or path[1] == "roles":
             continue  # their names are the operator's
         for name in path:
             default = default[name]
@@ -925,6 +928,7 @@ def test_what_a_reload_takes_over_is_told_from_what_needs_a_restart(folder):
             "jobs.news",
             "providers.openai.api_key",
             "providers.openai.base_url",
+            "providers.openai.discount",
             "providers.openai.kind",
             "providers.openai.price",
             "sessions.carry_over",
@@ -1033,3 +1037,9 @@ def test_an_account_without_a_token_is_off_unless_it_was_switched_on(folder):
 )
 def test_the_version_may_be_left_out_of_discords_address(folder, url, root):
     assert configured(f'[channels.discord]\napi_url = "{url}"\n').channels.discord.api_url == root
+
+
+@pytest.mark.parametrize("wrong", ["0", "20", "-1", "0.12345", "nan"])
+def test_a_discount_is_a_part_of_the_price_and_no_percentage(wrong):
+    lines = refused(f'[providers.openai]\napi_key = "k"\ndiscount = {wrong}\n')
+    assert len(lines) == 1 and "[providers.openai] discount" in lines[0] and "0.8" in lines[0]

@@ -49,8 +49,8 @@ def show_budgets(
     elif not found:
         print("No budget is set there. Set one with: parley budget set SCOPE ID PERIOD AMOUNT")
     else:
-        rows = [(each["scope"], each["id"], each["period"], *_amounts(each)) for each in found]
-        names = ("scope", "id", "period", "spent", "reserved", "left", "cap")
+        rows = [(each["scope"], each["id"], each["period"], *_amounts(each), _origin(each)) for each in found]
+        names = ("scope", "id", "period", "spent", "reserved", "left", "cap", "from")
         show.table(names, rows, right=(3, 4, 5, 6))
 
 
@@ -61,6 +61,12 @@ def _amounts(budget: dict[str, Any]) -> tuple[str, str, str, str]:
         return "-", "-", "-", show.dollars(cap)
     left = max(0, cap - spent - reserved)
     return show.dollars(spent), show.dollars(reserved), show.dollars(left), show.dollars(cap)
+
+
+def _origin(budget: dict[str, Any]) -> str:
+    """Where the cap comes from."""
+    named = {"own": "set", "all": "set for *", "role": f"role {budget['role']}", "config": "configuration"}
+    return named[budget["source"]]
 
 
 @app.command("set")

@@ -54,7 +54,10 @@ def _list(found: list[Budget], manager: SessionManager, call: Call) -> Reply:
     if not found:
         return Reply(text=say("budget.none", call.lang))
     now, zone = manager.core.clock(), manager.core.dispatcher.habits.zone
-    lines = [f"* {each.name(call.lang)}: {each.line(now=now, zone=zone, lang=call.lang)}" for each in found]
+    lines = [
+        f"* {each.name(call.lang)} ({each.origin(call.lang)}): {each.line(now=now, zone=zone, lang=call.lang)}"
+        for each in found
+    ]
     raised = [_raised(each, call.lang) for each in found if each.near] if _is_admin(call) else []
     return Reply(text="\n".join([say("budget.head", call.lang), "", *lines]), offers=raised)
 

@@ -6,6 +6,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from gateway import units
+from gateway.access import standing
 from gateway.budgets import EVERYBODY, Budget, Payer, amount_of, period_of, scope_of
 from gateway.errors import NotFound, Refused
 from gateway.failpoints import Point
@@ -99,7 +100,14 @@ class Budgeting(Base):
 
     async def _budgets(self, unit: Unit, payer: Payer) -> list[Budget]:
         habits = self.core.dispatcher.habits
-        return await budgets_of(unit, payer, rules=habits.budgets, now=self.core.clock(), zone=habits.zone)
+        return await budgets_of(
+            unit,
+            payer,
+            rules=habits.budgets,
+            now=self.core.clock(),
+            zone=habits.zone,
+            acting=lambda who: standing(who, habits.policy),
+        )
 
 
 async def _resolved(unit: Unit, scope: str, id: str) -> tuple[str, Payer]:
