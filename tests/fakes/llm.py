@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import hashlib
 import inspect
 import json
 import signal
 import time
 import uuid
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from itertools import cycle, islice
@@ -29,18 +28,12 @@ from tests.fakes.llm_shape import (
     openai_error,
     parse,
 )
+from tests.fakes.prompt_cache import BYTES_PER_TOKEN, Counts, Part, PromptCache
 
 KEY = "test-key"
 ANTHROPIC_MODELS = ("claude-sonnet-5", "claude-haiku-4-5", "claude-opus-5")
 OPENAI_MODELS = ("gpt-5-mini", "gpt-5", "gpt-4.1")
 MAX_BODY = 32 * 2**20  # bytes; Messages API, request size limits
-BYTES_PER_TOKEN = 4
-CACHE_MINIMUM = 1024  # tokens; Messages API, prompt caching; Chat Completions, prompt caching
-CACHE_STEP = 128  # tokens; Chat Completions, prompt caching
-LOOKBACK = 20  # blocks before a breakpoint; Messages API, prompt caching
-LIFETIMES = {"5m": 300.0, "1h": 3600.0}  # seconds; Messages API, cache_control.ttl
-OPENAI_LIFETIME = 600.0  # seconds; Chat Completions, prompt caching: 5 to 10 minutes
-MAX_PREFIXES = 100_000  # of the fake's own, so that a long benchmark does not fill the memory
 FILLER = "the river carries small boats past quiet gardens while evening light settles on warm stone"
 
 
@@ -208,6 +201,10 @@ def tokens(text: str | bytes) -> int:
     return -(-size // BYTES_PER_TOKEN)
 
 
+def counted(vendor: str, model: str, counts: Counts) -> Usage:
+    return Usage(vendor, model, counts.uncached, counts.read, counts.write_5m, counts.write_1h)
+
+
 def total(usages: Iterable[Usage]) -> Usage:
     """The sum over all vendors and models."""
     names = (
@@ -222,86 +219,6 @@ def total(usages: Iterable[Usage]) -> Usage:
         for name in names:
             sums[name] += getattr(usage, name)
     return Usage("", "", **sums)
-
-
-# ---- prompt caching ----
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """A piece of the prompt; *ttl* is that of its breakpoint, None without one."""
-
-    data: bytes
-    ttl: str | None = None
-
-
-class PromptCache:
-    """The prompt prefixes the vendor remembers, with the time until which it does."""
-
-    def __init__(self, *, minimum: int, clock: Callable[[], float]) -> None:
-        self.minimum = minimum
-        self._clock = clock
-        self._until: OrderedDict[bytes, float] = OrderedDict()
-
-    def anthropic(self, model: str, parts: list[Part]) -> Usage:
-        """What the prompt reads and writes: breakpoints are written, and read up to LOOKBACK blocks back."""
-        sizes, marks = _running_sizes(parts), [i for i, part in enumerate(parts) if part.ttl]
-        marks = [i for i in marks if sizes[i] >= self.minimum]
-        if not marks:
-            return Usage("anthropic", model, input_tokens=sizes[-1])
-        prefixes = _prefixes(model, parts)
-        hit = max((i for mark in marks if (i := self._hit(prefixes, mark)) is not None), default=None)
-        read = covered = 0 if hit is None else sizes[hit]
-        written = {"5m": 0, "1h": 0}
-        for mark in marks:
-            ttl = parts[mark].ttl or "5m"
-            written[ttl] += max(0, sizes[mark] - covered)
-            covered = max(covered, sizes[mark])
-            self._remember(prefixes[mark], LIFETIMES[ttl])
-        return Usage("anthropic", model, sizes[-1] - covered, read, written["5m"], written["1h"])
-
-    def _hit(self, prefixes: list[bytes], mark: int) -> int | None:
-        for i in range(mark, max(-1, mark - LOOKBACK), -1):
-            if self._knows(prefixes[i]):
-                return i
-        return None
-
-    def openai(self, model: str, parts: list[Part]) -> Usage:
-        """Every prefix is remembered unasked; what is read is rounded down to CACHE_STEP tokens."""
-        sizes = _running_sizes(parts)
-        if sizes[-1] < self.minimum:
-            return Usage("openai", model, input_tokens=sizes[-1])
-        prefixes = _prefixes(model, parts)
-        known = next((i for i in range(len(parts) - 1, -1, -1) if self._knows(prefixes[i])), None)
-        read = 0 if known is None or sizes[known] < self.minimum else sizes[known] // CACHE_STEP * CACHE_STEP
-        for prefix in prefixes:
-            self._remember(prefix, OPENAI_LIFETIME)
-        return Usage("openai", model, sizes[-1] - read, read)
-
-    def _knows(self, prefix: bytes) -> bool:
-        return self._until.get(prefix, 0.0) > self._clock()
-
-    def _remember(self, prefix: bytes, lifetime: float) -> None:
-        self._until[prefix] = max(self._until.pop(prefix, 0.0), self._clock() + lifetime)
-        if len(self._until) > MAX_PREFIXES:
-            self._until.popitem(last=False)
-
-
-def _running_sizes(parts: list[Part]) -> list[int]:
-    sizes, size = [], 0
-    for part in parts:
-        size += tokens(part.data)
-        sizes.append(size)
-    return sizes or [0]
-
-
-def _prefixes(model: str, parts: list[Part]) -> list[bytes]:
-    running, prefixes = hashlib.blake2b(model.encode(), digest_size=16), []
-    for part in parts:
-        running.update(b"%d:" % len(part.data))
-        running.update(part.data)
-        prefixes.append(running.digest())
-    return prefixes
 
 
 # ---- the two vendors ----
@@ -362,7 +279,7 @@ class Anthropic:
         return int(body["max_tokens"])
 
     def count(self, cache: PromptCache, body: Body) -> Usage:
-        return cache.anthropic(body["model"], _anthropic_parts(body))
+        return counted("anthropic", body["model"], cache.anthropic(body["model"], anthropic_parts(body)))
 
     def fresh_id(self, kind: Literal["answer", "call", "request"]) -> str:
         prefix = {"answer": "msg_01", "call": "toolu_01", "request": "req_011C"}[kind]
@@ -477,13 +394,17 @@ def pieces(text: str, size: int) -> Iterator[str]:
     return (text[i : i + size] for i in range(0, len(text), size))
 
 
-def _anthropic_parts(body: Body) -> list[Part]:
+def anthropic_parts(body: Body) -> list[Part]:
+    """The blocks in the order that is cached: tools, system, messages."""
     parts = [Part(_bare(tool).encode(), _ttl(tool)) for tool in body.get("tools") or []]
     for block in blocks(body["system"]) if body.get("system") else []:
         parts.append(Part(block["text"].encode(), _ttl(block)))
+    # Prompt caching, what invalidates the cache: of the messages, these too.
+    key = dumps([body.get("tool_choice"), body.get("thinking")])
     for message in body["messages"]:
         for block in blocks(message["content"]):
-            parts.append(Part(_block_text(block).encode(), _ttl(block)))
+            told = f"{key}{message['role']}{_bare(block)}"
+            parts.append(Part(_block_text(block).encode(), _ttl(block), told.encode()))
     if body.get("cache_control") and parts:  # automatic caching: a breakpoint at the end of the prompt
         parts[-1] = replace(parts[-1], ttl=parts[-1].ttl or body["cache_control"].get("ttl", "5m"))
     return parts
@@ -570,7 +491,9 @@ class OpenAI:
         return None if limit is None else int(limit)
 
     def count(self, cache: PromptCache, body: Body) -> Usage:
-        return cache.openai(body["model"], _openai_parts(body))
+        extended = body.get("prompt_cache_retention") == "24h"
+        found = cache.openai(body["model"], openai_parts(body), extended=extended)
+        return counted("openai", body["model"], found)
 
     def fresh_id(self, kind: Literal["answer", "call", "request"]) -> str:
         prefix = {"answer": "chatcmpl-", "call": "call_", "request": "req_"}[kind]
@@ -653,13 +576,14 @@ def _finish_reason(answer: Answer) -> str:
     return "tool_calls" if answer.calls else "stop"
 
 
-def _openai_parts(body: Body) -> list[Part]:
+def openai_parts(body: Body) -> list[Part]:
     parts = [Part(dumps(tool).encode()) for tool in body.get("tools") or []]
     for message in body["messages"]:
         for part in blocks(message.get("content") or ""):
-            parts.append(Part(_block_text(part).encode()))
+            parts.append(Part(_block_text(part).encode(), key=message["role"].encode()))
         for call in message.get("tool_calls") or []:
-            parts.append(Part(f"{call['function']['name']}{call['function']['arguments']}".encode()))
+            asked = f"{call['function']['name']}{call['function']['arguments']}"
+            parts.append(Part(asked.encode(), key=call["id"].encode()))
     return parts
 
 
@@ -686,7 +610,7 @@ class FakeLLM:
         pace: Pace | None = None,
         api_key: str | None = KEY,
         context_window: int | None = None,
-        cache_minimum: int = CACHE_MINIMUM,
+        cache_minimum: int | None = None,
         keep_bodies: bool = True,
         port: int = 0,
         clock: Callable[[], float] = time.monotonic,

@@ -25,6 +25,10 @@ OPENAI_ROLES = ("system", "assistant", "user", "function", "tool", "developer")
 # The models from before that; Messages API, mid-conversation system messages.
 NO_SYSTEM_ROLE = re.compile(r"claude-(\d|(sonnet|haiku)-4|opus-4(-[0-7])?(-\d{8})?$)")
 # The models that refuse max_tokens: Chat Completions, max_completion_tokens.
+# Prompt caching, extended retention: the models that have it.
+EXTENDED = re.compile(
+    r"(gpt-4\.1|gpt-5|gpt-5\.[1245]|gpt-5[.\d]*-codex.*|gpt-5\.1-chat.*)(-\d{4}-\d\d-\d\d)?$"
+)
 REASONING_MODELS = re.compile(r"(o\d|gpt-5)(?!.*chat)")
 
 
@@ -415,6 +419,12 @@ def check_openai(body: Body) -> None:
             "Use 'max_completion_tokens' instead.",
             param="max_tokens",
             code="unsupported_parameter",
+        )
+    if body.get("prompt_cache_retention") is not None and not EXTENDED.match(body["model"]):
+        raise Refusal(
+            "prompt_cache_retention is not supported on this model",
+            param="prompt_cache_retention",
+            code="invalid_parameter",
         )
     for index, tool in enumerate(body.get("tools") or []):
         _check_openai_name(f"tools[{index}].function.name", (tool.get("function") or {}).get("name"))
