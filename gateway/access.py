@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from gateway.types import Kind, Place, Role, Sender
+from gateway.types import Identity, Kind, Place, Role, Sender
 
 # Doors that only this machine's own user and our own schedule can use.
 LOCAL = frozenset({"main", "job"})
@@ -121,6 +121,15 @@ def may(
     if owner:
         return _let_in("owner", "owner")
     return _let_in("allowed" if known else "open", role or "user")
+
+
+def lets_in(who: Identity, policy: Policy) -> bool:
+    """Whether somebody who wrote before is still let in, by any account of their platform."""
+    if who.channel in LOCAL or policy.owns(who.channel, who.user_id):
+        return True
+    modes = (policy.mode(key) for key in policy.access if key.partition(".")[0] == who.channel)
+    known = who.state == "allowed" or policy.names(who.channel, who.user_id) or "open" in modes
+    return known and who.state != "blocked"
 
 
 def role_of(*, channel: str, key: str, user_id: str, role: Role | None, policy: Policy) -> Role:

@@ -73,7 +73,7 @@ class TurnRunner:
             show(log.veiled(text, growing=True))
 
         try:
-            async with asyncio.timeout(self.options.turn_timeout):
+            async with asyncio.timeout(self._seconds(started)):
                 return await self._loop(started, progress, veiled)
         except TimeoutError:
             return self._stopped(progress, say("turn.timed_out", progress.lang), "timeout")
@@ -86,6 +86,10 @@ class TurnRunner:
             return self._stopped(progress, _told(started, error), error.kind, str(error))
         except Refused as error:
             return self._stopped(progress, _hinted(started, error.told(started.lang)), "refused", str(error))
+
+    def _seconds(self, started: Started) -> float:
+        own = started.job.spec.timeout if started.job is not None else None
+        return self.options.turn_timeout if own is None else own
 
     def cancelled(self, progress: Progress, *, interrupted: bool = False) -> Outcome:
         """What is left of a turn that was stopped: the text so far is kept and marked.

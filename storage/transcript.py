@@ -15,6 +15,9 @@ NEXT = "UPDATE session SET next_seq = next_seq + 1 WHERE id = :session"
 ALL = (
     "SELECT seq, turn, kind, body, created FROM entry WHERE session = :session AND seq >= :since ORDER BY seq"
 )
+OF_TURN = (
+    "SELECT seq, turn, kind, body, created FROM entry WHERE session = :session AND turn = :turn ORDER BY seq"
+)
 LAST = """
 SELECT seq, turn, kind, body, created FROM entry WHERE session = :session AND kind IN ('user', 'assistant')
  ORDER BY seq DESC LIMIT :count"""
@@ -60,6 +63,9 @@ class Transcript:
             # One that makes no sense stands for nothing: then everything still counts.
             since = upto if isinstance(upto, int) and upto <= row[0] else 0
         return await self.all(session, since=since)
+
+    async def of_turn(self, session: int, turn: int) -> list[Entry]:
+        return [entry(row) for row in await self._tx.all(OF_TURN, session=session, turn=turn)]
 
     async def last(self, session: int, count: int) -> list[Entry]:
         """The last user and assistant entries, oldest first."""
