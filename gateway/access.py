@@ -123,6 +123,15 @@ def may(
     return _let_in("allowed" if known else "open", role or "user")
 
 
+def lets_in(who: Identity, policy: Policy) -> bool:
+    """Whether somebody who wrote before is still let in, by any account of their platform."""
+    if who.channel in LOCAL or policy.owns(who.channel, who.user_id):
+        return True
+    modes = (policy.mode(key) for key in policy.access if key.partition(".")[0] == who.channel)
+    known = who.state == "allowed" or policy.names(who.channel, who.user_id) or "open" in modes
+    return known and who.state != "blocked"
+
+
 def role_of(*, channel: str, key: str, user_id: str, role: Role | None, policy: Policy) -> Role:
     """As what somebody acts who was let in; *role* is the stored one, None when there is none."""
     if channel in LOCAL:

@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from gateway import access, transcript
 from gateway.errors import LeaseLost
+from gateway.jobs import ends
+from gateway.jobs.ends import End, Pen
+from gateway.jobs.spec import CHAT, spec_of
 from gateway.notices import nonce, put, under
-from gateway.progress import Started
+from gateway.progress import Job, Started
 from gateway.sessions import Continue, New, carried_over, new_code, reset_notice, resolve, title_of
 from gateway.texts import say
 from gateway.types import (
@@ -108,6 +111,7 @@ class Poisoned:
     turn: Turn
     notices: tuple[OutboxRow, ...]
     text: str  # what they say
+    end: End | None = None  # of the run that it was
 
 
 Begun = Nothing | Ask | Collect | Command | Poisoned
@@ -150,6 +154,8 @@ async def begin(unit: Unit, id: int, fence: int | None, rules: Rules) -> Begun:
         identity = _acting(place, identity, rules)
         if reason is not None:
             await unit.inbox.forget(head[0].id, error=reason)
+            if head[0].job_run is not None:
+                await unit.jobs.run_state(head[0].job_run, "skipped", reason=reason, ended=rules.now)
         elif head[0].kind is Kind.COMMAND:
             await unit.inbox.take(head[0].id, None)
             return Command(row=head[0], conversation=place, identity=identity, fence=fence)
@@ -168,17 +174,24 @@ async def _early(unit: Unit, place: Conversation, rules: Rules) -> bool:
     if place.channel != "job":
         return False
     job = await unit.jobs.get(place.chat_id)
-    targets = job.spec.get("deliver_to", ()) if job else ()
-    return any(rules.connecting(str(target).partition(":")[0].partition(".")[0]) for target in targets)
+    platforms = (
+        {target.partition(":")[0].partition(".")[0] for target in spec_of(job).deliver_to} if job else set()
+    )
+    if CHAT in platforms and job is not None and job.conversation is not None:
+        platforms.add((await unit.places.get(job.conversation)).channel)
+    return any(rules.connecting(platform) for platform in platforms)
 
 
 async def _refusal(
     unit: Unit, row: Waiting, place: Conversation, identity: Identity | None, rules: Rules
 ) -> str | None:
     """The gate once more: who was let in when it was sent may be out by now."""
+    scheduled = row.kind is Kind.JOB  # it came in by the schedule, wherever it is to run
+    if scheduled and identity is not None and not access.lets_in(identity, rules.policy):
+        return "the job's maker may not ask any more"
     verdict = access.may(
         kind=row.kind,
-        channel=place.channel,
+        channel="job" if scheduled else place.channel,
         key=rules.key(place.account, place.channel),
         place=Place(
             chat_id=place.chat_id,
@@ -254,11 +267,10 @@ async def _first(
     title = title_of(head.text)
     if session.title is None and title:
         await unit.sessions.set_title_if_empty(session.id, title)
-    model = None
     if head.job_run is not None:
-        job = await unit.jobs.of_run(head.job_run)
-        model = (str(job.spec.get("model") or "") or None) if job else None
-        await unit.jobs.run_state(head.job_run, "running", session=session.id, started=rules.now)
+        await unit.jobs.run_state(
+            head.job_run, "running", session=session.id, turn=turn.id, started=rules.now
+        )
     return Ask(
         started=Started(
             turn=turn,
@@ -267,7 +279,7 @@ async def _first(
             identity=identity,
             rows=tuple(rows),
             entries=tuple(await unit.transcript.live(session.id)),
-            model=model,
+            job=await _job(unit, head.job_run),
             overheard=await _overheard(unit, place, head.id, rules),
             lang=_lang(identity, rules),
             zone=identity.zone if identity else "",
@@ -286,6 +298,11 @@ async def _said_again(unit: Unit, session: Session, before: int, turn: Turn, now
     for entry in await unit.transcript.all(asked.session) if asked is not None else ():
         if entry.turn == before and entry.kind == "user":
             await unit.transcript.add(session.id, "user", entry.body, now=now, turn=turn.id)
+
+
+async def _job(unit: Unit, run: int | None) -> Job | None:
+    found = await unit.jobs.of_run(run) if run is not None else None
+    return None if found is None else Job(spec=spec_of(found), made_in=found.conversation)
 
 
 async def _overheard(unit: Unit, place: Conversation, before: int, rules: Rules) -> tuple[Json, ...]:
@@ -422,10 +439,6 @@ async def _again(unit: Unit, place: Conversation, turn: Turn, fence: int, rules:
     session = await unit.sessions.get(turn.session)
     assert session is not None
     rows = tuple(await unit.inbox.of_turn(turn.id))
-    model = None
-    if turn.job_run is not None:
-        job = await unit.jobs.of_run(turn.job_run)
-        model = (str(job.spec.get("model") or "") or None) if job else None
     return Ask(
         started=Started(
             turn=turn,
@@ -436,7 +449,7 @@ async def _again(unit: Unit, place: Conversation, turn: Turn, fence: int, rules:
             overheard=await _overheard(unit, place, rows[0].id, rules) if rows else (),
             entries=tuple(await unit.transcript.live(session.id)),
             last_step=await unit.turns.last_step(turn.id),
-            model=model,
+            job=await _job(unit, turn.job_run),
             lang=_lang(identity, rules),
             zone=identity.zone if identity else "",
         ),
@@ -447,11 +460,13 @@ async def _again(unit: Unit, place: Conversation, turn: Turn, fence: int, rules:
 async def _poison(unit: Unit, place: Conversation, turn: Turn, rules: Rules, text: str) -> Poisoned:
     await unit.turns.finish(turn.id, "dead", now=rules.now, error_kind="poison", error="crashed too often")
     await unit.inbox.settle_turn(turn.id, "dead")
+    end = None
     if turn.job_run is not None:
-        await unit.jobs.run_state(turn.job_run, "failed", reason="crashed too often", ended=rules.now)
+        pen = Pen(render=rules.render, now=rules.now, language=rules.language)
+        end = await ends.failed(unit, turn.job_run, kind="poison", error=None, pen=pen)
     await unit.places.release(place.id, turn.fence)
     rows = []
-    for part, chunk in enumerate(rules.render(place.account, text)):
+    for part, chunk in enumerate(rules.render(place.account, text) if end is None else ()):
         rows.append(
             await unit.outbox.put(
                 origin=f"turn:{turn.id}",
@@ -466,4 +481,4 @@ async def _poison(unit: Unit, place: Conversation, turn: Turn, rules: Rules, tex
                 now=rules.now,
             )
         )
-    return Poisoned(turn=turn, notices=tuple(rows), text=text)
+    return Poisoned(turn=turn, notices=tuple(rows), text=text, end=end)

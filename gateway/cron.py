@@ -10,11 +10,12 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from gateway import log
-from gateway.errors import StoreError
 from gateway.failpoints import Point
-from gateway.jobs import runs, slots, sync
+from gateway.jobs import slots, sync
+from gateway.jobs.carrier import Carrier
+from gateway.jobs.runs import DROPPED
 from gateway.jobs.spec import JobSpec
-from gateway.protocols import Accept, Clock
+from gateway.protocols import Clock
 from gateway.types import MINUTE
 
 if TYPE_CHECKING:
@@ -27,15 +28,14 @@ ON_TIME = 2 * MINUTE  # a slot seen within two ticks was not missed
 class Cron:
     """Jobs are rows; APScheduler wakes us at the next planned time, and a tick each minute if the clock was changed."""
 
-    def __init__(self, *, store: Store, accept: Accept, clock: Clock) -> None:
+    def __init__(self, *, store: Store, carrier: Carrier, clock: Clock) -> None:
         self._store = store
-        self._accept = accept
+        self._carrier = carrier
         self._clock = clock
         self._bell = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._scheduler: Any = None
         self._seen = sys.maxsize  # the clock at the last look; nobody knows what it did before the first
-        self._handing = asyncio.Lock()
 
     async def sync(self, specs: Sequence[JobSpec]) -> None:
         """Take over the configuration's jobs. Raises ScheduleError: then nothing was changed."""
@@ -87,23 +87,23 @@ class Cron:
         begun = await asyncio.gather(*taking)
         self._seen = now
         if await self._store.read(lambda unit: unit.jobs.owes(now=now)):
-            await self.hand_over()
+            await self._carrier.hand_over()
         return sum(begun)
 
-    async def hand_over(self) -> None:
-        """Accept every run that has no inbox row yet; one that has is a duplicate and changes nothing."""
-        async with self._handing:
-            try:
-                account, events = await self._store.commit(Point.JOB, runs.owed, self._clock())
-                receipts = await self._accept(account, [event for _, event in events]) if events else []
-                await self._store.commit(Point.JOB, runs.link, account, events, receipts, self._clock())
-            except StoreError as error:
-                log.warning("job.put-off", error=str(error))
+    async def _tidy(self) -> None:
+        """What is left over: runs that nothing will come of any more, answers that could not be placed."""
+        now = self._clock()
+        if dropped := await self._store.commit(
+            Point.JOB, lambda unit: unit.jobs.reap(reason=DROPPED, now=now)
+        ):
+            log.warning("job.dropped", runs=dropped)
+        await self._carrier.deliver()
 
     async def _run(self) -> None:
         while True:
             try:
                 await self.fire()
+                await self._tidy()
                 await self._arm()
             except Exception as error:  # noqa: BLE001 - the edge of a task: one bad minute must not end all jobs
                 log.crash("cron.failed", error)

@@ -323,7 +323,7 @@ async def _state(unit: Unit, id: int, state: str, now: int) -> None:
 async def _sent(unit: Unit, row: OutboxRow, now: int, message_id: str | None) -> None:
     await unit.outbox.sent(row.id, now=now, message_id=message_id)
     if (run := _run_of(row)) is not None:
-        await unit.jobs.delivery(run, "sent")
+        await unit.jobs.delivered(run, "sent")
 
 
 def _run_of(row: OutboxRow) -> int | None:
@@ -352,6 +352,6 @@ async def _moved(unit: Unit, address: Address, chat_id: str) -> None:
 async def _dead(unit: Unit, row: OutboxRow, error: str, gone: bool, now: int) -> None:
     await unit.outbox.dead(row.id, error=error)
     if (run := _run_of(row)) is not None:
-        await unit.jobs.delivery(run, "dead")
+        await unit.jobs.delivered(run, "dead")
     if gone:
         await unit.places.block(row.conversation, now)

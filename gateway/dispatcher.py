@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from gateway import away, intake, log, working
@@ -26,6 +27,7 @@ from gateway.progress import Outcome
 from gateway.protocols import Clock
 from gateway.reactions import Reactions
 from gateway.runs import STORE_RETRY, Live, Runs
+from gateway.seats import Seats
 from gateway.sessions import gap_of
 from gateway.texts import say
 from gateway.turn import TurnRunner
@@ -92,7 +94,7 @@ class Dispatcher:
         self._owner = secrets.token_hex(8)
         self._workers: dict[int, bool] = {}  # conversation -> something came in meanwhile
         self._tasks: set[asyncio.Task[None]] = set()
-        self._seats = asyncio.Semaphore(habits.most_turns)
+        self._seats = Seats(habits.most_turns)
         self._outage = Outage(clock=clock, wake=self.wake, spawn=self._spawn)
         self._reactions = Reactions(store=store, delivery=delivery, clock=clock)
         self.runs = Runs(
@@ -398,7 +400,7 @@ class Dispatcher:
             while not self._stopping:
                 self._workers[conversation] = False
                 try:
-                    async with self._seats:
+                    async with self._seats.taken(partial(self._scheduled, conversation)):
                         fence, go_on = await self._next(conversation, fence)
                 except LeaseLost as error:
                     log.warning("lease.lost", conversation=conversation, error=str(error))
@@ -425,6 +427,10 @@ class Dispatcher:
             if again and not self._stopping:
                 self.wake(conversation)
 
+    async def _scheduled(self, conversation: int) -> bool:
+        """Whether what comes next there is a job's, for which nobody waits."""
+        return await self._store.read(lambda unit: unit.inbox.scheduled(conversation))
+
     async def _next(self, conversation: int, fence: int | None) -> tuple[int | None, bool]:
         """One step: (the fence we still hold, whether there is more to do)."""
         begun = await self._store.commit(Point.BEGIN, begin, conversation, fence, self._rules(conversation))
@@ -439,8 +445,10 @@ class Dispatcher:
                     wait = max(0.0, (due - self._clock()) / SECOND)
                     asyncio.get_running_loop().call_later(wait, self.wake, conversation)
                 return None, False
-            case Poisoned(turn=turn, notices=put_aside, text=text):
+            case Poisoned(turn=turn, notices=put_aside, text=text, end=end):
                 self._delivery.enqueue(put_aside)
+                if end is not None:
+                    self.runs.ended(end)
                 self._on_trouble("dead-letter", f"turn {turn.id} was put aside: {say('turn.poison')}")
                 self.runs.publish_end(turn, Outcome(state="dead", text=text), ())
                 return None, True

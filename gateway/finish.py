@@ -6,8 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from gateway import transcript
+from gateway import log, transcript
 from gateway.delivery import OVER, first_state
+from gateway.jobs import ends
+from gateway.jobs.ends import End
 from gateway.journal import check
 from gateway.notices import nonce, notice
 from gateway.progress import Outcome, Started
@@ -39,6 +41,16 @@ class Finished:
     rows: list[OutboxRow]
     more: bool
     used: int = 0  # tokens of the model's context that its last request took; 0: nobody counted
+    end: End | None = None  # of the job's run that it was
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """The run of a job that a turn was. *delivery*: how far its answer comes with this commit."""
+
+    id: int
+    delivery: ends.Delivery
+    pen: ends.Pen
 
 
 async def finish(
@@ -49,8 +61,9 @@ async def finish(
     now: int,
     unread: bool,
     shown: Mapping[int, Chunk],
+    run: Run | None = None,
 ) -> Finished:
-    """Raises LeaseLost when the conversation is somebody else's by now: then nothing is stored."""
+    """*run*: of a job. Raises LeaseLost when the conversation is somebody else's by now: then nothing is stored."""
     turn = started.turn
     await check(unit, turn)
     if outcome.request is not None and outcome.request.settled is not None:
@@ -71,12 +84,11 @@ async def finish(
     await unit.sessions.count(turn.session, now=now)
     if unread:
         await unit.sessions.set_unread(turn.session, True)
-    if turn.job_run is not None:
-        await _job(unit, turn.job_run, outcome, bool(targets), now)
+    end = None if run is None else await _end(unit, run, outcome)
     more = bool(await unit.inbox.head(turn.conversation, now=now, count=1))
     if not more:
         await unit.places.release(turn.conversation, turn.fence)
-    return Finished(rows=rows, more=more)
+    return Finished(rows=rows, more=more, end=end)
 
 
 async def _outgoing(
@@ -110,10 +122,15 @@ async def _outgoing(
     return rows
 
 
-async def _job(unit: Unit, run: int, outcome: Outcome, delivered: bool, now: int) -> None:
-    state = "done" if outcome.state == "done" else "failed"
-    await unit.jobs.run_state(run, state, reason=outcome.error, ended=now)
-    await unit.jobs.delivery(run, "waiting" if delivered else "none")
+async def _end(unit: Unit, run: Run, outcome: Outcome) -> End:
+    match outcome.state:
+        case "done":
+            return await ends.done(unit, run.id, run.delivery, run.pen.now)
+        case "cancelled":
+            return await ends.stopped(unit, run.id, run.pen.now)
+        case _:
+            error = None if outcome.error is None else log.clean(outcome.error)
+            return await ends.failed(unit, run.id, kind=outcome.error_kind, error=error, pen=run.pen)
 
 
 async def keep(

@@ -93,11 +93,17 @@ async def _one(unit: Unit, account: Account, event: Inbound, door: Door, taken: 
         taken.moved.extend(await unit.places.migrate(account.id, event.place.chat_id, event.text))
         await _keep_rights(unit, account, event.place, event.text, door)
         return await _put(unit, account, event, door, DONE)
-    place = await unit.places.at(account, _scoped(event, door))
+    scheduled = event.kind is Kind.JOB and account.channel in LOCAL
+    if scheduled and event.conversation is not None:
+        place = await unit.places.get(event.conversation)
+    else:
+        place = await unit.places.at(account, _scoped(event, door))
     if event.hint:
         await unit.places.hint(place.id, event.hint)
     identity = None
-    if event.sender is not None and not event.sender.impersonal:
+    if scheduled and event.identity is not None:
+        identity = await unit.people.identity_by_id(event.identity)
+    elif event.sender is not None and not event.sender.impersonal:
         identity = await unit.people.seen(
             account.channel, event.sender.user_id, event.sender.name, event.sender.lang
         )
@@ -129,7 +135,7 @@ async def _one(unit: Unit, account: Account, event: Inbound, door: Door, taken: 
             taken.notices.extend(told)
             taken.strangers.extend([identity] if told else [])
         return receipt
-    if identity is not None:
+    if identity is not None and not scheduled:
         usual = verdict.role if account.channel in LOCAL else "user"
         identity = await unit.people.met(identity, role=usual or "user", now=door.now)
         identity = replace(

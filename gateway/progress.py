@@ -8,6 +8,7 @@ from gateway import transcript, verbose
 from gateway.billing import Request
 from gateway.budgets import Budget, Shortfall
 from gateway.caching import Setting
+from gateway.jobs.spec import JobSpec
 from gateway.protocols import THINK, Think
 from gateway.transcript import Text, ToolUse
 from gateway.types import Conversation, Entry, File, Identity, Json, Session, Turn, Waiting
@@ -33,6 +34,14 @@ class Options:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """The job whose run a turn is, as it stands now. *made_in*: the conversation it was made in, None: in none."""
+
+    spec: JobSpec
+    made_in: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Started:
     """A turn that has begun: what it needs to run, as it stands on disk."""
 
@@ -43,10 +52,15 @@ class Started:
     rows: tuple[Waiting, ...]
     entries: tuple[Entry, ...]
     last_step: int = -1
-    model: str | None = None  # overrides the session's (a job's own model)
+    job: Job | None = None  # None: it is no run of a job
     overheard: tuple[Json, ...] = ()  # said in the group before, not to us; never in the transcript
     lang: str = ""  # BCP 47 tag of the language whoever asked is spoken to in
     zone: str = ""  # IANA name of the zone they chose; '': the gateway's
+
+    @property
+    def model(self) -> str | None:
+        """The job's own model, which goes before the session's; None: the session's counts."""
+        return (self.job.spec.model or None) if self.job is not None else None
 
     @property
     def picked(self) -> str | None:

@@ -81,6 +81,13 @@ class Channel(Protocol):
         """
         ...
 
+    def calling(self, chunks: Sequence[Chunk], role: str) -> list[Chunk]:
+        """The chunks with a call, before the first, to those who have that role, by the platform's id of it; pure.
+
+        The same chunks where the platform has nothing of the kind.
+        """
+        ...
+
     async def send(
         self,
         address: Address,

@@ -13,10 +13,13 @@ from gateway.delivery import Delivery
 from gateway.during import Busy
 from gateway.errors import DiskFull, ModelError, Refused
 from gateway.failpoints import Point
-from gateway.finish import Finished, finish, keep, move_back
+from gateway.finish import Finished, Run, Target, finish, keep, move_back
 from gateway.habits import Habits
 from gateway.halt import Halt
 from gateway.hub import Hub, Seen
+from gateway.jobs import silence
+from gateway.jobs.ends import Delivery as Delivered
+from gateway.jobs.ends import End, Pen
 from gateway.lanes import LOCAL
 from gateway.notices import notice
 from gateway.outage import Outage
@@ -26,6 +29,7 @@ from gateway.protocols import Clock
 from gateway.reactions import Reactions
 from gateway.reports import usage_summary
 from gateway.texts import say
+from gateway.transcript import Text
 from gateway.turn import TurnRunner
 from gateway.types import HOUR, Chunk, Conversation, Reaction, Turn, Waiting
 
@@ -91,6 +95,7 @@ class Runs:
         self._key = key
         self._spawn = spawn
         self._on_trouble = on_trouble
+        self.on_run_ended: Callable[[], None] = lambda: None  # of a job; set by who plans them
         self._live: dict[int, Live] = {}
         self._steering: set[int] = set()  # conversations whose running turn has something to take in
 
@@ -230,14 +235,20 @@ class Runs:
             return Finished(rows=rows, more=True)
         text = await self._shown(started, outcome)
         placed = preview.placed if preview else 0
-        found = await targets.targets(self._store, self._delivery, started, text, outcome.files, placed)
+        run: Run | None = None
+        if turn.job_run is None:
+            found = targets.targets(self._delivery, started, text, outcome.files, placed)
+            unread = not found and not self._hub.watched(turn.conversation)
+        else:
+            run, found = await self._scheduled(started, outcome, text, now)
+            # Whoever reads what a job has to say finds it unread; a chat that it is part of has seen it.
+            unread = started.session.triggered_by is not None and run.delivery != "silent"
         filed = appeals.filing(started, outcome)
         if filed is not None and filed.buttons:
             found = [replace(each, chunks=filed.under(each.chunks)) for each in found]
-        unread = turn.job_run is not None or (not found and not self._hub.watched(turn.conversation))
 
         async def work(unit: Unit) -> Finished:
-            ended = await finish(unit, started, outcome, found, now, unread, self._delivery.shown)
+            ended = await finish(unit, started, outcome, found, now, unread, self._delivery.shown, run)
             if filed is None:
                 return ended
             told = await appeals.file(unit, started, filed, self._desk(now))
@@ -252,6 +263,8 @@ class Runs:
                 self._on_trouble("storage", str(error))
                 await asyncio.sleep(STORE_RETRY)
         self._delivery.enqueue(finished.rows)
+        if finished.end is not None:
+            self.ended(finished.end)
         if outcome.state == "done":
             self._outage.over()
         self.publish_end(turn, outcome, tuple(row.id for row in started.rows))
@@ -264,6 +277,31 @@ class Runs:
     def _desk(self, now: int) -> _Desk:
         habits = self._habits()
         return _Desk(render=self._delivery.render, now=now, policy=habits.policy, language=habits.language)
+
+    async def _scheduled(
+        self, started: Started, outcome: Outcome, text: str, now: int
+    ) -> tuple[Run, list[Target]]:
+        """The end of a job's run: what is delivered where. A failure is told to whoever made the job, not there."""
+        turn, job = started.turn, started.job
+        assert turn.job_run is not None
+        pen = Pen(render=self._delivery.render, now=now, language=self._habits().language)
+        delivery: Delivered = "none"
+        found: list[Target] = []
+        said = "".join(part.text for part in outcome.parts if isinstance(part, Text))
+        if job is not None and outcome.state == "done":
+            if job.spec.silent and not outcome.files and silence.nothing(said):
+                delivery = "silent"
+            else:
+                found, later = await targets.of_job(self._store, self._delivery, started, text, outcome.files)
+                delivery = "owed" if later else "waiting" if found else "none"
+        return Run(id=turn.job_run, delivery=delivery, pen=pen), found
+
+    def ended(self, end: End) -> None:
+        """A job's run has ended: tell who is to know, and let the next attempt be planned."""
+        self._delivery.enqueue(end.rows)
+        if end.trouble is not None:
+            self._on_trouble(*end.trouble)
+        self.on_run_ended()
 
     async def tidy(self, started: Started, finished: Finished) -> None:
         """Between two turns: shorten what the model is told when there is little room left; the person is told."""
@@ -340,8 +378,8 @@ class Runs:
     def _preview(self, started: Started) -> Preview | None:
         place = started.conversation
         line = self._delivery.line(place.account)
-        if line is None:
-            return None
+        if line is None or started.turn.job_run is not None:
+            return None  # nobody waits for a job, and it may have nothing to report
         return Preview(
             store=self._store,
             delivery=self._delivery,

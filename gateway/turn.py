@@ -74,7 +74,7 @@ class TurnRunner:
             show(log.veiled(text, growing=True))
 
         try:
-            async with asyncio.timeout(self.options.turn_timeout):
+            async with asyncio.timeout(self._seconds(started)):
                 return await self._loop(started, progress, veiled)
         except TimeoutError:
             return self._stopped(progress, say("turn.timed_out", progress.lang), "timeout")
@@ -88,6 +88,10 @@ class TurnRunner:
             return replace(stopped, over=error.shortfall) if isinstance(error, OverBudget) else stopped
         except Refused as error:
             return self._stopped(progress, _hinted(started, error.told(started.lang)), "refused", str(error))
+
+    def _seconds(self, started: Started) -> float:
+        own = started.job.spec.timeout if started.job is not None else None
+        return self.options.turn_timeout if own is None else own
 
     def cancelled(self, progress: Progress, *, interrupted: bool = False) -> Outcome:
         """What is left of a turn that was stopped: the text so far is kept and marked.

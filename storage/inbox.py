@@ -99,6 +99,12 @@ WRITER = """
 SELECT i.channel, i.user_id FROM inbox x JOIN identity i ON i.id = x.identity JOIN conversation c ON c.id = x.conversation
  WHERE c.account = :account AND c.chat_id = :chat_id AND x.message_id = :message_id AND x.kind IN ('message', 'command')
  ORDER BY x.id LIMIT 1"""
+# What is unfinished goes before what waits.
+SCHEDULED = """
+SELECT coalesce((SELECT job_run IS NOT NULL FROM turn
+                  WHERE conversation = :conversation AND state IN ('running', 'parked') ORDER BY id LIMIT 1),
+                (SELECT job_run IS NOT NULL FROM inbox
+                  WHERE conversation = :conversation AND state = 'waiting' AND lane = 'turn' ORDER BY id LIMIT 1), 0)"""
 DROP_WAITING = """
 UPDATE inbox SET state = 'refused', raw = NULL, error = 'stopped' WHERE conversation = :conversation
    AND state = 'waiting' AND lane = 'turn'"""
@@ -287,6 +293,10 @@ class Inbox:
 
     async def drop_held(self, conversation: int) -> int:
         return await self._tx.run(DROP_HELD, conversation=conversation)
+
+    async def scheduled(self, conversation: int) -> bool:
+        """Whether the next turn there is a job's."""
+        return bool(scalar(await self._tx.one(SCHEDULED, conversation=conversation)))
 
     async def drop_waiting(self, conversation: int) -> int:
         return await self._tx.run(DROP_WAITING, conversation=conversation)

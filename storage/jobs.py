@@ -26,7 +26,7 @@ RUN = """
 INSERT INTO job_run (job, planned, state, reason, inbox) VALUES (:job, :planned, :state, :reason, :inbox)
 ON CONFLICT (job, planned) DO NOTHING RETURNING id"""
 RUN_STATE = """
-UPDATE job_run SET state = :state, session = coalesce(:session, session), reason = :reason,
+UPDATE job_run SET state = :state, session = coalesce(:session, session), turn = coalesce(:turn, turn), reason = :reason,
        started = coalesce(started, :started), ended = coalesce(:ended, ended) WHERE id = :id"""
 RUNS = """
 SELECT r.id, r.planned, r.state, r.delivery, r.session, r.reason, r.started, r.ended, r.attempt, r.due FROM job_run r
@@ -35,13 +35,36 @@ SELECT r.id, r.planned, r.state, r.delivery, r.session, r.reason, r.started, r.e
 OPEN = (
     "SELECT count(*) FROM job_run WHERE job = :job AND planned >= :since AND state IN ('waiting', 'running')"
 )
-OWED = """
-SELECT r.id, r.planned, j.name, j.state, j.spec FROM job_run r JOIN job j ON j.id = r.job
- WHERE r.state = 'waiting' AND r.inbox IS NULL AND r.due <= :now ORDER BY r.id"""
+OWED = f"""
+SELECT r.id, r.planned, r.attempt, r.session, {", ".join(f"j.{each}" for each in COLUMNS.split(", "))}
+  FROM job_run r JOIN job j ON j.id = r.job
+ WHERE r.state = 'waiting' AND r.inbox IS NULL AND r.due <= :now ORDER BY r.planned, r.id LIMIT :count"""
 OWES = "SELECT 1 FROM job_run WHERE state = 'waiting' AND inbox IS NULL AND due <= :now LIMIT 1"
 HASTEN = "UPDATE job_run SET due = :latest WHERE state = 'waiting' AND inbox IS NULL AND due > :latest"
 LINK = """
-UPDATE job_run SET inbox = (SELECT id FROM inbox WHERE account = :account AND event_id = :event_id) WHERE id = :id"""
+UPDATE job_run SET inbox = (SELECT id FROM inbox WHERE account = :account AND event_id = :event_id)
+ WHERE id = :id AND attempt = :attempt AND state = 'waiting'"""
+AGAIN = """
+UPDATE job_run SET state = 'waiting', attempt = attempt + 1, inbox = NULL, turn = NULL, due = :due, reason = :reason
+ WHERE id = :id"""
+PUT_OFF = (
+    "UPDATE job_run SET due = :due, reason = :reason WHERE id = :id AND state = 'waiting' AND inbox IS NULL"
+)
+SUCCEEDED = (
+    "UPDATE job SET failures = 0 WHERE id = (SELECT job FROM job_run WHERE id = :run) AND failures > 0"
+)
+FAILED = "UPDATE job SET failures = failures + 1 WHERE id = :id RETURNING failures"
+DELIVERED = "UPDATE job_run SET delivery = :state WHERE id = :id AND delivery <> 'owed'"
+UNDELIVERED = f"""
+SELECT r.id, coalesce(r.ended, 0), r.session, r.turn, {", ".join(f"j.{each}" for each in COLUMNS.split(", "))}
+  FROM job_run r JOIN job j ON j.id = r.job WHERE r.delivery = 'owed' ORDER BY r.id LIMIT 200"""
+# Its row was refused before a turn began, or that turn is over and has left it behind.
+REAP = """
+UPDATE job_run SET state = 'failed', reason = :reason, ended = :now
+ WHERE state IN ('waiting', 'running') AND inbox IS NOT NULL
+   AND (state = 'running' OR EXISTS (SELECT 1 FROM inbox i WHERE i.id = job_run.inbox AND i.state IN ('refused', 'dead')))
+   AND NOT EXISTS (SELECT 1 FROM inbox i WHERE i.id = job_run.inbox AND i.state IN ('waiting', 'held', 'taken'))
+   AND NOT EXISTS (SELECT 1 FROM turn t WHERE t.job_run = job_run.id AND t.state IN ('running', 'parked'))"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +100,17 @@ def job(row: Row) -> Job:
         conversation=row[10],
         created=row[11],
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Undelivered:
+    """A run that ended at *ended* and whose answer is in the entries of its turn."""
+
+    run: int
+    ended: int
+    session: int
+    turn: int
+    job: Job
 
 
 class Jobs:
@@ -151,16 +185,36 @@ class Jobs:
         state: str,
         *,
         session: int | None = None,
+        turn: int | None = None,
         reason: str | None = None,
         started: int | None = None,
         ended: int | None = None,
     ) -> None:
         await self._tx.run(
-            RUN_STATE, id=id, state=state, session=session, reason=reason, started=started, ended=ended
+            RUN_STATE,
+            id=id,
+            state=state,
+            session=session,
+            turn=turn,
+            reason=reason,
+            started=started,
+            ended=ended,
         )
 
     async def delivery(self, id: int, state: str) -> None:
         await self._tx.run("UPDATE job_run SET delivery = :state WHERE id = :id", id=id, state=state)
+
+    async def delivered(self, id: int, state: str) -> None:
+        """What the outbox says of a chunk of its answer; while another chat is owed it, that counts."""
+        await self._tx.run(DELIVERED, id=id, state=state)
+
+    async def undelivered(self) -> list[Undelivered]:
+        """Runs whose answer is owed to a chat that could not be found."""
+        rows = await self._tx.all(UNDELIVERED)
+        return [
+            Undelivered(run=row[0], ended=row[1], session=row[2], turn=row[3], job=job(row[4:]))
+            for row in rows
+        ]
 
     async def runs(self, name: str, count: int) -> list[Row]:
         """(id, planned, state, delivery, session, reason, started, ended, attempt, due), newest first."""
@@ -189,11 +243,38 @@ class Jobs:
         """Whether a run is due that has no inbox row."""
         return await self._tx.one(OWES, now=now) is not None
 
-    async def owed(self, *, now: int) -> list[tuple[int, int, str, str, Json]]:
-        """(run, planned, job's name, its state, its spec) of runs that are due and without an inbox row."""
-        rows = await self._tx.all(OWED, now=now)
-        return [(row[0], row[1], row[2], row[3], json.loads(row[4])) for row in rows]
+    async def owed(self, *, now: int, count: int) -> list[tuple[int, int, int, int | None, Job]]:
+        """(run, planned, attempt, session, job) of runs that are due and without an inbox row, the oldest first."""
+        rows = await self._tx.all(OWED, now=now, count=count)
+        return [(row[0], row[1], row[2], row[3], job(row[4:])) for row in rows]
 
-    async def link(self, id: int, *, account: int, event_id: str) -> None:
-        """Note which inbox row a run has become."""
-        await self._tx.run(LINK, id=id, account=account, event_id=event_id)
+    async def again(self, id: int, *, due: int, reason: str) -> None:
+        """Another attempt at a run, from *due* on."""
+        await self._tx.run(AGAIN, id=id, due=due, reason=reason)
+
+    async def put_off(self, id: int, *, due: int, reason: str) -> None:
+        """The same attempt, from *due* on."""
+        await self._tx.run(PUT_OFF, id=id, due=due, reason=reason)
+
+    async def attempt(self, id: int) -> int:
+        """Which attempt at a run this is, from 1."""
+        return int(scalar(await self._tx.one("SELECT attempt FROM job_run WHERE id = :id", id=id)))
+
+    async def succeeded(self, run: int) -> None:
+        """What has failed before counts no more."""
+        await self._tx.run(SUCCEEDED, run=run)
+
+    async def failed(self, id: int) -> int:
+        """One more run in a row; gives how many."""
+        return int(scalar(await self._tx.one(FAILED, id=id)))
+
+    async def disable(self, id: int) -> None:
+        await self._tx.run("UPDATE job SET state = 'disabled', next_at = NULL WHERE id = :id", id=id)
+
+    async def reap(self, *, reason: str, now: int) -> int:
+        """Fail the runs whose event was taken away, or whose turn has left them behind; gives how many."""
+        return await self._tx.run(REAP, reason=reason, now=now)
+
+    async def link(self, id: int, *, attempt: int, account: int, event_id: str) -> bool:
+        """Note which inbox row that attempt has become; False when it is past that."""
+        return bool(await self._tx.run(LINK, id=id, attempt=attempt, account=account, event_id=event_id))

@@ -16,6 +16,9 @@ ALL = (
     "SELECT seq, turn, kind, body, created FROM entry WHERE session = :session AND seq >= :since ORDER BY seq"
 )
 HAND_ON = "UPDATE entry SET turn = :new WHERE session = :session AND turn = :old"
+OF_TURN = (
+    "SELECT seq, turn, kind, body, created FROM entry WHERE session = :session AND turn = :turn ORDER BY seq"
+)
 LAST = """
 SELECT seq, turn, kind, body, created FROM entry WHERE session = :session AND kind IN ('user', 'assistant')
  ORDER BY seq DESC LIMIT :count"""
@@ -65,6 +68,9 @@ class Transcript:
     async def hand_on(self, session: int, old: int, new: int) -> None:
         """What belonged to a turn is another's from now on, which goes on with it; what it says is not touched."""
         await self._tx.run(HAND_ON, session=session, old=old, new=new)
+
+    async def of_turn(self, session: int, turn: int) -> list[Entry]:
+        return [entry(row) for row in await self._tx.all(OF_TURN, session=session, turn=turn)]
 
     async def last(self, session: int, count: int) -> list[Entry]:
         """The last user and assistant entries, oldest first."""

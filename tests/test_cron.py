@@ -17,6 +17,7 @@ from gateway.errors import DeliveryError, DiskFull, NotFound, Refused
 from gateway.failpoints import Point
 from gateway.habits import Habits
 from gateway.jobs.book import Bounds, Jobs
+from gateway.jobs.carrier import Carrier
 from gateway.jobs.slots import LATEST, MISSED, MOST_NOTED, STILL_RUNNING, judge
 from gateway.jobs.spec import JobSpec
 from gateway.models.demo import DemoModel
@@ -125,6 +126,9 @@ class Recorder:
     def answering(self, chunk, press_id, *, whisper):
         return chunk
 
+    def calling(self, chunks, role):
+        return [Chunk(text=f"@{role}"), *chunks]
+
     async def place(self, id):
         return Place(chat_id=id, kind="group" if id.startswith("-") else "direct")
 
@@ -174,11 +178,20 @@ class Gateway:
             zone="UTC",
             bounds=Bounds,
             changed=lambda: self.cron.wake(),
-            hand_over=lambda: self.cron.hand_over(),
+            hand_over=lambda: self.carrier.hand_over(),
         )
 
     def restarted(self, accept=None):
-        return Cron(store=self.store, accept=accept or self.accept, clock=self.clock)
+        self.carrier = Carrier(
+            store=self.store,
+            delivery=self.core.delivery,
+            accept=accept or self.accept,
+            clock=self.clock,
+            ended=self.core.dispatcher.runs.ended,
+        )
+        cron = Cron(store=self.store, carrier=self.carrier, clock=self.clock)
+        self.core.dispatcher.runs.on_run_ended = cron.wake
+        return cron
 
     async def rows(self, sql):
         return await self.store.read(lambda unit: unit.tx.all(sql))
@@ -911,12 +924,14 @@ async def test_it_stops_at_whatever_moment_it_is_told(gate, rounds):
 IDLE = """
 import asyncio, pathlib, sys
 import gateway.cron
+from gateway.jobs.carrier import Carrier
 assert "apscheduler" not in sys.modules and "sqlite3" not in sys.modules
 
 async def main():
     from storage import open_store
     store = await open_store(pathlib.Path(sys.argv[1]))
-    cron = gateway.cron.Cron(store=store, accept=None, clock=lambda: 1)
+    carrier = Carrier(store=store, delivery=None, accept=None, clock=lambda: 1, ended=None)
+    cron = gateway.cron.Cron(store=store, carrier=carrier, clock=lambda: 1)
     await cron.sync([])
     await cron.start()
     await asyncio.sleep(0.1)

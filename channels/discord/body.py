@@ -34,7 +34,7 @@ def edited(chunk: Chunk, file: Upload | None = None) -> Json:
     """
     return (file.listed if file else {}) | {
         "content": chunk.text,
-        "allowed_mentions": NOBODY,
+        "allowed_mentions": NOBODY | ({"roles": [role]} if (role := chunk.extra.get("role")) else {}),
         "flags": QUIET,
         "components": components(chunk.buttons),
     }

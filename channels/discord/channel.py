@@ -199,6 +199,13 @@ class Discord:
         extra = {**chunk.extra, "press": press_id} | ({"whisper": 1} if whisper else {})
         return replace(chunk, extra=extra)
 
+    def calling(self, chunks: Sequence[Chunk], role: str) -> list[Chunk]:
+        """Message Formatting and Allowed Mentions: that one role is pinged, whatever else the text says."""
+        call, (first, *rest) = f"<@&{role}>", chunks
+        if first.file is not None or len(call) + 1 + len(first.text) > text.MAX_TEXT:
+            return [Chunk(text=call, extra={"role": role}), first, *rest]
+        return [replace(first, text=f"{call} {first.text}", extra={**first.extra, "role": role}), *rest]
+
     async def send(
         self,
         address: Address,

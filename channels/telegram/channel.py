@@ -210,6 +210,9 @@ class Telegram:
     def answering(self, chunk: Chunk, press_id: str, *, whisper: bool) -> Chunk:
         return chunk
 
+    def calling(self, chunks: Sequence[Chunk], role: str) -> list[Chunk]:
+        return list(chunks)
+
     async def send(
         self,
         address: Address,

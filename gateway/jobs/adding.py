@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from gateway.errors import Refused
-from gateway.jobs.asker import Asker
+from gateway.jobs.rights import Requester
 from gateway.jobs.spec import CHAT, LONGEST, NAME, RETRY_AFTER, JobSpec, Source
 from gateway.jobs.sync import put
 from gateway.lanes import askable
@@ -37,7 +37,7 @@ class Bounds:
     model: Callable[[str], None] = lambda ref: None
 
 
-async def add(unit: Unit, spec: JobSpec, by: Asker, source: Source, bounds: Bounds, now: int) -> Job:
+async def add(unit: Unit, spec: JobSpec, by: Requester, source: Source, bounds: Bounds, now: int) -> Job:
     """The new job's row. Raises Refused."""
     spec = replace(spec, name=spec.name or await _free_name(unit))
     _check(spec, by, bounds)
@@ -58,7 +58,7 @@ async def add(unit: Unit, spec: JobSpec, by: Asker, source: Source, bounds: Boun
     return found
 
 
-def _check(spec: JobSpec, by: Asker, bounds: Bounds) -> None:
+def _check(spec: JobSpec, by: Requester, bounds: Bounds) -> None:
     if not NAME.fullmatch(spec.name):
         raise Refused(key="job.bad_name", name=spec.name[:80])
     if not askable(spec.prompt):
@@ -90,7 +90,7 @@ def _check_pace(schedule: Schedule, bounds: Bounds, now: int) -> None:
         raise Refused(key="job.too_often", count=bounds.interval // MINUTE)
 
 
-async def _check_targets(unit: Unit, spec: JobSpec, by: Asker) -> None:
+async def _check_targets(unit: Unit, spec: JobSpec, by: Requester) -> None:
     """Who is no admin sends to the chat they are in, or to themselves."""
     if by.admin or by.identity is None:
         return

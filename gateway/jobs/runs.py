@@ -1,42 +1,92 @@
-"""A run's way: into the inbox, and what its end leads to: another attempt, or the end of the job."""
+"""A run's way into the inbox: as an event whose id is the job's name and the planned time."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from gateway.jobs import ends, silence
+from gateway.jobs.ends import End, Pen
+from gateway.jobs.spec import JobSpec, spec_of
 from gateway.types import Account, Inbound, Kind, Lane, Place, Receipt
 
 if TYPE_CHECKING:
     from storage import Unit
 
+AT_ONCE = 200  # runs in one page
+DROPPED = "its message was taken away before it began"
 
-async def owed(unit: Unit, now: int) -> tuple[Account, list[tuple[int, Inbound]]]:
-    """The account jobs come in by, and the runs that are due and lack their inbox row, as events."""
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Owed:
+    """An attempt at a run that is due and not in the inbox. *session*: that of an earlier attempt."""
+
+    run: int
+    planned: int
+    attempt: int
+    session: int | None
+    spec: JobSpec
+    identity: int | None
+    made_in: int | None  # conversation
+
+
+async def owed(unit: Unit, now: int) -> tuple[Account, list[Owed]]:
+    """The account jobs come in by, and the runs to hand over; those of removed jobs are skipped."""
     account = await unit.people.account("job", "job")
-    runs: list[tuple[int, Inbound]] = []
-    for id, planned, name, state, spec in await unit.jobs.owed(now=now):
-        if state == "removed":
-            await unit.jobs.run_state(id, "skipped", reason="the job was removed")
+    found: list[Owed] = []
+    for run, planned, attempt, session, job in await unit.jobs.owed(now=now, count=AT_ONCE):
+        if job.state == "removed":
+            await unit.jobs.run_state(run, "skipped", reason="the job was removed")
             continue
-        event = Inbound(
-            event_id=f"{name}@{planned}",
-            kind=Kind.JOB,
-            place=Place(chat_id=name, kind="job"),
-            text=spec["prompt"],
-            trigger=name,
-            job_run=id,
-            fresh=True,
+        found.append(
+            Owed(
+                run=run,
+                planned=planned,
+                attempt=attempt,
+                session=session,
+                spec=spec_of(job),
+                identity=job.identity,
+                made_in=job.conversation,
+            )
         )
-        runs.append((id, event))
-    return account, runs
+    return account, found
+
+
+def event(owed: Owed, conversation: int | None) -> Inbound:
+    """*conversation*: that of the chat whose session it joins; None: each run has a session of its own."""
+    spec = owed.spec
+    joins = conversation is not None
+    again = f"/{owed.attempt}" if owed.attempt > 1 else ""
+    return Inbound(
+        event_id=f"{spec.name}@{owed.planned}{again}",
+        kind=Kind.JOB,
+        place=Place(chat_id=spec.name, kind="job"),
+        text=silence.asked(spec.prompt) if spec.silent and spec.prompt.strip() else spec.prompt,
+        trigger=spec.name,
+        job_run=owed.run,
+        # What an earlier attempt has done already stands in its session.
+        session=None if joins else owed.session,
+        fresh=not joins and owed.session is None,
+        conversation=conversation,
+        identity=owed.identity,
+    )
 
 
 async def link(
-    unit: Unit, account: Account, runs: Sequence[tuple[int, Inbound]], receipts: Sequence[Receipt], now: int
-) -> None:
+    unit: Unit,
+    account: Account,
+    handed: Sequence[tuple[Owed, Inbound]],
+    receipts: Sequence[Receipt],
+    pen: Pen,
+) -> list[End]:
     """Each run knows its inbox row, and has failed if no turn will come of it."""
-    for (id, event), receipt in zip(runs, receipts, strict=True):
-        await unit.jobs.link(id, account=account.id, event_id=event.event_id)
-        if receipt.lane is not Lane.TURN:
-            await unit.jobs.run_state(id, "failed", reason="the prompt is empty or too long", ended=now)
+    found: list[End] = []
+    for (run, event), receipt in zip(handed, receipts, strict=True):
+        linked = await unit.jobs.link(
+            run.run, attempt=run.attempt, account=account.id, event_id=event.event_id
+        )
+        if linked and receipt.state != "duplicate" and receipt.lane is not Lane.TURN:
+            error = "the prompt is empty or too long, or its maker may not ask any more"
+            found.append(await ends.failed(unit, run.run, kind="refused", error=error, pen=pen))
+    return found

@@ -16,7 +16,8 @@ from gateway.core import Core, build
 from gateway.cron import Cron
 from gateway.errors import Refused
 from gateway.habits import Habits
-from gateway.jobs.book import OPERATOR, Asker, Bounds, Jobs, JobSpec, JobView, RunView
+from gateway.jobs.book import OPERATOR, Bounds, Jobs, JobSpec, JobView, Requester, RunView
+from gateway.jobs.carrier import Carrier
 from gateway.manager.accounting import Accounting
 from gateway.manager.agent import Agent
 from gateway.manager.budgeting import Budgeting
@@ -48,7 +49,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "OPERATOR",
-    "Asker",
     "Audience",
     "Compacted",
     "ContextUsage",
@@ -59,6 +59,7 @@ __all__ = [
     "Message",
     "Offered",
     "Posted",
+    "Requester",
     "Resumed",
     "RunView",
     "SessionManager",
@@ -82,14 +83,24 @@ class SessionManager(Agent, Accounting, Budgeting, Choices, Posting, Reconciling
         self.core = core
         self.zone = zone
         self._store: Store = core.store
-        self.cron = Cron(store=core.store, accept=core.dispatcher.accept, clock=core.clock)
+        dispatcher = core.dispatcher
+        carrier = Carrier(
+            store=core.store,
+            delivery=core.delivery,
+            accept=dispatcher.accept,
+            clock=core.clock,
+            ended=dispatcher.runs.ended,
+            language=lambda: dispatcher.habits.language,
+        )
+        self.cron = Cron(store=core.store, carrier=carrier, clock=core.clock)
+        dispatcher.runs.on_run_ended = self.cron.wake
         self.jobs = Jobs(
             store=core.store,
             clock=core.clock,
             zone=zone,
             bounds=self._job_bounds,
             changed=self.cron.wake,
-            hand_over=self.cron.hand_over,
+            hand_over=carrier.hand_over,
         )
         self._closing = AsyncExitStack()
 

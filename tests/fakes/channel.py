@@ -54,6 +54,9 @@ class FakeChannel:
     def answering(self, chunk: Chunk, press_id: str, *, whisper: bool) -> Chunk:
         return chunk
 
+    def calling(self, chunks: Sequence[Chunk], role: str) -> list[Chunk]:
+        return list(chunks)
+
     async def send(
         self,
         address: Address,

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asker:
+class Requester:
     """*identity* None: the operator, at the command line or the HTTP API. *conversation*: the chat they ask in.
 
     The ids are those of rows.
@@ -25,10 +25,10 @@ class Asker:
     conversation: int | None = None
 
 
-OPERATOR = Asker(admin=True)
+OPERATOR = Requester(admin=True)
 
 
-async def owns(unit: Unit, job: Job, by: Asker) -> bool:
+async def owns(unit: Unit, job: Job, by: Requester) -> bool:
     """Whether it is theirs, by whichever of their identities they made it or ask."""
     if by.identity is None or job.identity is None:
         return False
@@ -39,7 +39,7 @@ async def owns(unit: Unit, job: Job, by: Asker) -> bool:
     return None not in (maker, asks) and maker.person is not None and maker.person == asks.person  # type: ignore[union-attr]
 
 
-async def handled(unit: Unit, name: str, by: Asker) -> Job:
+async def handled(unit: Unit, name: str, by: Requester) -> Job:
     """The job of that name. Raises NotFound, for a job of somebody else's too: what others have is not told."""
     job = await known(unit, name)
     if not by.admin and not await owns(unit, job, by):
@@ -47,7 +47,7 @@ async def handled(unit: Unit, name: str, by: Asker) -> Job:
     return job
 
 
-async def removable(unit: Unit, name: str, by: Asker) -> Job:
+async def removable(unit: Unit, name: str, by: Requester) -> Job:
     """Raises NotFound, and Refused for a job of the configuration: there it would come back at the next start."""
     job = await handled(unit, name, by)
     if job.source == "config":
