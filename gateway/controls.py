@@ -22,6 +22,8 @@ from gateway.types import Button, Chunk, Conversation, Identity, Kind, OutboxRow
 if TYPE_CHECKING:
     from storage import Store, Unit
 
+DECIDED_ONCE = frozenset({"approval-yes", "approval-no"})
+
 
 class Controls:
     """What is not a prompt. *commands* is set by whoever wires the gateway."""
@@ -95,7 +97,10 @@ class Controls:
             )
             valid = here and (expires is None or now < expires)
             valid = valid and (person is None or person == presser)
-            if valid and await self._store.commit(Point.CONTROL, _use, token, row.id):
+            # What is decided once sees to that itself: whoever may not decide must not use the button up.
+            if valid and (
+                action in DECIDED_ONCE or await self._store.commit(Point.CONTROL, _use, token, row.id)
+            ):
                 try:
                     reply = await self.commands.press(action, args, replace(call, name=action))
                 except Refused as error:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from gateway import log
 from gateway.access import standing
 from gateway.alerts import OVER
+from gateway.approvals import Approvals
 from gateway.asker import Asker
 from gateway.billing import Biller
 from gateway.budgets import Budget
@@ -60,6 +61,7 @@ class Core:
     gallery: Gallery
     compactor: Compactor
     toolbox: Toolbox
+    approvals: Approvals
     clock: Clock
 
 
@@ -151,7 +153,8 @@ def build(
         clock=clock,
     )
     compactor = Compactor(store=store, biller=biller, clock=clock)
-    toolbox = Toolbox(store=store, tools=tools, options=options, clock=clock)
+    approvals = Approvals(store=store, delivery=delivery, tools=tools, clock=clock)
+    toolbox = Toolbox(store=store, approvals=approvals, tools=tools, options=options, clock=clock)
     runner = TurnRunner(
         store=store,
         compactor=compactor,
@@ -165,6 +168,7 @@ def build(
             on_answer=answered,
         ),
         toolbox=toolbox,
+        approvals=approvals,
         gallery=gallery,
         clock=clock,
         # The dispatcher owns the runner, and knows what is to be taken in: the later one is bound by name.
@@ -196,5 +200,6 @@ def build(
         gallery=gallery,
         compactor=compactor,
         toolbox=toolbox,
+        approvals=approvals,
         clock=clock,
     )

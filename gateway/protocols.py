@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol, get_args
+from typing import Literal, Protocol, get_args, runtime_checkable
 
 from gateway.transcript import Part, ToolResult
 from gateway.types import (
@@ -363,6 +363,18 @@ class Tool(Protocol):
 
     async def call(self, args: Json, context: ToolContext) -> str:
         """The result as text; any ToolFailed is told to the model as an error."""
+        ...
+
+
+@runtime_checkable
+class Consented(Tool, Protocol):
+    """A tool that does nothing before a person has said yes; `call` is made after that, on the same person's behalf.
+
+    What it gives is read by that person as well as by the model.
+    """
+
+    async def proposal(self, args: Json, context: ToolContext) -> str:
+        """What it would do, for the person to read, in Markdown. Raises ToolFailed for what makes no sense."""
         ...
 
 

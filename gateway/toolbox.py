@@ -8,10 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from gateway import log, transcript, verbose
+from gateway.approvals import Approvals
 from gateway.failpoints import Point, passing
 from gateway.journal import check, whole
+from gateway.lanes import LOCAL
 from gateway.progress import Options, Progress, Started
-from gateway.protocols import Clock, Tool, ToolContext, ToolFailed, ToolSpec
+from gateway.protocols import Clock, Consented, Tool, ToolContext, ToolFailed, ToolSpec
 from gateway.transcript import ToolResult, ToolUse
 from gateway.types import Entry, Json
 
@@ -24,8 +26,17 @@ TOOL_TIMEOUT = 60.0  # seconds
 class Toolbox:
     """Tools by name, in the order in which every prompt has them."""
 
-    def __init__(self, *, store: Store, tools: Mapping[str, Tool], options: Options, clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        store: Store,
+        approvals: Approvals,
+        tools: Mapping[str, Tool],
+        options: Options,
+        clock: Clock,
+    ) -> None:
         self._store = store
+        self._approvals = approvals
         self._tools = tools
         self.options = options
         self._clock = clock
@@ -51,11 +62,16 @@ class Toolbox:
             return known
 
         known = await self._store.commit(Point.TOOLS_STARTED, begin)
-        fresh = [call for call in calls if known.get(call.id, ("", None))[1] is None]
+        # Asking for a yes has no effect that could be had twice: it is taken up again.
+        fresh = [
+            call
+            for call in calls
+            if known.get(call.id, ("", None))[1] is None or isinstance(self._tools.get(call.name), Consented)
+        ]
         given = dict(
             zip(
                 (c.id for c in fresh),
-                await asyncio.gather(*(self._call(started, c) for c in fresh)),
+                await asyncio.gather(*(self._call(started, step, c) for c in fresh)),
                 strict=True,
             )
         )
@@ -90,7 +106,7 @@ class Toolbox:
             progress.shown += lines + "\n\n"
             show(progress.shown)
 
-    async def _call(self, started: Started, call: ToolUse) -> ToolResult:
+    async def _call(self, started: Started, step: int, call: ToolUse) -> ToolResult:
         tool = self._tools.get(call.name)
         if tool is None:
             return ToolResult(call.id, call.name, f"there is no tool named {call.name}", True)
@@ -99,20 +115,24 @@ class Toolbox:
             if not isinstance(args, dict):
                 raise ToolFailed("the arguments must be a JSON object")
             passing(Point.TOOL, "before")
+            context = ToolContext(
+                session=started.turn.session,
+                turn=started.turn.id,
+                call=call.id,
+                conversation=started.conversation.id,
+                identity=started.turn.identity,
+                zone=started.zone or self.options.zone,
+                now=self._clock(),
+                lang=started.lang,
+            )
             async with asyncio.timeout(TOOL_TIMEOUT):
-                text = await tool.call(
-                    args,
-                    ToolContext(
-                        session=started.turn.session,
-                        turn=started.turn.id,
-                        call=call.id,
-                        conversation=started.conversation.id,
-                        identity=started.turn.identity,
-                        zone=started.zone or self.options.zone,
-                        now=self._clock(),
-                        lang=started.lang,
-                    ),
-                )
+                if isinstance(tool, Consented):
+                    place, local = started.conversation, started.conversation.channel in LOCAL
+                    text = await self._approvals.ask(
+                        tool, args, context, turn=started.turn, step=step, place=place, local=local
+                    )
+                else:
+                    text = await tool.call(args, context)
             passing(Point.TOOL, "after")
         except json.JSONDecodeError as error:
             return ToolResult(call.id, call.name, f"the arguments are not JSON: {error}", True)

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gateway import compaction, history, log, transcript
+from gateway.approvals import Approvals
 from gateway.asker import Asker
 from gateway.billing import Booking
 from gateway.budgets import Budget, OverBudget
@@ -43,6 +44,7 @@ class TurnRunner:
         compactor: Compactor,
         asker: Asker,
         toolbox: Toolbox,
+        approvals: Approvals,
         gallery: Gallery,
         clock: Clock,
         steers: Callable[[int], bool] = lambda conversation: False,
@@ -51,6 +53,7 @@ class TurnRunner:
         self._compactor = compactor
         self._asker = asker
         self._toolbox = toolbox
+        self._approvals = approvals
         self._gallery = gallery
         self._clock = clock
         self._steers = steers
@@ -150,9 +153,12 @@ class TurnRunner:
                 said = (progress.shown + text).strip()
                 if not said and not progress.files:
                     said = say("turn.empty", progress.lang)
-                if progress.places and started.conversation.channel in LOCAL:
-                    # Whoever reads the transcript is sent no files.
-                    said += "\n\n" + "\n".join(f"📎 `{place}`" for place in progress.places)
+                if started.conversation.channel in LOCAL:
+                    # Whoever reads the transcript is sent no files, and no question with buttons.
+                    if progress.places:
+                        said += "\n\n" + "\n".join(f"📎 `{place}`" for place in progress.places)
+                    if progress.tool_calls:
+                        said += "\n\n" + await self._approvals.questions(started.turn, progress.lang)
                 if progress.without:
                     said += f"\n\n*{progress.without}*"
                 for budget in progress.near:

@@ -8,6 +8,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 from gateway.failpoints import Point
 from storage.appeals import Appeals
+from storage.approvals import Approvals
 from storage.audit import Audit
 from storage.budgets import Budgets
 from storage.costs import Costs
@@ -83,6 +84,10 @@ class Unit:
     @cached_property
     def outbox(self) -> Outbox:
         return Outbox(self.tx)
+
+    @cached_property
+    def approvals(self) -> Approvals:
+        return Approvals(self.tx)
 
     @cached_property
     def pairings(self) -> Pairings:

@@ -10,7 +10,19 @@ from typing import Literal
 from gateway import log
 from gateway.access import enough
 from gateway.calls import Call, Commands, Reply
-from gateway.commands import about, announce, clock, emergency, model, place, session, speech, window, work
+from gateway.commands import (
+    about,
+    announce,
+    clock,
+    consent,
+    emergency,
+    model,
+    place,
+    session,
+    speech,
+    window,
+    work,
+)
 from gateway.commands import budget as budgets
 from gateway.commands.command import Command, Handler, Press, admin, asker, changing, unknown
 from gateway.commands.cost import cost
@@ -47,6 +59,8 @@ PRESSES: dict[str, tuple[str, Press]] = {
     "away-answer": ("", work.press_answer),
     "away-drop": ("", work.press_drop),
     "stop": ("stop", work.press_stop),
+    "approval-yes": ("", consent.press_yes),
+    "approval-no": ("", consent.press_no),
     "announce": ("announce", announce.press_announce),
     "budget-allow": ("budget", budgets.press_allow),
     "budget-raise": ("budget", budgets.press_raise),
@@ -181,6 +195,8 @@ def _commands(help: Handler, status: Handler) -> list[Command]:
         Command(name="resume", mode="between", handler=session.resume),
         Command(name="sessions", mode="now", handler=session.sessions),
         Command(name="stop", mode="now", handler=work.stop, shared=asker),
+        Command(name="approve", mode="now", handler=consent.approve),
+        Command(name="deny", mode="now", handler=consent.deny),
         Command(name="status", mode="now", handler=status),
         Command(name="usage", mode="now", handler=window.usage, private=True),
         Command(name="cost", mode="now", handler=cost, private=True),
