@@ -9,12 +9,12 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
-from typing import Literal
 
 from gateway import __version__, heap, log
 from gateway.access import Policy
@@ -22,31 +22,35 @@ from gateway.alerts import Alerts
 from gateway.budgets import PERIODS, Period, Rules, Scope
 from gateway.commands.table import Table
 from gateway.core import Core, build, system_clock
-from gateway.cron import Cron, JobSpec
+from gateway.cron import Cron
 from gateway.errors import DeliveryError, StoreError
 from gateway.failpoints import Point
+from gateway.fetcher import Fetcher
 from gateway.floods import Limits
 from gateway.habits import Habits
+from gateway.jobs.spec import JobSpec
 from gateway.manager import SessionManager
 from gateway.media.collecting import Bounds
+from gateway.media.folder import Folder
 from gateway.media.hearing import Speech
 from gateway.models.catalogue import DEMO, Catalogue, ProviderConfig
+from gateway.outside import Rules as Outside
 from gateway.pricing import Pricing
 from gateway.progress import Options
 from gateway.protocols import Channel, Clock, Tool, Webhook
 from gateway.roster import Roster
 from gateway.settings import (
     Changes,
-    ProviderSettings,
     Settings,
     SettingsError,
     TelegramAccount,
     compare,
     load,
 )
-from gateway.tools import default_tools
+from gateway.tools import default_tools, instructions
+from gateway.tools.web_fetch import FetchBounds, WebFetch
 from gateway.types import DAY, DOLLAR, MINUTE, Account, Role
-from gateway.usage import Rates
+from gateway.usage import Own, Rates
 from gateway.vendors import VENDORS
 from gateway.whereabouts import open_private
 
@@ -83,6 +87,7 @@ class App:
     cron: Cron
     alerts: Alerts
     table: Table
+    fetcher: Fetcher
     environ: Mapping[str, str]
     clock: Clock
     started: int
@@ -107,6 +112,7 @@ class App:
         )
         self.table.rights = new.commands
         self.core.pricing.overrides = overrides(new)
+        self.core.pricing.discounts = discounts(new)
         self.core.runner.options = options(new)
         self.core.dispatcher.habits = habits(new)
         self.settings = new
@@ -261,6 +267,7 @@ class App:
         for each in self.channels:
             await each.channel.close()
         await self.core.catalogue.close()
+        await self.fetcher.close()
         with suppress(StoreError):
             await self.core.dispatcher.alive()
         await self.core.store.close()
@@ -292,12 +299,13 @@ async def start(
         offered=settings.agent.models,
         silence=settings.agent.first_token_timeout_seconds,
     )
+    fetcher = Fetcher(outside(settings), seconds=settings.tools.fetch_seconds)
     # The alerts need the delivery and the delivery's owner needs the alerts: the later one is bound by name.
     core = build(
         store=store,
         catalogue=catalogue,
-        pricing=Pricing(overrides(settings)),
-        tools=default_tools() if tools is None else tools,
+        pricing=pricing(settings),
+        tools=default_tools(*usable(settings, fetcher, data)) if tools is None else tools,
         options=options(settings),
         habits=habits(settings),
         media=data / MEDIA,
@@ -327,9 +335,10 @@ async def start(
         core=core,
         manager=manager,
         roster=roster,
-        cron=Cron(store=store, accept=core.dispatcher.accept, clock=clock, zone=settings.gateway.timezone),
+        cron=manager.cron,
         alerts=alerts,
         table=table,
+        fetcher=fetcher,
         environ=environ,
         clock=clock,
         started=clock(),
@@ -484,10 +493,18 @@ def default_model(settings: Settings) -> str:
     return DEMO
 
 
-def overrides(settings: Settings) -> dict[str, Rates | Literal["free"]]:
-    found: dict[str, Rates | Literal["free"]] = {}
+def pricing(settings: Settings) -> Pricing:
+    return Pricing(overrides(settings), discounts(settings))
+
+
+def discounts(settings: Settings) -> dict[str, Decimal]:
+    return {name: each.discount for name, each in settings.providers.items()}
+
+
+def overrides(settings: Settings) -> dict[str, Own]:
+    found: dict[str, Own] = {}
     for name, each in settings.providers.items():
-        if each.price == "free" or (each.price is None and _own(each)):
+        if each.price == "free" or (each.price is None and each.unbilled):
             found[f"{name}/*"] = "free"
         elif each.price:
             for model, price in each.price.items():
@@ -498,18 +515,15 @@ def overrides(settings: Settings) -> dict[str, Rates | Literal["free"]]:
                     write_5m=price.cache_write_5m,
                     write_1h=price.cache_write_1h,
                 )
+        elif each.nearby:
+            found[f"{name}/*"] = "local"
     return found
-
-
-def _own(provider: ProviderSettings) -> bool:
-    """A machine of the operator's, which sends no bill: Ollama, unless it is the one that is rented."""
-    return VENDORS[provider.kind].own and "ollama.com" not in provider.base_url
 
 
 def options(settings: Settings) -> Options:
     agent = settings.agent
     return Options(
-        system_prompt=agent.system_prompt,
+        system_prompt=instructions(agent.system_prompt),
         max_output_tokens=agent.max_output_tokens,
         temperature=agent.temperature,
         cache=agent.cache,
@@ -525,6 +539,19 @@ def options(settings: Settings) -> Options:
     )
 
 
+def usable(settings: Settings, fetcher: Fetcher, data: Path) -> Iterator[Tool]:
+    """The tools that are on, besides the clock."""
+    told = settings.tools
+    if told.web_fetch:
+        bounds = FetchBounds(megabytes=told.fetch_megabytes, characters=told.fetch_characters)
+        yield WebFetch(fetcher=fetcher, folder=Folder(data / MEDIA), bounds=bounds)
+
+
+def outside(settings: Settings) -> Outside:
+    """Where the model may read."""
+    return Outside(within=frozenset(settings.tools.allow_hosts), never=frozenset(settings.tools.deny_hosts))
+
+
 def habits(settings: Settings) -> Habits:
     bots = dict(settings.channels.bots())
     local: dict[str, int | None] = {"main": None, "http": None, "job": None}
@@ -538,6 +565,8 @@ def habits(settings: Settings) -> Habits:
             messages_per_minute=settings.limits.messages_per_minute,
             most_waiting=settings.limits.most_waiting,
         ),
+        job_interval=settings.limits.job_interval_minutes * MINUTE,
+        jobs_each=settings.limits.jobs_per_person,
         budgets=rules(settings),
         gap_minutes=local | {key: bot.gap_minutes for key, bot in bots.items()},
         speech=speech(settings),
@@ -593,9 +622,17 @@ def job_specs(settings: Settings) -> list[JobSpec]:
             zone=job.zone or settings.gateway.timezone,
             prompt=job.prompt,
             deliver_to=tuple(job.deliver_to),
+            mention=job.mention,
+            silent=job.silent,
             enabled=job.enabled,
+            session=job.session,
             catch_up=job.catch_up,
+            overlap=job.overlap,
+            timeout=job.timeout_seconds,
+            retries=job.retries,
             model=job.model,
+            budget_day=None if job.budget_day is None else int(job.budget_day * DOLLAR),
+            budget_month=None if job.budget_month is None else int(job.budget_month * DOLLAR),
         )
         for job in settings.jobs
     ]

@@ -16,6 +16,7 @@ from gateway.media import telling
 from gateway.media.gallery import Gallery
 from gateway.progress import Options, Progress, Started, think_of
 from gateway.protocols import Answer, Delta, Model, Prompt, Think, Thought, ToolSpec, UserMessage
+from gateway.retention import Retention
 from gateway.texts import say
 from gateway.transcript import Text
 from gateway.types import Entry, Json, Session
@@ -36,6 +37,7 @@ class Asker:
         self,
         *,
         biller: Biller,
+        retention: Retention,
         chain: Callable[[str | None], Sequence[Model]],
         gallery: Gallery,
         options: Options,
@@ -43,6 +45,7 @@ class Asker:
         on_answer: Callable[[Model], None],
     ) -> None:
         self._biller = biller
+        self._retention = retention
         self._chain = chain
         self._gallery = gallery
         self.options = options
@@ -65,7 +68,7 @@ class Asker:
             # What a model thinks counts: the room for its answer stays the same.
             max_output_tokens=options.max_output_tokens + THOUGHT[think or "off"],
             temperature=options.temperature,
-            cache=options.cache,
+            key=session.code,
             think=think,
         )
 
@@ -81,6 +84,10 @@ class Asker:
         # Who has picked a model is answered by that one or told that it failed, never by another.
         for model in models[:1] if started.picked is not None else models:
             asked = await self._with_pictures(started, progress, prompt, model)
+            cache = await self._retention.of(
+                model, asked, session=started.session.id, setting=self.options.cache
+            )
+            asked = replace(asked, cache=cache)
             again = 0
             while True:
                 try:

@@ -290,10 +290,10 @@ class Biller:
 
     def recover(self, row: tuple[Any, ...], *, kind: str, base_url: str) -> tuple[str, UsageSettled]:
         """What to charge for a row that a crash left open: its worst case, as an estimate."""
-        uid, provider, model, at, uncached, write, output, units = row
+        uid, provider, model, at, uncached, write_5m, write_1h, output, units = row
         return uid, self._pricing.settle(
             state="estimated",
-            tokens=Tokens(uncached=uncached, write_5m=write, output=output),
+            tokens=Tokens(uncached=uncached, write_5m=write_5m, write_1h=write_1h, output=output),
             provider=provider,
             kind=kind,
             base_url=base_url,
@@ -340,7 +340,7 @@ class Biller:
         seen = request.counted
         output = request.worst.output
         if seen is None:
-            tokens = Tokens(uncached=request.worst.uncached, write_5m=request.worst.write_5m, output=output)
+            tokens = replace(request.worst, output=output)
         else:
             tokens = Tokens(seen.uncached, seen.read, seen.write_5m, seen.write_1h, max(seen.output, output))
         return self._settled(request, "estimated", tokens, model=model, provider_id=provider_id)
@@ -382,7 +382,8 @@ def worst_case(model: Model, prompt: Prompt) -> Tokens:
     pictures = sum(len(each.pictures) for each in prompt.messages if isinstance(each, UserMessage))
     seen = pictures * usage.picture_tokens(model.kind, model.model)
     bound = usage.estimate_input(text + tools + size(prompt.messages)) + seen
-    cached = prompt.cache and model.kind in ("anthropic", "openrouter")
-    return Tokens(
-        uncached=0 if cached else bound, write_5m=bound if cached else 0, output=prompt.max_output_tokens
-    )
+    if prompt.cache == "off" or model.kind not in ("anthropic", "openrouter"):
+        return Tokens(uncached=bound, output=prompt.max_output_tokens)
+    if prompt.cache == "1h":
+        return Tokens(write_1h=bound, output=prompt.max_output_tokens)
+    return Tokens(write_5m=bound, output=prompt.max_output_tokens)

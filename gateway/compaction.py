@@ -33,7 +33,7 @@ def prompt(messages: Sequence[Message], *, max_output_tokens: int) -> Prompt:
         stable=ASK,
         messages=(UserMessage((f"The conversation so far:\n\n{text}\n\nNow write the notes.",)),),
         max_output_tokens=max_output_tokens,
-        cache=False,
+        cache="off",
     )
 
 

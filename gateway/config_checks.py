@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from ipaddress import ip_address
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from gateway.config_file import Key
-from gateway.vendors import key_name
+from gateway.vendors import key_name, loopback
 
 if TYPE_CHECKING:
     from gateway.settings import JobSettings, Settings
@@ -83,19 +82,12 @@ def _webhooks(settings: Settings) -> Iterator[Contradiction]:
 
 def _web(settings: Settings) -> Iterator[Contradiction]:
     web = settings.web
-    if not web.token and not _loopback(web.host):
+    if not web.token and not loopback(web.host):
         yield (
             ("web", "host"),
             f"{web.host!r} can be reached by others and there is no token",
             'set token in [web], or host = "127.0.0.1"',
         )
-
-
-def _loopback(host: str) -> bool:
-    try:
-        return ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _providers(settings: Settings) -> Iterator[Contradiction]:
@@ -145,6 +137,12 @@ def _jobs(settings: Settings) -> Iterator[Contradiction]:
         if job.name in seen:
             yield ("jobs", index, "name"), f"{job.name!r} is there twice", "give each job a name of its own"
         seen.add(job.name)
+        if job.session == "chat" and (len(job.deliver_to) != 1 or job.deliver_to[0] == "main"):
+            yield (
+                ("jobs", index, "session"),
+                '"chat" needs the one chat whose session it is',
+                'name it, as in deliver_to = "telegram:12345", or leave session out',
+            )
         yield from _schedule(job, index, job.zone or settings.gateway.timezone)
 
 

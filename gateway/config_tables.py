@@ -23,7 +23,8 @@ from pydantic import (
 )
 from pydantic_settings import NoDecode
 
-from gateway.vendors import KINDS, VENDORS, Kind
+from gateway.jobs.spec import LONGEST, NAME
+from gateway.vendors import KINDS, VENDORS, Kind, loopback
 
 NEVER = "never"  # gap_minutes: only an explicit command starts a new session
 
@@ -43,6 +44,26 @@ def _zone(name: str) -> str:
     except (ZoneInfoNotFoundError, ValueError, OSError):
         raise Mistake(f"no such time zone: {name!r}", "use an IANA name such as Europe/Berlin") from None
     return name
+
+
+def _discount(part: Decimal) -> Decimal:
+    """Above 2 it was meant in per cent."""
+    if not (part.is_finite() and 0 < part <= 2 and part == round(part, 4)):
+        raise Mistake(
+            f"{part} is no part of the price", "write 0.8 to pay a fifth less, with 4 decimals at most"
+        )
+    return part
+
+
+def _cache(value: object) -> object:
+    """It was a boolean once, and environment variables are text."""
+    if not isinstance(value, str | bool):
+        return value
+    word = str(value).strip().lower()
+    return {"true": "auto", "false": "off"}.get(word, word)
+
+
+CacheFor = Annotated[Literal["auto", "5m", "1h", "off"], BeforeValidator(_cache)]
 
 
 def _listed(value: object) -> object:
@@ -69,6 +90,14 @@ def _user_id(value: object) -> object:
             "use the numeric id; send /whoami or /start to the bot to see yours",
         )
     return text if isinstance(value, str) else value
+
+
+def _role_id(value: object) -> object:
+    if value == "":
+        return ""
+    if not re.fullmatch(r"[0-9]+", str(value)):
+        raise Mistake(f"{value!r} is not a role's id", "copy it in Discord's developer mode; it is a number")
+    return str(value)
 
 
 def _address(value: str) -> str:
@@ -110,6 +139,16 @@ def _http(url: str) -> str:
     if url and (urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).netloc):
         raise Mistake("is not an http address", "write it as in https://host or http://127.0.0.1:8081")
     return url.rstrip("/")
+
+
+def _host(name: str) -> str:
+    bare = name.strip().lower().removeprefix("*.").rstrip(".")
+    if not re.fullmatch(r"[^\s/:@*]+", bare):
+        raise Mistake(f"{name!r} is not a host", "write a name alone, as in example.com")
+    try:
+        return bare.encode("idna").decode()
+    except UnicodeError:
+        raise Mistake(f"{name!r} is not a host", "write a name alone, as in example.com") from None
 
 
 def _bot_api(url: str) -> str:
@@ -173,7 +212,7 @@ def _account_name(name: str) -> str:
 
 
 def _job_name(name: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9][\w.-]{0,63}", name):
+    if not NAME.fullmatch(name):
         raise Mistake(f"{name!r} is not a job's name", "use up to 64 letters, digits, '.', '-' or '_'")
     return name
 
@@ -200,14 +239,19 @@ AccountName = Annotated[str, AfterValidator(_account_name)]
 Secret = Annotated[SecretStr, BeforeValidator(_stripped)]
 UserId = Annotated[str, BeforeValidator(_user_id)]
 UserIds = Annotated[tuple[UserId, ...], NoDecode, BeforeValidator(_listed)]
+RoleId = Annotated[str, BeforeValidator(_role_id)]
 Address = Annotated[str, AfterValidator(_address)]
 Addresses = Annotated[tuple[Address, ...], NoDecode, BeforeValidator(_listed)]
 Targets = Annotated[tuple[Address, ...], NoDecode, BeforeValidator(_targets)]
 Model = Annotated[str, AfterValidator(_model)]
 Models = Annotated[tuple[Model, ...], NoDecode, BeforeValidator(_listed)]
+Hosts = Annotated[tuple[Annotated[str, AfterValidator(_host)], ...], NoDecode, BeforeValidator(_listed)]
 Url = Annotated[str, AfterValidator(_http), Field(repr=False)]  # it may hold a password
 Zone = Annotated[str, AfterValidator(_zone)]
 Dollars = Annotated[Decimal, Field(ge=0, allow_inf_nan=False)]  # US dollars per million tokens
+Discount = Annotated[
+    Decimal, Field(allow_inf_nan=True), AfterValidator(_discount)
+]  # a part of the list price
 Budget = Annotated[Decimal, Field(ge=0, le=1_000_000, allow_inf_nan=False, decimal_places=9)]  # US dollars
 BudgetOrOff = Annotated[
     Annotated[Literal["off"], Tag("off")] | Annotated[Budget, Tag("dollars")],
@@ -256,7 +300,7 @@ class AgentSettings(Table):
     auto_compact: bool = True  # put the earlier part of a long session into notes before it no longer fits
     context_window: Annotated[int, Field(ge=1)] | None = None  # tokens; None: what is known of the model
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None  # None: the provider's default
-    cache: bool = True  # ask the provider to cache the prompt
+    cache: CacheFor = "auto"  # for how long providers are asked to keep the prompt
     retries: Annotated[int, Field(ge=0, le=10)] = 2  # of a failed request, before falling back
 
 
@@ -282,11 +326,27 @@ class ProviderSettings(Table):
     api_key_file: Path | None = None
     base_url: Url = ""  # '': the vendor's own; Anthropic without /v1, OpenAI with it
     price: Pricing | None = None  # by model; None: the known list prices
+    discount: Discount = Decimal(1)  # what those are multiplied by
 
     @property
     def usable(self) -> bool:
         """Whether requests can be tried: it has a key, or a server of its own that may need none."""
         return bool(self.api_key) or bool(self.base_url) or VENDORS[self.kind].own
+
+    @property
+    def unbilled(self) -> bool:
+        """A machine of the operator's, which sends no bill: Ollama, unless it is the one that is rented."""
+        return VENDORS[self.kind].own and "ollama.com" not in self.base_url
+
+    @property
+    def nearby(self) -> bool:
+        """A compatible server on this very machine that asks for no key.
+
+        Whoever asks for one counts who uses it, as a proxy before a vendor does; and what speaks as Anthropic or Google
+        here is such a proxy.
+        """
+        host = urlsplit(self.base_url).hostname or ""
+        return self.kind == "openai" and not self.api_key and loopback(host)
 
 
 Providers = Annotated[
@@ -420,6 +480,8 @@ CommandRights = dict[str, Literal["user", "admin", "owner", "off"]]
 class LimitSettings(Table):
     messages_per_minute: Annotated[int, Field(ge=1)] = 240  # of one person
     most_waiting: Annotated[int, Field(ge=1)] = 50  # messages in one chat
+    jobs_per_person: Annotated[int, Field(ge=0)] = 20  # made in chats
+    job_interval_minutes: Annotated[int, Field(ge=1, le=1440)] = 5  # between two runs of such a job
 
 
 class RoleBudgets(Table):
@@ -454,15 +516,36 @@ class MediaSettings(Table):
     keep_days: Annotated[int, Field(ge=0)] = 30  # 0: for ever
 
 
+class ToolSettings(Table):
+    """What the model may use besides the clock."""
+
+    web_fetch: bool = True
+    allow_hosts: Hosts = ()  # that web_fetch may read from, with what is below them; (): any public one
+    deny_hosts: Hosts = ()  # that it may not
+    fetch_megabytes: Annotated[int, Field(ge=1, le=100)] = 5  # of one page
+    fetch_seconds: Annotated[float, Field(gt=0, le=50)] = 20  # a call of a tool has 60 in all
+    fetch_characters: Annotated[int, Field(ge=500, le=200_000)] = (
+        20_000  # of its text that the model is shown at once
+    )
+
+
 class JobSettings(Table):
     name: Annotated[str, AfterValidator(_job_name)]
     schedule: str  # "0 9 * * MON-FRI", "@daily", "every 90m" or "at 2026-12-01 09:00"
     prompt: Annotated[str, Field(min_length=1)]
     zone: Zone | None = None  # None: [gateway] timezone
     deliver_to: Targets = ("main",)  # (): kept in the session only
+    mention: RoleId = ""  # the role that a delivery on Discord calls; '': none
+    silent: bool = False  # an answer that says that there is nothing to report is not delivered
     enabled: bool = True
+    session: Literal["isolated", "chat"] = "isolated"  # one of its own for each run, or the chat's
     catch_up: Literal["none", "last", "all"] = "last"  # runs missed while the gateway was down
+    overlap: Literal["skip", "queue"] = "skip"  # a run that is due while the one before is running
+    timeout_seconds: Annotated[Seconds, Field(le=LONGEST)] | None = None  # None: as [agent] says
+    retries: Annotated[int, Field(ge=0, le=3)] = 3  # after 30 s, 60 s and 5 min
     model: Model = ""  # '': [agent] model
+    budget_day: Budget | None = None
+    budget_month: Budget | None = None
 
 
 class WebSettings(Table):

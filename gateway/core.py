@@ -32,6 +32,7 @@ from gateway.models.catalogue import Catalogue
 from gateway.pricing import Pricing
 from gateway.progress import Options
 from gateway.protocols import Clock, Model, Tool
+from gateway.retention import Retention
 from gateway.toolbox import Toolbox
 from gateway.turn import TurnRunner
 
@@ -156,6 +157,7 @@ def build(
         compactor=compactor,
         asker=Asker(
             biller=biller,
+            retention=Retention(store=store, pricing=pricing, clock=clock),
             chain=catalogue.chain,
             gallery=gallery,
             options=options,

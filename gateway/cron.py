@@ -9,19 +9,16 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from gateway import job_views, jobs, log
+from gateway import log
 from gateway.errors import StoreError
 from gateway.failpoints import Point
-from gateway.job_views import JobView, RunView
-from gateway.jobs import JobSpec
+from gateway.jobs import runs, slots, sync
+from gateway.jobs.spec import JobSpec
 from gateway.protocols import Accept, Clock
-from gateway.schedule import upcoming
 from gateway.types import MINUTE
 
 if TYPE_CHECKING:
     from storage import Store
-
-__all__ = ["Cron", "JobSpec", "JobView", "RunView"]
 
 TICK = 60.0  # seconds on the monotonic clock, which no change of the wall clock touches
 ON_TIME = 2 * MINUTE  # a slot seen within two ticks was not missed
@@ -30,26 +27,35 @@ ON_TIME = 2 * MINUTE  # a slot seen within two ticks was not missed
 class Cron:
     """Jobs are rows; APScheduler wakes us at the next planned time, and a tick each minute if the clock was changed."""
 
-    def __init__(self, *, store: Store, accept: Accept, clock: Clock, zone: str) -> None:
+    def __init__(self, *, store: Store, accept: Accept, clock: Clock) -> None:
         self._store = store
         self._accept = accept
         self._clock = clock
-        self._zone = zone
         self._bell = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._scheduler: Any = None
         self._seen = sys.maxsize  # the clock at the last look; nobody knows what it did before the first
         self._handing = asyncio.Lock()
-        self._owing = True  # runs may lack their inbox row
-        self._settled = 0  # the last run known to have one
 
     async def sync(self, specs: Sequence[JobSpec]) -> None:
         """Take over the configuration's jobs. Raises ScheduleError: then nothing was changed."""
         now = self._clock()
         for spec in specs:
-            jobs.plan(spec.schedule, spec.zone, now)
-        for name in await self._store.commit(Point.JOB, jobs.sync, specs, now):
+            slots.plan(spec.schedule, spec.zone, now)
+        synced = await self._store.commit(Point.JOB, sync.sync, specs, now)
+        for name in synced.over:
             log.warning("job.over", job=name, problem="its time is over: it will not run")
+        for name in synced.taken:
+            log.warning(
+                "job.taken",
+                job=name,
+                problem="a job that was made in a chat has this name: the one in [[jobs]] does not run",
+                remedy="give it another name, or remove that one",
+            )
+        self.wake()
+
+    def wake(self) -> None:
+        """A planned time may be another now."""
         self._bell.set()
 
     async def start(self) -> None:
@@ -71,50 +77,28 @@ class Cron:
         """Begin what is due; gives how many runs. Raises StoreError: the next tick tries again."""
         return await self._look(on_time=ON_TIME)
 
-    async def run_now(self, name: str) -> int:
-        """A run out of turn; gives its id. Raises NotFound, Refused while it is running, StoreError."""
-        run = await self._store.commit(Point.JOB_DUE, jobs.take_manually, name, self._clock())
-        await self._hand_over()
-        return run
-
-    async def history(self, name: str, count: int = 20) -> list[RunView]:
-        """The latest runs, newest first, also of a removed job. Raises NotFound."""
-        return await self._store.read(job_views.runs, name, count)
-
-    async def next_times(
-        self, name_or_expr: str, zone: str | None = None, after: int | None = None, count: int = 5
-    ) -> list[int]:
-        """When a job, or any schedule on the clock of *zone*, runs after *after* (now). Raises ScheduleError."""
-        after = self._clock() if after is None else after
-        job = await self._store.read(lambda unit: unit.jobs.get(name_or_expr))
-        known = job is not None and job.state != "removed"
-        schedule = jobs.plan_of(job) if job and known else jobs.plan(name_or_expr, zone or self._zone, after)
-        return upcoming(schedule, after, count)
-
     async def _look(self, *, on_time: int) -> int:
         now = self._clock()
         if now < self._seen:
-            await self._store.commit(Point.JOB, jobs.replan, now)
+            await self._store.commit(Point.JOB, slots.replan, now)
         due = await self._store.read(lambda unit: unit.jobs.due(now=now))
-        begun = [await self._store.commit(Point.JOB_DUE, jobs.take, job.name, now, on_time) for job in due]
+        # Together: what the writer finds waiting for it goes into one commit.
+        taking = (self._store.commit(Point.JOB_DUE, slots.take, job.name, now, on_time) for job in due)
+        begun = await asyncio.gather(*taking)
         self._seen = now
-        if any(begun) or self._owing:
-            await self._hand_over()
+        if await self._store.read(lambda unit: unit.jobs.owes(now=now)):
+            await self.hand_over()
         return sum(begun)
 
-    async def _hand_over(self) -> None:
+    async def hand_over(self) -> None:
         """Accept every run that has no inbox row yet; one that has is a duplicate and changes nothing."""
         async with self._handing:
-            self._owing = True
             try:
-                account, runs = await self._store.commit(Point.JOB, jobs.owed, self._settled)
-                receipts = await self._accept(account, [event for _, event in runs]) if runs else []
-                await self._store.commit(Point.JOB, jobs.link, account, runs, receipts, self._clock())
+                account, events = await self._store.commit(Point.JOB, runs.owed, self._clock())
+                receipts = await self._accept(account, [event for _, event in events]) if events else []
+                await self._store.commit(Point.JOB, runs.link, account, events, receipts, self._clock())
             except StoreError as error:
                 log.warning("job.put-off", error=str(error))
-                return
-            self._settled = max([self._settled, *(id for id, _ in runs)])
-            self._owing = False
 
     async def _run(self) -> None:
         while True:
@@ -130,7 +114,7 @@ class Cron:
             self._bell.clear()
 
     async def _arm(self) -> None:
-        at = await self._store.read(lambda unit: unit.jobs.next_at())
+        at = await self._store.read(lambda unit: unit.jobs.next_at(now=self._clock()))
         if at is None:
             return  # and APScheduler is not loaded for nothing
         from apscheduler.schedulers.asyncio import AsyncIOScheduler
@@ -152,7 +136,3 @@ class Cron:
 
     async def _ring(self) -> None:
         self._bell.set()
-
-    async def list(self) -> list[JobView]:
-        """Every job that is not removed, by name."""
-        return await self._store.read(job_views.views)

@@ -13,7 +13,7 @@ from gateway.floods import Limits
 from gateway.media.collecting import Bounds
 from gateway.media.hearing import Speech
 from gateway.reactions import Shown
-from gateway.types import HOUR, Conversation
+from gateway.types import HOUR, MINUTE, Conversation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +33,8 @@ class Habits:
     zone: str = "UTC"
     most_turns: int = 64
     limits: Limits = field(default_factory=Limits)
+    job_interval: int = 5 * MINUTE  # at least, between two planned times of a job that a person made
+    jobs_each: int = 20  # that one person may make
     budgets: Rules = field(default_factory=Rules)
     speech: Speech | None = None  # None: recordings are not transcribed
     files: Bounds = field(default_factory=Bounds)  # that people send

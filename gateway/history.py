@@ -166,7 +166,7 @@ def with_pictures(messages: Sequence[Message], found: Mapping[int, bytes]) -> tu
                 replace(each, data=found[each.media]) for each in message.pictures if each.media in found
             ]
             texts = message.texts if len(there) == len(message.pictures) else (UNSEEN, *message.texts)
-            shown.append(UserMessage(texts, tuple(there)))
+            shown.append(replace(message, texts=texts, pictures=tuple(there)))
         else:
             shown.append(message)
     return tuple(shown)
@@ -205,7 +205,8 @@ def with_overheard(messages: Sequence[Message], overheard: Sequence[Json]) -> tu
     asked = messages[last]
     assert isinstance(asked, UserMessage)
     context = OVERHEARD + "\n".join(lines)
-    return (*messages[:last], UserMessage((context, *asked.texts), asked.pictures), *messages[last + 1 :])
+    said = UserMessage((context, *asked.texts), asked.pictures, fleeting=True)
+    return (*messages[:last], said, *messages[last + 1 :])
 
 
 def _on_one_line(text: object) -> str:

@@ -31,11 +31,14 @@ _CLOSED_6 = tuple(map(IPv6Network, ("2001::/23", "2001:db8::/32", "2002::/16", "
 class Rules:
     """Where to. *hosts*: only these, None for any; an entry is a host, or host:port for a port of its own.
 
-    *own*: a host of the operator's choice, which may have any address and any port; '' for none.
+    *own*: a host of the operator's choice, which may have any address and any port; '' for none. *within*: only these
+    and what is below them, empty for any; *never*: not these, nor what is below them, whatever else is said.
     """
 
     hosts: frozenset[str] | None = None
     own: str = ""
+    within: frozenset[str] = frozenset()
+    never: frozenset[str] = frozenset()
 
     def judge(self, url: str | URL) -> URL:
         """The address as it is to be called. Raises FetchError(kind='refused'), which says why."""
@@ -54,6 +57,8 @@ class Rules:
             raise refused("an address with a user or a password is not fetched")
         if self.own and host == self.own.lower():
             return found.with_fragment(None)
+        if below(host, self.never) or (self.within and not below(host, self.within)):
+            raise refused(f"the operator does not let {host} be fetched from")
         if self.hosts is not None and not {host, f"{host}:{port}"} & self.hosts:
             raise refused(f"{host} is not among the hosts that may be fetched from")
         if port != PORTS[scheme] and f"{host}:{port}" not in (self.hosts or ()):
@@ -78,6 +83,11 @@ class Rules:
             return
         if not addresses or not all(map(is_public, addresses)):
             raise refused(f"{host} is not at a public address")
+
+
+def below(host: str, names: Collection[str]) -> bool:
+    """Whether a host is one of *names* or below one, as docs.example.com is below example.com."""
+    return any(host == name or host.endswith(f".{name}") for name in names)
 
 
 def is_number(host: str) -> bool:

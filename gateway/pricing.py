@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from decimal import Decimal
 
 from gateway import usage
 from gateway.protocols import Asked
@@ -11,10 +12,16 @@ from gateway.types import Tokens, UsageSettled
 
 
 class Pricing:
-    """Prices at the moment of a request; overrides may be swapped while running."""
+    """Prices at the moment of a request; overrides and discounts may be swapped while running.
 
-    def __init__(self, overrides: usage.Overrides | None = None) -> None:
+    *discounts* by provider: what its list prices are multiplied by.
+    """
+
+    def __init__(
+        self, overrides: usage.Overrides | None = None, discounts: Mapping[str, Decimal] | None = None
+    ) -> None:
         self.overrides = overrides or {}
+        self.discounts = discounts or {}
         self._missing: set[str] = set()
         self.on_missing: Callable[[str], None] = lambda model: None
 
@@ -26,6 +33,22 @@ class Pricing:
     @overrides.setter
     def overrides(self, overrides: usage.Overrides) -> None:
         self._overrides: usage.Overrides = {"demo/*": "free", **overrides}
+
+    def discount(self, provider: str) -> Decimal:
+        return self.discounts.get(provider, usage.LIST)
+
+    def of(self, model: Asked, *, at: int) -> usage.Price | None:
+        """What a short request made *at* would pay; None: not known."""
+        return usage.find_price(
+            provider_kind=model.kind,
+            provider_name=model.provider,
+            base_url=model.base_url,
+            model=model.model,
+            at=at,
+            tokens=Tokens(),
+            overrides=self.overrides,
+            discount=self.discount(model.provider),
+        )
 
     def worst(self, model: Asked, tokens: Tokens, *, at: int, seconds: int | None = None) -> int | None:
         """The most that a request made *at* can cost if it uses no more *tokens*; None: the price is not known.
@@ -42,6 +65,7 @@ class Pricing:
                 input_tokens=tokens.input,
                 output_tokens=tokens.output,
                 overrides=self.overrides,
+                discount=self.discount(model.provider),
             )
         price = usage.find_audio_price(
             provider_kind=model.kind,
@@ -52,8 +76,22 @@ class Pricing:
             seconds=seconds,
             tokens=tokens,
             overrides=self.overrides,
+            discount=self.discount(model.provider),
         )
         return usage.cost(price, tokens)
+
+    def rates(self, model: Asked, tokens: Tokens, *, at: int) -> usage.Rates | None:
+        """What a request made *at* pays for so many *tokens*; None: the price is not known."""
+        price = usage.find_price(
+            provider_kind=model.kind,
+            provider_name=model.provider,
+            base_url=model.base_url,
+            model=model.model,
+            at=at,
+            tokens=tokens,
+            overrides=self.overrides,
+        )
+        return None if price is None else price.rates
 
     def settle(
         self,
@@ -71,7 +109,7 @@ class Pricing:
         images: bool = False,
         seconds: int | None = None,
     ) -> UsageSettled:
-        """The settled row; a missing price is NULL and loud, never 0.
+        """The settled row; a missing price is NULL and loud, never 0. What the provider itself has billed wins.
 
         *images*: the answer holds some. *seconds* of audio where it is a transcription.
         """
@@ -84,6 +122,7 @@ class Pricing:
                 at=at,
                 tokens=tokens,
                 overrides=self.overrides,
+                discount=self.discount(provider),
                 images=images or state == "estimated",
             )
         else:
@@ -96,6 +135,7 @@ class Pricing:
                 seconds=seconds if state != "failed" else 0,
                 tokens=tokens,
                 overrides=self.overrides,
+                discount=self.discount(provider),
             )
         cost = usage.cost(price, tokens) if provider_cost is None else provider_cost
         ref = f"{provider}:{model}"

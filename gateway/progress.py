@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from gateway import transcript, verbose
 from gateway.billing import Request
 from gateway.budgets import Budget, Shortfall
+from gateway.caching import Setting
 from gateway.protocols import THINK, Think
 from gateway.transcript import Text, ToolUse
 from gateway.types import Conversation, Entry, File, Identity, Json, Session, Turn, Waiting
@@ -19,7 +20,7 @@ class Options:
     system_prompt: str = ""
     max_output_tokens: int = 4096
     temperature: float | None = None
-    cache: bool = True
+    cache: Setting = "auto"
     retries: int = 2
     max_requests: int = 25
     max_tool_calls: int = 50

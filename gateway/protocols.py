@@ -181,10 +181,14 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class UserMessage:
-    """What people said, in order; each text is one message. The pictures belong to them all."""
+    """What people said, in order; each text is one message. The pictures belong to them all.
+
+    *fleeting*: some of it is in this prompt only, and the next one will not have it.
+    """
 
     texts: tuple[str, ...]
     pictures: tuple[Picture, ...] = ()
+    fleeting: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +208,9 @@ class ResultsMessage:
 Think = Literal["off", "low", "medium", "high"]
 THINK: tuple[Think, ...] = get_args(Think)
 
+Cache = Literal["off", "5m", "1h"]
+"""For how long a provider is asked to keep a prompt, counted from its last use."""
+
 Message = UserMessage | AssistantMessage | ResultsMessage
 
 
@@ -221,7 +228,8 @@ class Prompt:
     """One request. *stable* is the same for every turn of a session; *volatile* comes after it.
 
     *max_output_tokens* bounds the thinking too. *think* None: as the model does by itself; those that cannot be
-    told take no notice.
+    told take no notice. *key*: the same for all requests that begin alike, for providers that send those to the same
+    machine; '' where there is only one.
     """
 
     stable: str
@@ -230,7 +238,8 @@ class Prompt:
     tools: tuple[ToolSpec, ...] = ()
     max_output_tokens: int = 4096
     temperature: float | None = None
-    cache: bool = True
+    cache: Cache = "5m"
+    key: str = ""
     think: Think | None = None
 
 
@@ -352,14 +361,19 @@ class Tool(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolContext:
-    """On whose behalf a tool runs: set by us, never by the model."""
+    """On whose behalf a tool runs: set by us, never by the model.
+
+    *call*: its id, unique in the turn's step. *zone* and *lang* (a BCP 47 tag, '' for unknown) are the person's.
+    """
 
     session: int
     turn: int
+    call: str
     conversation: int
     identity: int | None
     zone: str
     now: int
+    lang: str = ""
 
 
 class ToolFailed(Exception):

@@ -42,6 +42,7 @@ from gateway.config_tables import (
     Table,
     TelegramAccount,
     TelegramSettings,
+    ToolSettings,
     TranscriptionSettings,
     WebSettings,
 )
@@ -67,6 +68,7 @@ __all__ = [
     "StorageSettings",
     "TelegramAccount",
     "TelegramSettings",
+    "ToolSettings",
     "TranscriptionSettings",
     "WebSettings",
     "compare",
@@ -116,6 +118,7 @@ class Settings(Table):
     limits: LimitSettings = LimitSettings()
     budgets: BudgetSettings = BudgetSettings()
     media: MediaSettings = MediaSettings()
+    tools: ToolSettings = ToolSettings()
     jobs: tuple[JobSettings, ...] = ()
     web: WebSettings = WebSettings()
 

@@ -105,10 +105,12 @@ class Toolbox:
                     ToolContext(
                         session=started.turn.session,
                         turn=started.turn.id,
+                        call=call.id,
                         conversation=started.conversation.id,
                         identity=started.turn.identity,
                         zone=started.zone or self.options.zone,
                         now=self._clock(),
+                        lang=started.lang,
                     ),
                 )
             passing(Point.TOOL, "after")

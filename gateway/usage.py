@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Overrides",
+    "Own",
     "Price",
     "Rates",
     "Tokens",
@@ -44,6 +45,7 @@ __all__ = [
 
 KINDS = ("uncached", "read", "write_5m", "write_1h", "output")
 DEAREST_RATE = 1_000_000  # dollars; more is a slip of the pen
+LIST = Decimal(1)  # a discount: the part of the list price that is paid, here all of it
 FINEST_RATE = -24  # decimal places of a dollar; the list has some with 17
 SAVED = 10**-FINEST_RATE
 # A cache write costs at most twice the plain rate: Anthropic, prompt caching, one-hour writes.
@@ -91,24 +93,39 @@ class Rates:
         rate: Decimal | None = getattr(self, kind)
         return rate
 
+    def times(self, factor: Decimal) -> Rates:
+        """All of them multiplied; what is not known stays unknown."""
+        if factor == LIST:
+            return self
+        known = {kind: rate for kind in (*KINDS, "request") if (rate := self.of(kind)) is not None}
+        return Rates(**{kind: rate * factor for kind, rate in known.items()})
 
-Overrides = Mapping[str, Rates | Literal["free"]]
+
+Own = Rates | Literal["free", "local"]
+"""A price of one's own; 'local': free, but for a model that a vendor sells: behind such an address may be a proxy."""
+Overrides = Mapping[str, Own]
 """Prices of one's own by 'provider name/model', or by 'provider name/*' for its other models."""
 
 _FREE = Rates(**dict.fromkeys((*KINDS, "request"), Decimal(0)))
+SELLING = (
+    "anthropic",
+    "openai",
+    "google",
+)  # models of one's own, which nobody else runs; as the list calls them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Price:
-    """The rates that were really applied to a request, tiers and times resolved.
+    """The rates that were really applied to a request, tiers, times and the discount resolved.
 
-    *source*: 'genai-prices <version>', 'config' or 'free'.
+    *source*: 'genai-prices <version>', 'config' or 'free'. *discount*: the part of the list price that the rates are.
     """
 
     provider: str
     model: str
     source: str
     rates: Rates
+    discount: Decimal = LIST
 
     @property
     def state(self) -> Literal["priced", "free"]:
@@ -120,15 +137,16 @@ class Price:
         return sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()
 
     def to_json(self) -> Json:
-        """What json can write; rates are decimal strings, null where not known."""
+        """What json can write; rates are decimal strings, null where not known. No discount: the list price."""
         rates = {kind: _plain(self.rates.of(kind)) for kind in (*KINDS, "request")}
-        return {
+        found: Json = {
             "v": 1,
             "provider": self.provider,
             "model": self.model,
             "source": self.source,
             "rates": rates,
         }
+        return found if self.discount == LIST else {**found, "discount": _plain(self.discount)}
 
     @classmethod
     def from_json(cls, body: Json) -> Price:
@@ -138,7 +156,13 @@ class Price:
                 raise ValueError(f"a price of version {body['v']!r:.40}; only version 1 is known")
             given: dict[str, str] = {kind: rate for kind, rate in body["rates"].items() if rate is not None}
             rates = Rates(**{kind: Decimal(rate) for kind, rate in given.items()})
-            return cls(provider=body["provider"], model=body["model"], source=body["source"], rates=rates)
+            return cls(
+                provider=body["provider"],
+                model=body["model"],
+                source=body["source"],
+                rates=rates,
+                discount=Decimal(body.get("discount", LIST)),
+            )
         except (KeyError, TypeError, AttributeError, ArithmeticError) as error:
             raise ValueError(f"not a price: {body!r:.80}") from error
 
@@ -218,14 +242,16 @@ def find_price(
     at: int,
     tokens: Tokens,
     overrides: Overrides,
+    discount: Decimal = LIST,
     images: bool = False,
 ) -> Price | None:
     """The price of a request made *at* that used *tokens*; None if nobody knows it.
 
     *provider_kind* is one of gateway.vendors.KINDS, *provider_name* the configuration's for it.
     *base_url* None or '': the vendor's own address. An address that is not in the list has no price, whatever
-    is spoken there: it may be a proxy or a machine under the desk. *images*: the answer holds some; the counts do
-    not tell their tokens apart, so all the output has their rate where that is dearer.
+    is spoken there: it may be a proxy or a machine under the desk. *discount* multiplies a listed price, never one of
+    the *overrides*. *images*: the answer holds some; the counts do not tell their tokens apart, so all the output has
+    their rate where that is dearer.
     """
     own = _own_price(provider_name, model, overrides)
     if own is not None:
@@ -240,7 +266,7 @@ def find_price(
     )
     if rates is None:
         return None
-    return Price(provider=provider_name, model=model, source=_source(), rates=rates)
+    return _discounted(provider_name, model, rates, discount)
 
 
 def find_audio_price(
@@ -253,6 +279,7 @@ def find_audio_price(
     seconds: int,
     tokens: Tokens,
     overrides: Overrides,
+    discount: Decimal = LIST,
 ) -> Price | None:
     """As find_price, of a transcription: by its *tokens*, or by the hour as a price of that one request.
 
@@ -280,7 +307,7 @@ def find_audio_price(
         rates = Rates(uncached=audio, output=rate("output_mtok"))
     else:
         return None
-    return Price(provider=provider_name, model=model, source=_source(), rates=rates)
+    return _discounted(provider_name, model, rates, discount)
 
 
 def worst_hearing(seconds: int) -> Tokens:
@@ -303,10 +330,11 @@ def worst_case(
     input_tokens: int,
     output_tokens: int,
     overrides: Overrides,
+    discount: Decimal = LIST,
 ) -> int | None:
     """Nano-dollars that a request can cost at most: all input at the dearest kind and tier, all output.
 
-    None: the price is not known, so nothing can be promised.
+    None: the price is not known, so nothing can be promised. *discount* as for find_price.
     """
     own = _own_price(provider_name, model, overrides)
     rates: Rates | None
@@ -321,6 +349,7 @@ def worst_case(
             lambda listed: _tiers(listed, input_tokens, dearest=True),
             images=True,
         )
+        rates = None if rates is None else rates.times(discount)
     if rates is None or (rates.output is None and output_tokens):
         return None
     assumed = rates.uncached * DEAREST_WRITE
@@ -355,10 +384,30 @@ def context_window(
 
 def _own_price(provider_name: str, model: str, overrides: Overrides) -> Price | None:
     for key in (f"{provider_name}/{model}", f"{provider_name}/*"):
-        if (own := overrides.get(key)) is not None:
-            rates, source = (_FREE, "free") if own == "free" else (own, "config")
-            return Price(provider=provider_name, model=model, source=source, rates=rates)
+        match overrides.get(key):
+            case Rates() as rates:
+                return Price(provider=provider_name, model=model, source="config", rates=rates)
+            case "free":
+                return Price(provider=provider_name, model=model, source="free", rates=_FREE)
+            case "local" if not _sold(model):
+                return Price(provider=provider_name, model=model, source="free", rates=_FREE)
     return None
+
+
+def _sold(model: str) -> bool:
+    """Whether a vendor lists it, also under a name that begins with the vendor's, as proxies have them."""
+    names = {model, model.rpartition("/")[2]}
+    return any(_listed_model(vendor, None, name) is not None for vendor in SELLING for name in names)
+
+
+def _discounted(provider_name: str, model: str, listed: Rates, discount: Decimal) -> Price:
+    return Price(
+        provider=provider_name,
+        model=model,
+        source=_source(),
+        rates=listed.times(discount),
+        discount=discount,
+    )
 
 
 def _listed_model(provider_kind: str | None, base_url: str | None, model: str) -> ModelInfo | None:

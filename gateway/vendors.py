@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Literal, get_args
 
 Kind = Literal["anthropic", "openai", "google", "openrouter", "ollama"]
@@ -71,3 +72,11 @@ def key_name(provider: str) -> str:
     """The variable that a provider's key can be put in, by the provider's name."""
     vendor = VENDORS.get(provider)
     return vendor.keys[0] if vendor and vendor.keys else f"PARLEY_PROVIDERS__{provider.upper()}__API_KEY"
+
+
+def loopback(host: str) -> bool:
+    """Whether that name or address is this machine's own, which no other can reach."""
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"

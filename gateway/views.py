@@ -7,10 +7,10 @@ from decimal import Decimal
 
 from gateway import transcript
 from gateway.budgets import Shortfall
+from gateway.pricing import Pricing
 from gateway.protocols import Model
 from gateway.reports import UsageSummary
-from gateway.types import Conversation, Entry, Session, Tokens
-from gateway.usage import Overrides, find_price
+from gateway.types import Conversation, Entry, Session
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,17 +148,9 @@ class Offered:
     free: bool = False
 
 
-def offered(model: Model, overrides: Overrides, now: int) -> Offered:
+def offered(model: Model, pricing: Pricing, now: int) -> Offered:
     """*now* in microseconds UTC: prices change with time."""
-    price = find_price(
-        provider_kind=model.kind,
-        provider_name=model.provider,
-        base_url=model.base_url,
-        model=model.model,
-        at=now,
-        tokens=Tokens(),
-        overrides=overrides,
-    )
+    price = pricing.of(model, at=now)
     if price is None:
         return Offered(ref=model.ref)
     rates = price.rates

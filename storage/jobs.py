@@ -8,14 +8,20 @@ from dataclasses import dataclass
 from gateway.types import Json
 from storage.database import Row, Tx, scalar
 
-COLUMNS = "id, name, kind, source, spec, zone, state, next_at, failures"
+COLUMNS = "id, name, kind, source, spec, zone, state, next_at, failures, identity, conversation, created"
 PUT = """
-INSERT INTO job (name, kind, source, spec, zone, state, next_at) VALUES (:name, :kind, :source, :spec, :zone, :state, :next_at)
+INSERT INTO job (name, kind, source, spec, zone, state, next_at, identity, conversation, failures, created)
+VALUES (:name, :kind, :source, :spec, :zone, :state, :next_at, :identity, :conversation, :failures, :created)
 ON CONFLICT (name) DO UPDATE SET spec = excluded.spec, zone = excluded.zone, state = excluded.state,
-       source = excluded.source, next_at = excluded.next_at"""
+       source = excluded.source, next_at = excluded.next_at, identity = excluded.identity,
+       conversation = excluded.conversation, failures = excluded.failures, created = excluded.created"""
 DUE = f"SELECT {COLUMNS} FROM job WHERE state = 'on' AND next_at IS NOT NULL AND next_at <= :now ORDER BY next_at, id"
-NEXT = "SELECT min(next_at) FROM job WHERE state = 'on'"
+# What is due and was not handed over is owed: the next look does it, whenever that is.
+NEXT = """
+SELECT min(at) FROM (SELECT min(next_at) AS at FROM job WHERE state = 'on'
+               UNION SELECT min(due) FROM job_run WHERE state = 'waiting' AND inbox IS NULL AND due > :now)"""
 ADVANCE = "UPDATE job SET next_at = :next_at WHERE id = :id"
+SWITCH = "UPDATE job SET state = :state, next_at = :next_at, failures = 0 WHERE id = :id"
 RUN = """
 INSERT INTO job_run (job, planned, state, reason, inbox) VALUES (:job, :planned, :state, :reason, :inbox)
 ON CONFLICT (job, planned) DO NOTHING RETURNING id"""
@@ -23,14 +29,17 @@ RUN_STATE = """
 UPDATE job_run SET state = :state, session = coalesce(:session, session), reason = :reason,
        started = coalesce(started, :started), ended = coalesce(:ended, ended) WHERE id = :id"""
 RUNS = """
-SELECT r.id, r.planned, r.state, r.delivery, r.session, r.reason, r.started, r.ended FROM job_run r
+SELECT r.id, r.planned, r.state, r.delivery, r.session, r.reason, r.started, r.ended, r.attempt, r.due FROM job_run r
   JOIN job j ON j.id = r.job WHERE j.name = :name ORDER BY r.planned DESC LIMIT :count"""
 
-BUSY = """
-SELECT 1 FROM job_run WHERE job = :job AND planned >= :since AND state IN ('waiting', 'running') LIMIT 1"""
+OPEN = (
+    "SELECT count(*) FROM job_run WHERE job = :job AND planned >= :since AND state IN ('waiting', 'running')"
+)
 OWED = """
 SELECT r.id, r.planned, j.name, j.state, j.spec FROM job_run r JOIN job j ON j.id = r.job
- WHERE r.id > :after AND r.state = 'waiting' AND r.inbox IS NULL ORDER BY r.id"""
+ WHERE r.state = 'waiting' AND r.inbox IS NULL AND r.due <= :now ORDER BY r.id"""
+OWES = "SELECT 1 FROM job_run WHERE state = 'waiting' AND inbox IS NULL AND due <= :now LIMIT 1"
+HASTEN = "UPDATE job_run SET due = :latest WHERE state = 'waiting' AND inbox IS NULL AND due > :latest"
 LINK = """
 UPDATE job_run SET inbox = (SELECT id FROM inbox WHERE account = :account AND event_id = :event_id) WHERE id = :id"""
 
@@ -47,7 +56,10 @@ class Job:
     zone: str
     state: str
     next_at: int | None
-    failures: int
+    failures: int  # runs in a row that have failed
+    identity: int | None  # who made it; None: the operator
+    conversation: int | None  # where it was made; None: in no chat
+    created: int
 
 
 def job(row: Row) -> Job:
@@ -61,6 +73,9 @@ def job(row: Row) -> Job:
         state=row[6],
         next_at=row[7],
         failures=row[8],
+        identity=row[9],
+        conversation=row[10],
+        created=row[11],
     )
 
 
@@ -79,6 +94,10 @@ class Jobs:
         next_at: int | None,
         state: str = "on",
         source: str = "config",
+        identity: int | None = None,
+        conversation: int | None = None,
+        failures: int = 0,
+        created: int = 0,
     ) -> None:
         await self._tx.run(
             PUT,
@@ -89,6 +108,10 @@ class Jobs:
             zone=zone,
             state=state,
             next_at=next_at,
+            identity=identity,
+            conversation=conversation,
+            failures=failures,
+            created=created,
         )
 
     async def all(self) -> list[Job]:
@@ -102,13 +125,17 @@ class Jobs:
     async def due(self, *, now: int) -> list[Job]:
         return [job(row) for row in await self._tx.all(DUE, now=now)]
 
-    async def next_at(self) -> int | None:
-        """When the next job is due; None when none is planned."""
-        row = await self._tx.one(NEXT)
+    async def next_at(self, *, now: int) -> int | None:
+        """When the next job is due, or the next attempt at a run; None when nothing is planned."""
+        row = await self._tx.one(NEXT, now=now)
         return None if row is None or row[0] is None else int(row[0])
 
     async def advance(self, id: int, next_at: int | None) -> None:
         await self._tx.run(ADVANCE, id=id, next_at=next_at)
+
+    async def switch(self, id: int, state: str, *, next_at: int | None) -> None:
+        """On, paused or disabled from now on; what has failed before counts no more."""
+        await self._tx.run(SWITCH, id=id, state=state, next_at=next_at)
 
     async def remove(self, name: str) -> None:
         await self._tx.run("UPDATE job SET state = 'removed', next_at = NULL WHERE name = :name", name=name)
@@ -117,9 +144,6 @@ class Jobs:
         """The run's id; None when that planned time has its run already."""
         row = await self._tx.one(RUN, job=job, planned=planned, state=state, reason=reason, inbox=None)
         return None if row is None else int(scalar(row))
-
-    async def run_inbox(self, id: int, inbox: int) -> None:
-        await self._tx.run("UPDATE job_run SET inbox = :inbox WHERE id = :id", id=id, inbox=inbox)
 
     async def run_state(
         self,
@@ -139,7 +163,7 @@ class Jobs:
         await self._tx.run("UPDATE job_run SET delivery = :state WHERE id = :id", id=id, state=state)
 
     async def runs(self, name: str, count: int) -> list[Row]:
-        """(id, planned, state, delivery, session, reason, started, ended), newest first."""
+        """(id, planned, state, delivery, session, reason, started, ended, attempt, due), newest first."""
         return await self._tx.all(RUNS, name=name, count=count)
 
     async def of_run(self, id: int) -> Job | None:
@@ -148,13 +172,26 @@ class Jobs:
         )
         return None if row is None else job(row)
 
-    async def busy(self, job: int, *, since: int) -> bool:
-        """Whether a run planned at *since* or later has not ended."""
-        return await self._tx.one(BUSY, job=job, since=since) is not None
+    async def targets(self, run: int) -> list[str]:
+        """Where the answer of a run goes, as its job says."""
+        job = await self.of_run(run)
+        return [] if job is None else [str(each) for each in job.spec.get("deliver_to", ())]
 
-    async def owed(self, *, after: int) -> list[tuple[int, int, str, str, Json]]:
-        """(run, planned, job's name, its state, its spec) of runs later than run *after* without an inbox row."""
-        rows = await self._tx.all(OWED, after=after)
+    async def open(self, job: int, *, since: int) -> int:
+        """How many runs planned at *since* or later have not ended."""
+        return int(scalar(await self._tx.one(OPEN, job=job, since=since)))
+
+    async def hasten(self, latest: int) -> None:
+        """No attempt waits for longer than until *latest*."""
+        await self._tx.run(HASTEN, latest=latest)
+
+    async def owes(self, *, now: int) -> bool:
+        """Whether a run is due that has no inbox row."""
+        return await self._tx.one(OWES, now=now) is not None
+
+    async def owed(self, *, now: int) -> list[tuple[int, int, str, str, Json]]:
+        """(run, planned, job's name, its state, its spec) of runs that are due and without an inbox row."""
+        rows = await self._tx.all(OWED, now=now)
         return [(row[0], row[1], row[2], row[3], json.loads(row[4])) for row in rows]
 
     async def link(self, id: int, *, account: int, event_id: str) -> None:

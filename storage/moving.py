@@ -13,7 +13,7 @@ TWIN = f"{OF_CHAT} AND thread_id = :thread_id AND user_id = :user_id"
 RENAME = "UPDATE conversation SET chat_id = :chat_id WHERE id = :id"
 # What runs under the conversation that goes has lost its lease with it; it is taken up again in the other one.
 PARK = "UPDATE turn SET state = 'parked' WHERE conversation = :gone AND state = 'running'"
-REFERENCES = ("session", "inbox", "outbox", "button", "turn", "usage")
+REFERENCES = ("session", "inbox", "outbox", "button", "turn", "usage", "job")
 CLOSE = """
 UPDATE session SET state = 'closed', close_reason = 'moved', closed = last_active WHERE id = :id AND state = 'open'"""
 DELETE = "DELETE FROM conversation WHERE id = :gone"

@@ -10,16 +10,16 @@ from storage.database import Row, Tx, scalar
 
 OPEN = """
 INSERT INTO usage (uid, turn, step, attempt, session, conversation, identity, trigger, purpose, channel, provider,
-                   model_asked, state, at, tok_in, tok_w5m, tok_out, units, reserved)
+                   model_asked, state, at, tok_in, tok_w5m, tok_w1h, tok_out, units, reserved)
 VALUES (:uid, :turn, :step, :attempt, :session, :conversation, :identity, :trigger, :purpose, :channel, :provider,
-        :model_asked, 'open', :at, :tok_in, :tok_w5m, :tok_out, :units, :reserved) RETURNING id"""
+        :model_asked, 'open', :at, :tok_in, :tok_w5m, :tok_w1h, :tok_out, :units, :reserved) RETURNING id"""
 SETTLE = """
 UPDATE usage SET state = :state, tok_in = :tok_in, tok_read = :tok_read, tok_w5m = :tok_w5m, tok_w1h = :tok_w1h,
        tok_out = :tok_out, model = :model, provider_id = :provider_id, cost = :cost, cost_state = :cost_state,
        price = :price, provider_cost = :provider_cost, ended = :ended, units = coalesce(:units, units)
  WHERE uid = :uid AND state = 'open'"""
 OPEN_ROWS = """
-SELECT uid, provider, model_asked, at, tok_in, tok_w5m, tok_out, units FROM usage WHERE state = 'open'
+SELECT uid, provider, model_asked, at, tok_in, tok_w5m, tok_w1h, tok_out, units FROM usage WHERE state = 'open'
    AND (:turn IS NULL OR turn = :turn) ORDER BY id"""
 PRICE_ADD = """
 INSERT INTO price (hash, provider, model, rates, source) VALUES (:hash, :provider, :model, :rates, :source)
@@ -33,6 +33,12 @@ SELECT coalesce(sum(tok_in), 0), coalesce(sum(tok_read), 0), coalesce(sum(tok_w5
 LAST_INPUT = """
 SELECT tok_in + tok_read + tok_w5m + tok_w1h, tok_out, coalesce(model, model_asked) FROM usage
  WHERE session = :session AND purpose = 'chat' AND state = 'known' ORDER BY id DESC LIMIT 1"""
+
+ASKED = """
+SELECT turn, at, tok_read, tok_w5m, tok_w1h, tok_in + tok_read + tok_w5m + tok_w1h + tok_out FROM (
+SELECT id, turn, at, tok_in, tok_read, tok_w5m, tok_w1h, tok_out FROM usage
+ WHERE session = :session AND purpose = 'chat' AND state = 'known' AND turn IS NOT NULL
+   AND provider = :provider AND model_asked = :model ORDER BY id DESC LIMIT :most) AS latest ORDER BY id"""
 
 
 class Ledger:
@@ -60,6 +66,7 @@ class Ledger:
             at=row.at,
             tok_in=row.worst.uncached,
             tok_w5m=row.worst.write_5m,
+            tok_w1h=row.worst.write_1h,
             tok_out=row.worst.output,
             units=row.units,
             reserved=row.reserved,
@@ -104,7 +111,7 @@ class Ledger:
         return int(scalar(row))
 
     async def open_rows(self, *, turn: int | None = None) -> list[Row]:
-        """(uid, provider, model asked, at, worst uncached, cache write and output tokens, units), unsettled."""
+        """(uid, provider, model asked, at, worst uncached tokens, those written for 5 min and 1 h, output, units), unsettled."""
         return await self._tx.all(OPEN_ROWS, turn=turn)
 
     async def of_session(self, session: int) -> Row:
@@ -122,6 +129,10 @@ class Ledger:
         """(input tokens, output tokens, model) of the last exact chat request; None before the first."""
         row = await self._tx.one(LAST_INPUT, session=session)
         return None if row is None else (row[0], row[1], row[2])
+
+    async def asked(self, session: int, *, provider: str, model: str, most: int = 60) -> list[Row]:
+        """(turn, at, tokens read and written for 5 min and 1 h, all tokens) of a model's latest answers, oldest first."""
+        return await self._tx.all(ASKED, session=session, provider=provider, model=model, most=most)
 
 
 def tokens(row: Row) -> Tokens:

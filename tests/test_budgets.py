@@ -38,7 +38,7 @@ from tests.test_transcription import catalogue
 CENT = DOLLAR // 100
 OUTPUT = 15_000  # nano-dollars a token, as tests.path has it
 CHAT = Booking(purpose="chat", channel="telegram")
-PROMPT = Prompt(stable="", messages=(UserMessage(("hello",)),), max_output_tokens=1000, cache=False)
+PROMPT = Prompt(stable="", messages=(UserMessage(("hello",)),), max_output_tokens=1000, cache="off")
 
 
 def at(text: str) -> int:

@@ -378,6 +378,21 @@ def test_every_configured_model_is_listed_with_its_price_and_where_that_is_from(
     assert "$3.75" in parley("prices", "check").stdout
 
 
+def test_what_is_paid_of_the_list_price_and_what_is_free_here(home: Path) -> None:
+    text = PRICED.replace(
+        '[providers.anthropic]\napi_key = "k"', '[providers.anthropic]\napi_key = "k"\ndiscount = 0.8'
+    )
+    text = text.replace('"far:odd"]', '"far:odd", "near:mine", "near:gpt-5-mini", "locked:mine"]')
+    for name, key in (("near", ""), ("locked", 'api_key = "k"\n')):
+        text += f'[providers.{name}]\nkind = "openai"\n{key}base_url = "http://localhost:1234/v1"\n'
+    (home / "parley.toml").write_text(text)
+    found = {each["model"]: each for each in json.loads(parley("prices", "check", "--json", code=1).stdout)}
+    assert found["anthropic:claude-sonnet-4-5"]["per_million"]["uncached"] == "2.4"
+    assert found["anthropic:claude-sonnet-4-5"]["source"].endswith(" x 0.8")
+    assert (found["near:mine"]["source"], found["near:mine"]["missing"]) == ("free", [])
+    assert {found[each]["source"] for each in ("near:gpt-5-mini", "locked:mine")} == {"missing"}
+
+
 @pytest.mark.parametrize(
     "change, missing",
     [

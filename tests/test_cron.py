@@ -12,11 +12,13 @@ import pytest
 from gateway import cron as cron_module
 from gateway.access import Policy
 from gateway.core import build
-from gateway.cron import ON_TIME, Cron, JobSpec
+from gateway.cron import ON_TIME, Cron
 from gateway.errors import DeliveryError, DiskFull, NotFound, Refused
 from gateway.failpoints import Point
 from gateway.habits import Habits
-from gateway.jobs import LATEST, MISSED, MOST_NOTED, STILL_RUNNING, judge
+from gateway.jobs.book import Bounds, Jobs
+from gateway.jobs.slots import LATEST, MISSED, MOST_NOTED, STILL_RUNNING, judge
+from gateway.jobs.spec import JobSpec
 from gateway.models.demo import DemoModel
 from gateway.pricing import Pricing
 from gateway.progress import Options
@@ -166,16 +168,24 @@ class Gateway:
         )
         self.accept = self.core.dispatcher.accept
         self.cron = self.restarted()
+        self.jobs = Jobs(
+            store=store,
+            clock=clock,
+            zone="UTC",
+            bounds=Bounds,
+            changed=lambda: self.cron.wake(),
+            hand_over=lambda: self.cron.hand_over(),
+        )
 
     def restarted(self, accept=None):
-        return Cron(store=self.store, accept=accept or self.accept, clock=self.clock, zone="UTC")
+        return Cron(store=self.store, accept=accept or self.accept, clock=self.clock)
 
     async def rows(self, sql):
         return await self.store.read(lambda unit: unit.tx.all(sql))
 
     async def runs(self, name):
         """(planned, state, reason) of each run, oldest first."""
-        return [(run.planned, run.state, run.reason) for run in (await self.cron.history(name, 1000))[::-1]]
+        return [(run.planned, run.state, run.reason) for run in (await self.jobs.history(name, 1000))[::-1]]
 
     async def settled(self, name):
         """The same, once nothing is under way any more."""
@@ -187,7 +197,7 @@ class Gateway:
                 await asyncio.sleep(0.005)
 
     async def next_at(self, name):
-        return next(job.next_at for job in await self.cron.list() if job.spec.name == name)
+        return next(job.next_at for job in await self.jobs.list() if job.spec.name == name)
 
     async def events(self):
         return [row[0] for row in await self.rows("SELECT event_id FROM inbox ORDER BY id")]
@@ -243,7 +253,7 @@ async def test_each_run_has_a_session_of_its_own(gate):
         gate.clock.now = at(f"2026-03-0{day} 09:00")
         await gate.cron.fire()
         await gate.settled("daily")
-    sessions = [run.session for run in await gate.cron.history("daily")]
+    sessions = [run.session for run in await gate.jobs.history("daily")]
     assert len(set(sessions)) == 2 and None not in sessions
 
 
@@ -252,7 +262,7 @@ async def test_a_run_knows_its_inbox_row_and_when_it_ran(gate):
     gate.clock.now = NINE + 5 * SECOND
     await gate.cron.fire()
     await gate.settled("daily")
-    (run,) = await gate.cron.history("daily")
+    (run,) = await gate.jobs.history("daily")
     assert (run.planned, run.started, run.ended) == (NINE, gate.clock.now, gate.clock.now)
     (linked,) = await gate.rows("SELECT i.event_id FROM job_run r JOIN inbox i ON i.id = r.inbox")
     assert linked == (f"daily@{NINE}",)
@@ -549,7 +559,7 @@ async def test_an_interval_keeps_the_anchor_of_when_it_was_accepted(gate):
     await cron.start()
     await cron.stop()
     assert await gate.next_at("a") == MONDAY + 180 * MINUTE
-    assert await gate.cron.next_times("a", count=2) == [MONDAY + 180 * MINUTE, MONDAY + 270 * MINUTE]
+    assert await gate.jobs.next_times("a", count=2) == [MONDAY + 180 * MINUTE, MONDAY + 270 * MINUTE]
 
 
 async def test_another_prompt_leaves_the_time_alone_and_is_what_is_asked(gate):
@@ -576,7 +586,7 @@ async def test_another_schedule_or_zone_is_planned_anew(gate, schedule, zone, ex
 async def test_a_job_that_is_listed_no_more_is_removed_and_may_come_back(gate):
     await gate.cron.sync([DAILY, HOURLY])
     await gate.cron.sync([HOURLY])
-    assert [job.spec.name for job in await gate.cron.list()] == ["hourly"]
+    assert [job.spec.name for job in await gate.jobs.list()] == ["hourly"]
     gate.clock.now = at("2026-03-04 12:00")
     await gate.cron.fire()
     assert await gate.runs("daily") == [] != await gate.runs("hourly")
@@ -606,7 +616,7 @@ async def test_a_paused_job_does_not_run_and_makes_up_for_nothing_afterwards(gat
 
     await gate.cron.sync([switched(True)])
     await gate.cron.sync([switched(False)])
-    (job,) = await gate.cron.list()
+    (job,) = await gate.jobs.list()
     assert (job.state, job.next_at, job.spec.enabled) == ("paused", None, False)
     gate.clock.now += 5 * HOUR
     assert await gate.cron.fire() == 0
@@ -621,7 +631,7 @@ async def test_one_schedule_that_cannot_be_followed_changes_nothing(gate):
     await gate.cron.sync([DAILY])
     with pytest.raises(ScheduleError):
         await gate.cron.sync([HOURLY, JobSpec(name="b", schedule="0 25 * * *", zone="UTC", prompt="x")])
-    assert [job.spec for job in await gate.cron.list()] == [DAILY]
+    assert [job.spec for job in await gate.jobs.list()] == [DAILY]
 
 
 # -- a single time --------------------------------------------------------------------------------------------
@@ -693,7 +703,7 @@ async def test_the_answer_is_sent_to_each_chat_that_is_named(gate):
 
 
 async def _delivery_is(gate, state):
-    (run,) = await gate.cron.history("a")
+    (run,) = await gate.jobs.history("a")
     return (run.state, run.delivery) == ("done", state)
 
 
@@ -709,7 +719,7 @@ async def test_one_chat_that_has_not_got_the_answer_yet_shows_in_the_history(gat
     channel.slow.add("2")
     await delivered(gate, "telegram:1", "telegram:2")
     await until(lambda: _sent_to(gate, "1"))
-    assert (await gate.cron.history("a"))[0].delivery == "waiting"
+    assert (await gate.jobs.history("a"))[0].delivery == "waiting"
     channel.released.set()
     await until(lambda: _delivery_is(gate, "sent"))
 
@@ -724,7 +734,7 @@ async def _sent_to(gate, chat):
 async def test_an_answer_for_main_is_kept_in_its_session_only(gate):
     channel = await connected(gate)
     await delivered(gate, "main")
-    (run,) = await gate.cron.history("a")
+    (run,) = await gate.jobs.history("a")
     assert (run.state, run.delivery, channel.sent) == ("done", "none", [])
     assert await gate.rows("SELECT unread FROM session") == [(1,)]
 
@@ -734,29 +744,29 @@ async def test_an_answer_for_main_is_kept_in_its_session_only(gate):
 
 async def test_a_run_by_hand_is_tagged_alike_and_moves_no_planned_time(gate):
     await gate.cron.sync([DAILY])
-    run = await gate.cron.run_now("daily")
+    run = await gate.jobs.run_now("daily")
     assert await gate.settled("daily") == [(MONDAY, "done", None)]
-    assert (await gate.cron.history("daily"))[0].id == run
+    assert (await gate.jobs.history("daily"))[0].id == run
     assert await gate.rows("SELECT triggered_by FROM session") == [("daily",)]
     assert await gate.next_at("daily") == NINE
 
-    assert await gate.cron.run_now("daily") != run
+    assert await gate.jobs.run_now("daily") != run
     assert len(await gate.settled("daily")) == 2
 
 
 async def test_a_paused_job_can_be_run_by_hand(gate):
     await gate.cron.sync([JobSpec(name="a", schedule="@daily", zone="UTC", prompt="x", enabled=False)])
-    await gate.cron.run_now("a")
+    await gate.jobs.run_now("a")
     assert [state for _, state, _ in await gate.settled("a")] == ["done"]
 
 
 async def test_a_job_that_is_running_cannot_be_run_by_hand(gate):
     gate.model.go.clear()
     await gate.cron.sync([DAILY])
-    await gate.cron.run_now("daily")
+    await gate.jobs.run_now("daily")
     gate.clock.now += SECOND
     with pytest.raises(Refused, match="still running"):
-        await gate.cron.run_now("daily")
+        await gate.jobs.run_now("daily")
 
 
 async def test_a_run_that_never_came_to_an_end_holds_a_job_up_for_a_day_only(gate):
@@ -774,12 +784,12 @@ async def test_a_job_nobody_knows_is_not_run(gate, removed):
         await gate.cron.sync([DAILY])
         await gate.cron.sync([])
     with pytest.raises(NotFound, match="daily"):
-        await gate.cron.run_now("daily")
+        await gate.jobs.run_now("daily")
 
 
 async def test_the_history_of_a_job_nobody_ever_knew_is_an_error(gate):
     with pytest.raises(NotFound, match="daily"):
-        await gate.cron.history("daily")
+        await gate.jobs.history("daily")
 
 
 # -- what is shown --------------------------------------------------------------------------------------------
@@ -788,9 +798,9 @@ async def test_the_history_of_a_job_nobody_ever_knew_is_an_error(gate):
 async def test_the_list_shows_each_job_as_it_was_written_with_its_last_run(gate):
     await gate.cron.sync([HOURLY, DAILY])
     gate.clock.now = NINE - HOUR // 2
-    await gate.cron.run_now("hourly")
+    await gate.jobs.run_now("hourly")
     await gate.settled("hourly")
-    daily, hourly = await gate.cron.list()
+    daily, hourly = await gate.jobs.list()
     assert (daily.spec, daily.state, daily.next_at, daily.last) == (DAILY, "on", NINE, None)
     assert hourly.spec == HOURLY and hourly.last.planned == gate.clock.now and hourly.last.state == "done"
 
@@ -799,7 +809,7 @@ async def test_the_history_has_the_newest_first_and_no_more_than_was_asked(gate)
     await gate.cron.sync([missing("none")])
     gate.clock.now = at("2026-03-02 18:30")
     await gate.cron.start()
-    assert [run.planned for run in await gate.cron.history("a", 2)] == [
+    assert [run.planned for run in await gate.jobs.history("a", 2)] == [
         at("2026-03-02 18:00"),
         at("2026-03-02 17:00"),
     ]
@@ -807,11 +817,11 @@ async def test_the_history_has_the_newest_first_and_no_more_than_was_asked(gate)
 
 async def test_next_times_are_told_of_a_job_by_its_name_or_of_any_schedule(gate):
     await gate.cron.sync([JobSpec(name="a", schedule="0 9 * * *", zone="Asia/Tokyo", prompt="x")])
-    assert await gate.cron.next_times("a", count=2) == [at("2026-03-03 00:00"), at("2026-03-04 00:00")]
-    assert await gate.cron.next_times("0 9 * * *", "Asia/Tokyo", count=1) == [at("2026-03-03 00:00")]
-    assert await gate.cron.next_times("0 9 * * *", after=NINE, count=1) == [at("2026-03-03 09:00")]
+    assert await gate.jobs.next_times("a", count=2) == [at("2026-03-03 00:00"), at("2026-03-04 00:00")]
+    assert await gate.jobs.next_times("0 9 * * *", "Asia/Tokyo", count=1) == [at("2026-03-03 00:00")]
+    assert await gate.jobs.next_times("0 9 * * *", after=NINE, count=1) == [at("2026-03-03 09:00")]
     with pytest.raises(ScheduleError):
-        await gate.cron.next_times("b")
+        await gate.jobs.next_times("b")
 
 
 # -- waking ---------------------------------------------------------------------------------------------------
@@ -906,7 +916,7 @@ assert "apscheduler" not in sys.modules and "sqlite3" not in sys.modules
 async def main():
     from storage import open_store
     store = await open_store(pathlib.Path(sys.argv[1]))
-    cron = gateway.cron.Cron(store=store, accept=None, clock=lambda: 1, zone="UTC")
+    cron = gateway.cron.Cron(store=store, accept=None, clock=lambda: 1)
     await cron.sync([])
     await cron.start()
     await asyncio.sleep(0.1)

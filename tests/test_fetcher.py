@@ -19,6 +19,7 @@ from yarl import URL
 from gateway.errors import FetchError
 from gateway.fetcher import Fetcher
 from gateway.outside import Rules, is_public
+from tests.fakes.site import Names, Site, on
 
 INSIDE = [
     "0.0.0.0",
@@ -138,33 +139,6 @@ def test_a_redirect_is_judged_and_never_leaves_https(here, location, there):
     assert caught.value.kind == "refused"
 
 
-class Site:
-    """A web server on this machine, which names can be made to point at."""
-
-    def __init__(self, ssl_context=None):
-        self.asked = []
-        self.answers = {}
-        self.ssl_context = ssl_context
-
-    async def __aenter__(self):
-        async def answer(request):
-            self.asked.append(request)
-            found = self.answers[request.path]
-            return await found(request) if callable(found) else web.Response(**found)
-
-        self.runner = web.ServerRunner(web.Server(answer), shutdown_timeout=0.1)
-        await self.runner.setup()
-        await web.TCPSite(self.runner, "127.0.0.1", 0, ssl_context=self.ssl_context).start()
-        self.port = self.runner.addresses[0][1]
-        return self
-
-    async def __aexit__(self, *_):
-        await self.runner.cleanup()
-
-    def url(self, path="/", host="site.test"):
-        return f"http://{host}:{self.port}{path}"
-
-
 @pytest.fixture
 async def site():
     async with Site() as found:
@@ -189,21 +163,6 @@ def self_signed(name):
     return context
 
 
-class Names:
-    """A resolver; each name has its answers one after the other, the last one for ever."""
-
-    def __init__(self, **names):
-        self.names = {name.replace("_", "."): list(found) for name, found in names.items()}
-        self.asked = []
-
-    async def __call__(self, host, port):
-        self.asked.append(host)
-        found = self.names.get(host)
-        if found is None:
-            raise OSError("no such name")
-        return found.pop(0) if len(found) > 1 else found[0]
-
-
 async def got(fetcher, url, most=1000):
     pieces = []
     try:
@@ -220,12 +179,6 @@ async def refusal(fetcher, url, most=1000):
     await fetcher.close()
     assert sum(map(len, pieces)) <= most
     return caught.value
-
-
-def on(site, **given):
-    """A fetcher for which the site is the operator's own."""
-    names = Names(site_test=[["127.0.0.1"]])
-    return Fetcher(Rules(own="site.test"), resolve=names, **given)
 
 
 async def test_what_is_there_is_fetched(site):
@@ -347,3 +300,16 @@ async def test_no_cookie_is_kept(site):
     await fetcher.fetch(site.url("/a"), bytes, most=10)
     await got(fetcher, site.url("/a"))
     assert all("Cookie" not in each.headers for each in site.asked)
+
+
+def test_a_list_of_domains_holds_for_what_is_below_them():
+    rules = Rules(within=frozenset({"example.com"}), never=frozenset({"private.example.com"}))
+    assert rules.judge("https://example.com/") and rules.judge("https://docs.example.com/")
+    for url in (
+        "https://private.example.com/", "https://x.private.example.com/", "https://notexample.com/",
+        "https://example.com.evil.test/", "https://PRIVATE.example.com./",
+    ):  # fmt: skip
+        with pytest.raises(FetchError):
+            rules.judge(url)
+    with pytest.raises(FetchError):
+        rules.onward(rules.judge("https://example.com/"), "https://private.example.com/")

@@ -164,7 +164,7 @@ async def test_no_text_comes_after_tool_results(llm, catalogue):
 
 
 async def test_a_prompt_that_is_not_to_be_cached_has_no_breakpoints(llm, catalogue):
-    asked = prompt("hi", stable=LONG, tools=(NOW,), cache=False)
+    asked = prompt("hi", stable=LONG, tools=(NOW,), cache="off")
     await answer_of(catalogue.get(REFS["anthropic"]), asked)
     assert "cache_control" not in json.dumps(llm.requests[0].body)
 

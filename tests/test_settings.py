@@ -102,10 +102,16 @@ MISTAKES = [
         id="a port out of range",
     ),
     pytest.param(
+        "[agent]\nauto_compact = 'sometimes'\n",
+        {},
+        "parley.toml:2: [agent] auto_compact: 'sometimes' is not true or false; write it as in auto_compact = true",
+        id="a word for a condition",
+    ),
+    pytest.param(
         "[agent]\ncache = 'sometimes'\n",
         {},
-        "parley.toml:2: [agent] cache: 'sometimes' is not true or false; write it as in cache = true",
-        id="a word for a condition",
+        "parley.toml:2: [agent] cache: 'sometimes' is not one of its values; use 'auto', '5m', '1h' or 'off'",
+        id="a lifetime that is none",
     ),
     pytest.param(
         '[channels.telegram]\nrate = "fast"\n',
@@ -322,8 +328,9 @@ MISTAKES = [
     ),
     pytest.param(
         "",
-        {"PARLEY_AGENT__CACHE__X": "1"},
-        "PARLEY_AGENT__CACHE__X: agent.cache: the value is not true or false; write it as in cache = true",
+        {"PARLEY_AGENT__AUTO_COMPACT__X": "1"},
+        "PARLEY_AGENT__AUTO_COMPACT__X: agent.auto_compact: the value is not true or false; "
+        "write it as in auto_compact = true",
         id="a variable that goes on after a key",
     ),
     pytest.param(
@@ -809,6 +816,21 @@ def test_the_example_shows_every_key_and_no_other(folder):
     assert general - {("jobs",)} == keys
 
 
+@pytest.mark.parametrize(
+    ("text", "environ", "cache"),
+    [
+        ("", {}, "auto"),
+        ("[agent]\ncache = true\n", {}, "auto"),
+        ("[agent]\ncache = false\n", {}, "off"),
+        ("[agent]\ncache = '1h'\n", {}, "1h"),
+        ("", {"PARLEY_AGENT__CACHE": "False"}, "off"),
+        ("", {"PARLEY_AGENT__CACHE": "5m"}, "5m"),
+    ],
+)
+def test_how_long_a_prompt_is_kept_was_a_yes_or_no_once(folder, text, environ, cache):
+    assert configured(text, environ).agent.cache == cache
+
+
 def test_the_example_shows_the_defaults(folder):
     values = tomllib.loads(uncommented(example_text()))
     defaults = redacted(Settings())
@@ -906,6 +928,7 @@ def test_what_a_reload_takes_over_is_told_from_what_needs_a_restart(folder):
             "jobs.news",
             "providers.openai.api_key",
             "providers.openai.base_url",
+            "providers.openai.discount",
             "providers.openai.kind",
             "providers.openai.price",
             "sessions.carry_over",
@@ -1014,3 +1037,9 @@ def test_an_account_without_a_token_is_off_unless_it_was_switched_on(folder):
 )
 def test_the_version_may_be_left_out_of_discords_address(folder, url, root):
     assert configured(f'[channels.discord]\napi_url = "{url}"\n').channels.discord.api_url == root
+
+
+@pytest.mark.parametrize("wrong", ["0", "20", "-1", "0.12345", "nan"])
+def test_a_discount_is_a_part_of_the_price_and_no_percentage(wrong):
+    lines = refused(f'[providers.openai]\napi_key = "k"\ndiscount = {wrong}\n')
+    assert len(lines) == 1 and "[providers.openai] discount" in lines[0] and "0.8" in lines[0]

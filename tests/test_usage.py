@@ -19,6 +19,7 @@ from gateway.usage import (
     context_window,
     cost,
     estimate_input,
+    find_audio_price,
     find_price,
     picture_tokens,
     worst_case,
@@ -40,7 +41,7 @@ def at(text: str) -> int:
 NOW = at("2026-05-01 12:00")
 
 
-def price_of(model, tokens, *, kind="openai", name="mine", base_url=None, at=NOW, overrides=None):
+def price_of(model, tokens, *, kind="openai", name="mine", base_url=None, at=NOW, overrides=None, **more):
     return find_price(
         provider_kind=kind,
         provider_name=name,
@@ -49,6 +50,22 @@ def price_of(model, tokens, *, kind="openai", name="mine", base_url=None, at=NOW
         at=at,
         tokens=tokens,
         overrides=overrides or {},
+        **more,
+    )
+
+
+def heard_at(model, **more):
+    """An hour of speech."""
+    return find_audio_price(
+        provider_kind="openai",
+        provider_name="mine",
+        base_url=None,
+        model=model,
+        at=NOW,
+        seconds=3600,
+        tokens=Tokens(),
+        overrides={},
+        **more,
     )
 
 
@@ -261,6 +278,47 @@ def test_a_model_s_own_price_wins_over_its_provider_s():
     assert price_of("org/cheap", Tokens(1), name="local", overrides=overrides).source == "free"
 
 
+def test_a_discount_multiplies_the_list_price_and_the_stored_price_says_it():
+    tokens = Tokens(1_000_000, 1_000_000, 1_000_000, 1_000_000, 1_000_000)
+    whole = price_of("claude-sonnet-4-5", tokens, kind="anthropic")
+    part = price_of("claude-sonnet-4-5", tokens, kind="anthropic", discount=Decimal("0.8"))
+    assert cost(part, tokens) * 10 == cost(whole, tokens) * 8
+    assert part.to_json()["discount"] == "0.8" and "discount" not in whole.to_json()
+    assert Price.from_json(part.to_json()) == part
+    assert Price.from_json(whole.to_json()).discount == 1
+    hourly = heard_at("whisper-1", discount=Decimal("0.5"))
+    assert hourly.rates.request * 2 == heard_at("whisper-1").rates.request > 0
+
+
+def test_a_discount_leaves_a_price_of_ones_own_alone():
+    own = Rates(uncached=Decimal(3))
+    found = price_of("m", Tokens(1), overrides={"mine/m": own}, discount=Decimal("0.5"))
+    assert (found.rates, found.discount) == (own, 1)
+
+
+def test_the_worst_case_obeys_the_discount():
+    whole, part = (bound("claude-sonnet-4-5", 1000, 100, discount=Decimal(each)) for each in ("1", "0.25"))
+    assert part * 4 == whole
+    assert bound("m", 1, 0, overrides={"mine/m": Rates(uncached=Decimal(1))}, discount=Decimal("0.1")) == 2000
+
+
+@pytest.mark.parametrize("model", ["qwen3:8b", "llama-3.1-8b", "my-own", "org/some-model"])
+def test_what_runs_on_this_machine_is_free(model):
+    found = price_of(model, Tokens(1), name="box", base_url="http://[::1]:1/v1", overrides={"box/*": "local"})
+    assert (found.source, found.state) == ("free", "free")
+    assert bound(model, 1, 1, name="box", overrides={"box/*": "local"}) == 0
+
+
+@pytest.mark.parametrize(
+    "model",
+    ["gpt-5-mini", "openai/gpt-5-mini", "claude-sonnet-4-5", "anthropic/claude-sonnet-4-5", "gemini-2.5-pro"],
+)
+def test_what_a_vendor_sells_is_not_free_behind_an_address_of_this_machine(model):
+    """It may be a proxy: a real bill must never be shown as nothing."""
+    asked = {"name": "box", "base_url": "http://127.0.0.1:4000/v1", "overrides": {"box/*": "local"}}
+    assert price_of(model, Tokens(1), **asked) is None
+
+
 def test_a_kind_of_token_without_a_rate_makes_the_request_unpriced():
     plain = price(uncached="1", output="2")
     assert cost(plain, Tokens(uncached=3, output=4)) == 11_000
@@ -370,7 +428,9 @@ def falling_rates():
     set_custom_snapshot(None)
 
 
-def bound(model, input_tokens, output_tokens, *, kind="anthropic", name="mine", overrides=None, at=NOW):
+def bound(
+    model, input_tokens, output_tokens, *, kind="anthropic", name="mine", overrides=None, at=NOW, **more
+):
     return worst_case(
         provider_kind=kind,
         provider_name=name,
@@ -380,6 +440,7 @@ def bound(model, input_tokens, output_tokens, *, kind="anthropic", name="mine", 
         input_tokens=input_tokens,
         output_tokens=output_tokens,
         overrides=overrides or {},
+        **more,
     )
 
 

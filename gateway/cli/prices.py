@@ -55,12 +55,15 @@ class Line:
 
     @property
     def source(self) -> str:
-        """override, list (and which), free, or missing."""
+        """override, list (and which, and what part of it is paid), free, or missing."""
         if self.price is None:
             return "missing"
         if self.price.source == "config":
             return "override"
-        return "free" if self.price.source == "free" else f"list ({self.price.source})"
+        if self.price.source == "free":
+            return "free"
+        part = "" if self.price.discount == 1 else f" x {self.price.discount.normalize():f}"
+        return f"list ({self.price.source}){part}"
 
 
 @app.command()
@@ -135,10 +138,10 @@ def _transcription(settings: Settings, ref: str, at: int) -> Line:
 
 def _asked(settings: Settings, ref: str, at: int) -> tuple[str, dict[str, Any]]:
     """What the provider speaks ('' for one that is not configured), and what a price is looked up by."""
-    from gateway.app import overrides, providers
-    from gateway.pricing import Pricing
+    from gateway.app import pricing, providers
 
     name, _, model = ref.partition(":")
+    prices = pricing(settings)
     provider = providers(settings).get(name)
     kind, url = (provider.kind, provider.url) if provider is not None else ("", "")
     return kind, {
@@ -147,7 +150,8 @@ def _asked(settings: Settings, ref: str, at: int) -> tuple[str, dict[str, Any]]:
         "base_url": url,
         "model": model,
         "at": at,
-        "overrides": Pricing(overrides(settings)).overrides,
+        "overrides": prices.overrides,
+        "discount": prices.discount(name),
     }
 
 

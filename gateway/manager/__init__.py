@@ -13,7 +13,10 @@ from gateway.access import Policy
 from gateway.announcing import Audience
 from gateway.compaction import NEAR_LIMIT as NEAR_LIMIT
 from gateway.core import Core, build
+from gateway.cron import Cron
+from gateway.errors import Refused
 from gateway.habits import Habits
+from gateway.jobs.book import OPERATOR, Asker, Bounds, Jobs, JobSpec, JobView, RunView
 from gateway.manager.accounting import Accounting
 from gateway.manager.agent import Agent
 from gateway.manager.budgeting import Budgeting
@@ -43,14 +46,20 @@ if TYPE_CHECKING:
     from storage import Store
 
 __all__ = [
+    "OPERATOR",
+    "Asker",
     "Audience",
     "Compacted",
     "ContextUsage",
     "Generated",
+    "JobSpec",
+    "JobView",
+    "Jobs",
     "Message",
     "Offered",
     "Posted",
     "Resumed",
+    "RunView",
     "SessionManager",
     "SessionMeta",
     "Standing",
@@ -64,14 +73,33 @@ class SessionManager(Agent, Accounting, Budgeting, Choices, Posting, Here):
     """Sessions, accounting and the agent over one store.
 
     `async with await SessionManager.open("sqlite:///parley.db") as manager: ...`, or `from_store` over a store
-    that is open already, or the one inside a running gateway.
+    that is open already, or the one inside a running gateway. *jobs*: what runs by the clock; it does once *cron* is
+    started, as it is in a running gateway.
     """
 
     def __init__(self, core: Core, *, zone: str = "UTC") -> None:
         self.core = core
         self.zone = zone
         self._store: Store = core.store
+        self.cron = Cron(store=core.store, accept=core.dispatcher.accept, clock=core.clock)
+        self.jobs = Jobs(
+            store=core.store,
+            clock=core.clock,
+            zone=zone,
+            bounds=self._job_bounds,
+            changed=self.cron.wake,
+            hand_over=self.cron.hand_over,
+        )
         self._closing = AsyncExitStack()
+
+    def _job_bounds(self) -> Bounds:
+        habits = self.core.dispatcher.habits
+        return Bounds(interval=habits.job_interval, each=habits.jobs_each, model=self._offered)
+
+    def _offered(self, ref: str) -> None:
+        """Raises Refused for a model that people may not choose."""
+        if ref not in self.core.catalogue.allowed:
+            raise Refused(key="job.model", ref=ref)
 
     @classmethod
     async def open(

@@ -47,10 +47,7 @@ class Choices(Base):
     def models(self) -> list[Offered]:
         """The models people may choose, the default one first, with their prices now."""
         now, pricing = self.core.clock(), self.core.pricing
-        return [
-            offered(self.core.catalogue.get(ref), pricing.overrides, now)
-            for ref in self.core.catalogue.allowed
-        ]
+        return [offered(self.core.catalogue.get(ref), pricing, now) for ref in self.core.catalogue.allowed]
 
     async def set_model(
         self,

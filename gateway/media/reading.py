@@ -30,19 +30,23 @@ class Reader:
         """{"type", "width", "height"} of the picture, at *target* if that is there then; or {"error": …}."""
         return await self._run("image", path, target)
 
-    async def _run(self, what: str, *paths: Path) -> Json:
+    async def page(self, path: Path, *, url: str, charset: str) -> Json:
+        """{"title", "text", "cut"} of a web page that was at *url*, as Markdown; or {"error": …}."""
+        return await self._run("page", path, told={"url": url, "charset": charset})
+
+    async def _run(self, what: str, *paths: Path, told: Json | None = None) -> Json:
         root = str(Path(__file__).parents[2])
         async with self._seats:
             process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "gateway.media.worker", what, *map(str, paths),
-                stdin=asyncio.subprocess.DEVNULL,
+                stdin=asyncio.subprocess.DEVNULL if told is None else asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.DEVNULL,
                 env={"PYTHONPATH": root, "PATH": os.defpath, "LC_ALL": "C.UTF-8"},
             )  # fmt: skip
             try:
                 async with asyncio.timeout(LONGEST):
-                    out, _ = await process.communicate()
+                    out, _ = await process.communicate(None if told is None else json.dumps(told).encode())
             except TimeoutError:
                 return {"error": "too_much"}
             finally:

@@ -1,7 +1,8 @@
-"""A process of its own that opens what strangers have made: PDF files and images. It can take no more than it is given.
+"""A process of its own that opens what strangers have made: PDF, images, web pages. It takes no more than it is given.
 
     python -m gateway.media.worker pdf FILE           {"text": …, "pages": …, "read": …}
     python -m gateway.media.worker image FILE TARGET  {"type": …, "width": …, "height": …}
+    python -m gateway.media.worker page FILE          {"title": …, "text": …, "cut": …}; {"url", "charset"} on stdin
 
 One line of JSON on stdout, {"error": CODE} when it cannot be done. The parent reads nothing else of it.
 """
@@ -51,7 +52,16 @@ def main(args: list[str]) -> int:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     logging.disable(logging.CRITICAL)
     try:
-        answer = pdf(Path(args[1])) if args[0] == "pdf" else image(Path(args[1]), Path(args[2]))
+        match args[0]:
+            case "pdf":
+                answer = pdf(Path(args[1]))
+            case "page":
+                from gateway.media.page import page
+
+                # Not among the arguments, which everybody on the machine can see: an address may be secret.
+                answer = page(Path(args[1]), **json.load(sys.stdin))
+            case _:
+                answer = image(Path(args[1]), Path(args[2]))
     except MemoryError:
         answer = {"error": "too_much"}
     except Exception as error:  # noqa: BLE001 - the edge of a process: libraries raise anything on what is broken

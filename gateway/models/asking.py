@@ -27,6 +27,7 @@ from gateway.models.connection import ProviderConfig
 from gateway.protocols import Answer, Counted, Delta, ModelEvent, Prompt, Thought
 from gateway.transcript import Part, Text, ToolUse
 from gateway.types import DOLLAR, Tokens
+from gateway.vendors import VENDORS
 
 
 class Asking:
@@ -74,10 +75,13 @@ class Asking:
         messages = convert.request_messages(
             self._prompt, kind=kind, opaque=self._opaque, system=self._wire.system
         )
+        settings = convert.request_settings(self._prompt, kind=kind, model=self._wire.model_name)
+        if self._config.url == VENDORS["openai"].url:
+            settings = convert.same_machine(settings, self._prompt, self._wire.model_name)
         return model_request_stream(
             self._wire,
             messages,
-            model_settings=convert.request_settings(self._prompt, kind=kind, model=self._wire.model_name),
+            model_settings=settings,
             model_request_parameters=convert.request_parameters(
                 self._prompt, images=bool(self._wire.profile.get("supports_image_output"))
             ),

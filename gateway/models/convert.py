@@ -28,12 +28,14 @@ from pydantic_ai.settings import ModelSettings
 from pydantic_ai.tools import ToolDefinition
 
 from gateway.models.legal import clean, legal
-from gateway.protocols import AssistantMessage, Made, Picture, Prompt, ResultsMessage, UserMessage
+from gateway.models.marks import marks
+from gateway.protocols import AssistantMessage, Made, Message, Picture, Prompt, ResultsMessage, UserMessage
 from gateway.transcript import Opaque, Part, Text, ToolResult, ToolUse
 from gateway.types import Json, Tokens
 
 if TYPE_CHECKING:
     from pydantic_ai.models.anthropic import AnthropicModelSettings
+    from pydantic_ai.models.openai import OpenAIChatModelSettings
     from pydantic_ai.models.openrouter import OpenRouterModelSettings
     from pydantic_ai.usage import RequestUsage
 
@@ -44,6 +46,11 @@ TAGGED = "content"
 PAINTS = re.compile(r"image|banana")
 SIGNATURE = "thought_signature"  # the model layer's name for Gemini's
 MARKED = ("anthropic", "openrouter")  # those with cache breakpoints in messages
+# OpenAI, prompt caching, extended retention: the models that can be asked for it and have it not by themselves.
+EXTENDED = re.compile(
+    r"(gpt-4\.1|gpt-5(\.[124])?|gpt-5(\.[13])?-codex|gpt-5\.1-codex-(max|mini)|gpt-5\.1-chat(-latest)?)"
+    r"(-\d{4}-\d\d-\d\d)?"
+)
 LISTED = ("anthropic", "google", "openrouter")  # those that take several texts in one message
 
 
@@ -51,31 +58,45 @@ def request_messages(prompt: Prompt, *, kind: str, opaque: str, system: str) -> 
     """The conversation. *system* is the model layer's name of the provider, *opaque* ours (see `opaque_of`).
 
     Pictures come before the texts of their message (Messages API, vision). The volatile text goes into the last
-    user message, behind a cache breakpoint where the vendor has them:
-    everything before it is the same next time. Behind tool results no text may come (Messages API, tool use).
+    user message, behind everything that is the same next time. Behind tool results no text may come (Messages API,
+    tool use).
     """
     messages = legal(prompt.messages, opaque=opaque)
     last = max(index for index, message in enumerate(messages) if isinstance(message, UserMessage))
     volatile = f"<context>\n{clean(prompt.volatile)}\n</context>" if prompt.volatile.strip() else ""
-    marked = kind in MARKED and prompt.cache
+    points = _points(messages, prompt, kind=kind)
     found: list[ModelMessage] = []
     for index, message in enumerate(messages):
         match message:
             case UserMessage(texts, pictures):
                 texts_now = (*texts, volatile) if volatile and index == last else texts
-                at = len(texts) if marked and index == last else None
-                listed = kind in LISTED
-                found.append(_said(texts_now, pictures, at) if listed else _joined(texts_now, pictures))
+                if kind not in LISTED:
+                    found.append(_joined(texts_now, pictures))
+                    continue
+                # The end of an answer is marked from the message after it.
+                answered = index > 0 and isinstance(messages[index - 1], AssistantMessage)
+                before = points.get(index - 1) if answered else None
+                at = points.get(index)
+                found.append(_said(texts_now, pictures, before=before, at=at, end=len(texts)))
             case AssistantMessage(parts):
                 # Thinking goes back within its tool loop only: newer Claude models refuse it once the text
                 # before it has changed, as the volatile text does, and what DeepSeek calls its own everywhere.
                 found.append(_answered(parts, system, index > last))
             case ResultsMessage(results):
                 # OpenRouter's is a setting: see request_settings.
-                found.append(_gave(results, kind == "anthropic" and marked and index == len(messages) - 1))
+                found.append(_gave(results, points.get(index) if kind == "anthropic" else None))
             case _:
                 assert_never(message)
     return found
+
+
+def _points(messages: Sequence[Message], prompt: Prompt, *, kind: str) -> dict[int, CachePoint]:
+    """The breakpoints by the message whose end they mark; those for an hour come first, as the Messages API demands."""
+    if kind not in MARKED or prompt.cache == "off":
+        return {}
+    short, long = CachePoint(ttl="5m"), CachePoint(ttl=prompt.cache)
+    found = marks(messages, volatile=bool(prompt.volatile.strip()))
+    return {mark.at: long if mark.steady else short for mark in found}
 
 
 def request_parameters(prompt: Prompt, *, images: bool = False) -> ModelRequestParameters:
@@ -104,12 +125,25 @@ def request_settings(prompt: Prompt, *, kind: str, model: str) -> ModelSettings:
         settings["temperature"] = prompt.temperature
     if prompt.think is not None:
         settings["thinking"] = False if prompt.think == "off" else prompt.think
-    if kind == "anthropic" and prompt.cache:
-        settings["anthropic_cache_instructions"] = True
-        settings["anthropic_cache_tool_definitions"] = True
+    # A breakpoint on the system prompt covers the tools, which come before it.
+    if kind == "anthropic" and prompt.cache != "off":
+        if prompt.stable.strip():
+            settings["anthropic_cache_instructions"] = prompt.cache
+        else:
+            settings["anthropic_cache_tool_definitions"] = prompt.cache
     if kind == "openrouter":
         return _routed(settings, prompt, model)
     return settings
+
+
+def same_machine(settings: ModelSettings, prompt: Prompt, model: str) -> ModelSettings:
+    """OpenAI, prompt caching: one session's requests go where its beginning is known; for its own address only."""
+    if prompt.cache == "off" or not prompt.key:
+        return settings
+    found: OpenAIChatModelSettings = {**settings, "openai_prompt_cache_key": prompt.key}  # type: ignore[typeddict-item]
+    if prompt.cache == "1h" and EXTENDED.fullmatch(model):
+        found["openai_prompt_cache_retention"] = "24h"
+    return found
 
 
 def _routed(settings: ModelSettings, prompt: Prompt, model: str) -> ModelSettings:
@@ -117,11 +151,13 @@ def _routed(settings: ModelSettings, prompt: Prompt, model: str) -> ModelSetting
     routed: OpenRouterModelSettings = {**settings, "openrouter_usage": {"include": True}}  # type: ignore[typeddict-item]
     if PAINTS.search(model):
         routed["extra_body"] = {"modalities": ["image", "text"]}
-    if prompt.cache:
-        routed["openrouter_cache_instructions"] = True
-        routed["openrouter_cache_tool_definitions"] = True
+    if prompt.cache != "off":
+        if prompt.stable.strip():
+            routed["openrouter_cache_instructions"] = prompt.cache
+        else:
+            routed["openrouter_cache_tool_definitions"] = prompt.cache
         if prompt.messages and isinstance(prompt.messages[-1], ResultsMessage):
-            routed["openrouter_cache_messages"] = True
+            routed["openrouter_cache_messages"] = prompt.cache
     return routed
 
 
@@ -190,12 +226,21 @@ def _thinking(part: ThinkingPart) -> Json:
     return {name: value for name, value in given.items() if value}
 
 
-def _said(texts: Sequence[str], pictures: Sequence[Picture], mark: int | None) -> ModelRequest:
-    """One block for each picture and each text, with a cache breakpoint before the text at *mark*."""
-    content: list[UserContent] = [*_images(pictures), *texts]
-    if mark is not None:
-        content.insert(len(pictures) + mark, CachePoint())
-    return ModelRequest(parts=[UserPromptPart(content)])
+def _said(
+    texts: Sequence[str],
+    pictures: Sequence[Picture],
+    *,
+    before: CachePoint | None,
+    at: CachePoint | None,
+    end: int,
+) -> ModelRequest:
+    """One block for each picture and each text; a breakpoint *before* them all, one *at* the first *end* texts' end."""
+    content: list[UserContent] = [*_images(pictures), *texts[:end]]
+    if before is not None:
+        content.insert(0, before)
+    if at is not None:
+        content.append(at)
+    return ModelRequest(parts=[UserPromptPart([*content, *texts[end:]])])
 
 
 def _joined(texts: Sequence[str], pictures: Sequence[Picture]) -> ModelRequest:
@@ -236,11 +281,11 @@ def _thought(data: Json, system: str) -> ThinkingPart:
     )
 
 
-def _gave(results: Sequence[ToolResult], marked: bool) -> ModelRequest:
+def _gave(results: Sequence[ToolResult], point: CachePoint | None) -> ModelRequest:
     parts: list[ModelRequestPart] = [
         ToolReturnPart(each.name, each.text, each.id, outcome="failed" if each.error else "success")
         for each in results
     ]
-    if marked:
-        parts.append(UserPromptPart([CachePoint()]))
+    if point is not None:
+        parts.append(UserPromptPart([point]))
     return ModelRequest(parts=parts)

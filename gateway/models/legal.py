@@ -100,9 +100,10 @@ def _say(found: list[Message], message: UserMessage) -> None:
     if not texts and not pictures:
         return
     if found and isinstance(last := found[-1], UserMessage):
-        found[-1] = UserMessage(last.texts + texts, last.pictures + pictures)
+        fleeting = last.fleeting or message.fleeting
+        found[-1] = UserMessage(last.texts + texts, last.pictures + pictures, fleeting)
     else:
-        found.append(UserMessage(texts, pictures))
+        found.append(UserMessage(texts, pictures, message.fleeting))
 
 
 def _answer(found: list[Message], message: AssistantMessage, ids: _Ids, opaque: str) -> dict[str, ToolUse]:

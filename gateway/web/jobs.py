@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Response
 
 from gateway.app import App
 from gateway.config_tables import Zone
-from gateway.cron import JobView, RunView
+from gateway.manager import JobView, RunView
 from gateway.moments import local
 from gateway.schedule import ScheduleError
 from gateway.web.encoding import Json, plain
@@ -17,11 +17,11 @@ from gateway.web.span import BadField, moment
 
 def routes(app: App) -> APIRouter:
     router = APIRouter(prefix="/v1/jobs")
-    cron = app.cron
+    jobs = app.manager.jobs
 
     @router.get("")
     async def listed() -> Response:
-        return Json([_job(each) for each in await cron.list()])
+        return Json([_job(each) for each in await jobs.list()])
 
     @router.get("/next")
     async def next_times(
@@ -34,7 +34,7 @@ def routes(app: App) -> APIRouter:
         place = zone or app.manager.zone
         begin = moment(after, field="after", zone=app.manager.zone, now=app.clock()) if after else None
         try:
-            times = await cron.next_times(expr, zone, begin, count)
+            times = await jobs.next_times(expr, zone, begin, count)
             return Json([{"at": at, "local": local(at, place).isoformat()} for at in times])
         except ScheduleError as error:
             raise BadField("expr", str(error)) from None
@@ -42,11 +42,11 @@ def routes(app: App) -> APIRouter:
     @router.get("/{name}/runs")
     async def runs(name: str, count: Annotated[int, Query(ge=1, le=1000)] = 20) -> Response:
         """The latest first."""
-        return Json([_run(each) for each in await cron.history(name, count)])
+        return Json([_run(each) for each in await jobs.history(name, count)])
 
     @router.post("/{name}/run")
     async def run(name: str) -> Response:
-        return Json({"run": await cron.run_now(name)})
+        return Json({"run": await jobs.run_now(name)})
 
     return router
 

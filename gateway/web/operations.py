@@ -114,7 +114,7 @@ def _on(app: App) -> dict[str, bool]:
     return {
         "model": app.core.catalogue.default != DEMO,
         "fallbacks": bool(settings.agent.fallback_models),
-        "prompt_cache": settings.agent.cache,
+        "prompt_cache": settings.agent.cache != "off",
         "carry_over": settings.sessions.carry_over,
         **settings.channels.known(),
         "jobs": any(job.enabled for job in settings.jobs),

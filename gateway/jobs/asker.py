@@ -1,0 +1,55 @@
+"""Who asks something of a job, and what they may: an owner handles their own, an admin all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gateway.errors import NotFound, Refused
+from gateway.jobs.slots import known
+
+if TYPE_CHECKING:
+    from storage import Unit
+    from storage.jobs import Job
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asker:
+    """*identity* None: the operator, at the command line or the HTTP API. *conversation*: the chat they ask in.
+
+    The ids are those of rows.
+    """
+
+    identity: int | None = None
+    admin: bool = False
+    conversation: int | None = None
+
+
+OPERATOR = Asker(admin=True)
+
+
+async def owns(unit: Unit, job: Job, by: Asker) -> bool:
+    """Whether it is theirs, by whichever of their identities they made it or ask."""
+    if by.identity is None or job.identity is None:
+        return False
+    if by.identity == job.identity:
+        return True
+    maker = await unit.people.identity_by_id(job.identity)
+    asks = await unit.people.identity_by_id(by.identity)
+    return None not in (maker, asks) and maker.person is not None and maker.person == asks.person  # type: ignore[union-attr]
+
+
+async def handled(unit: Unit, name: str, by: Asker) -> Job:
+    """The job of that name. Raises NotFound, for a job of somebody else's too: what others have is not told."""
+    job = await known(unit, name)
+    if not by.admin and not await owns(unit, job, by):
+        raise NotFound(key="job.none", name=name)
+    return job
+
+
+async def removable(unit: Unit, name: str, by: Asker) -> Job:
+    """Raises NotFound, and Refused for a job of the configuration: there it would come back at the next start."""
+    job = await handled(unit, name, by)
+    if job.source == "config":
+        raise Refused(key="job.configured", name=name)
+    return job
