@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Annotated
 
 from fastapi import APIRouter, Response
@@ -44,7 +45,11 @@ def routes(app: App) -> APIRouter:
         async with aclosing(events):
             async for event in events:
                 if isinstance(event, Generated):
-                    return Json(event) if event.over is None else over(event.over, **plain(event))
+                    return (
+                        Json(event)
+                        if event.over is None
+                        else over(event.over, **plain(replace(event, over=None)))
+                    )
         raise Refused(key="message.internal")
 
     return router
