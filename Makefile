@@ -4,7 +4,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help run test check fix bench walk crash lock clean
+.PHONY: help run test check fix bench walk bill crash lock clean
 help: ## list what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
 
@@ -43,6 +43,9 @@ crash: $(VENV)/.dev ## kill -9 at 200 random points, on each platform and in eac
 
 walk: $(VENV)/.dev ## many random walks over the path of a message, with crashes
 	@WALKS=400 $(BIN)/python -m pytest -q tests/test_stateful.py
+
+bill: $(VENV)/.dev ## many random loads, each reckoned against what the provider counted
+	@LOADS=200 $(BIN)/python -m pytest -q tests/test_bill.py
 
 bench: $(VENV)/.dev ## side by side with a bare bot, both platforms at once, bad files, rendering; see bench/RESULTS.md
 	@$(BIN)/python -m bench

@@ -39,7 +39,7 @@ from gateway.types import Purpose, Tokens, UsageOpen, UsageSettled
 if TYPE_CHECKING:
     from storage import Store, Unit
 
-# A request that failed with one of these was never worked on, so it used nothing.
+# A request that failed with one of these before its answer had begun was never worked on, so it used nothing.
 UNUSED = frozenset(
     {
         "connect",
@@ -327,7 +327,7 @@ class Biller:
     def _failed(self, request: Request, error: ModelError) -> UsageSettled:
         if error.tokens is not None:
             request.counted = error.tokens
-        if error.kind in UNUSED and request.counted is None and not request.text:
+        if error.kind in UNUSED and not error.begun and request.counted is None and not request.text:
             return self._settled(request, "failed", Tokens())
         return self._estimated(request)
 

@@ -104,7 +104,8 @@ class ModelError(ParleyError):
     """A provider request failed.
 
     *retry_after* in seconds when the provider said so; *tokens* is what it had reported of the usage
-    before it failed (None: nothing); *sent* is False when the request never left.
+    before it failed (None: nothing); *sent* is False when the request never left; *begun*: the provider had begun
+    its answer, so that it may charge for it whatever the failure is called.
     """
 
     def __init__(
@@ -116,6 +117,7 @@ class ModelError(ParleyError):
         retry_after: float | None = None,
         tokens: Tokens | None = None,
         sent: bool = True,
+        begun: bool = False,
     ) -> None:
         super().__init__(message)
         self.kind = kind
@@ -123,6 +125,7 @@ class ModelError(ParleyError):
         self.retry_after = retry_after
         self.tokens = tokens
         self.sent = sent
+        self.begun = begun
 
     def told(self, lang: str = "") -> str:
         """What whoever asked is to read. *lang* as a BCP 47 tag."""

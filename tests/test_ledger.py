@@ -7,7 +7,6 @@ import random
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from decimal import Decimal
-from fractions import Fraction
 
 import pytest
 from genai_prices.data_snapshot import get_snapshot
@@ -18,10 +17,11 @@ from gateway.texts import say
 from gateway.types import Kind, Place, Tokens
 from gateway.usage import Rates
 from storage import Store
+from tests.bill.truth import PRICES, due, rates_of, told
 from tests.conftest import Clock
 from tests.fakes.llm import Call, Pace, Recorded, Reply, Usage
 from tests.path import ANN, BOB
-from tests.wires import MINI, MUTE, RATES, SONNET, UNLISTED, CountingLLM, Wired, wired
+from tests.wires import MINI, MUTE, SONNET, UNLISTED, CountingLLM, Wired, wired
 
 HAIKU = "anthropic:claude-haiku-4-5"
 ROWS = """
@@ -51,45 +51,8 @@ def listed(model: str) -> Rates:
     )
 
 
-def rates_of(ref: str) -> Rates | None:
-    if ref == HAIKU:
-        return listed("claude-haiku-4-5")
-    provider, _, model = ref.partition(":")
-    found = RATES.get(f"{provider}/{model}") or RATES.get(f"{provider}/*")
-    assert found is None or isinstance(found, Rates)
-    return found
-
-
 def price(ref: str, usage: Usage) -> int | None:
-    """Nano-dollars: a dollar a million tokens is a thousand nano-dollars a token; one rounding, half to even."""
-    rates = rates_of(ref)
-    if rates is None:
-        return None
-    exact = Fraction()
-    for count, rate in (
-        (usage.input_tokens, rates.uncached),
-        (usage.cache_read_tokens, rates.read),
-        (usage.cache_write_5m_tokens, rates.write_5m),
-        (usage.cache_write_1h_tokens, rates.write_1h),
-        (usage.output_tokens, rates.output),
-    ):
-        if count:
-            assert rate is not None, (ref, usage)
-            exact += Fraction(str(rate)) * count * 1000
-    down = exact.numerator // exact.denominator
-    rest = exact - down
-    up = rest > Fraction(1, 2) or (rest == Fraction(1, 2) and down % 2 == 1)
-    return down + up
-
-
-def told(usage: Usage) -> tuple[int, int, int, int, int]:
-    return (
-        usage.input_tokens,
-        usage.cache_read_tokens,
-        usage.cache_write_5m_tokens,
-        usage.cache_write_1h_tokens,
-        usage.output_tokens,
-    )
+    return due(listed("claude-haiku-4-5") if ref == HAIKU else rates_of(PRICES, ref), usage)
 
 
 def whole(record: Recorded, made: Usage) -> bool:
@@ -318,7 +281,7 @@ async def test_a_new_price_changes_no_row_that_is_there(store: Store, llm: Count
     async with wired(store, llm, clock=clock) as p:
         await answered(p, "one")
         before = await p.rows("SELECT cost, price FROM usage")
-        dear = RATES[SONNET.replace(":", "/")]
+        dear = PRICES[SONNET.replace(":", "/")]
         assert isinstance(dear, Rates)
         p.core.pricing.overrides = {SONNET.replace(":", "/"): replace(dear, output=Decimal(75))}
         await answered(p, "two")

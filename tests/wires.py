@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from decimal import Decimal
 from typing import Literal
 
 from aiohttp import web
@@ -23,6 +22,7 @@ from gateway.runs import Live
 from gateway.tools import default_tools
 from gateway.usage import Rates
 from storage import Store
+from tests.bill.truth import PRICES
 from tests.conftest import Clock
 from tests.fakes.channel import FakeChannel
 from tests.fakes.llm import KEY, Answer, FakeLLM, Recorded, Reply, Usage, Vendor
@@ -33,20 +33,6 @@ SONNET, MINI = "anthropic:claude-sonnet-5", "openai:gpt-5-mini"
 MUTE = "mute:whisper"  # a compatible server that never tells its usage
 UNLISTED = "unlisted:mystery"  # nobody has a price for it
 LONG = "You are kind and brief. " * 400  # over the vendors' smallest cached prompt
-# Rates that leave halves of a nano-dollar, so that the rounding shows.
-RATES: dict[str, Rates | Literal["free"]] = {
-    "anthropic/claude-sonnet-5": Rates(
-        uncached=Decimal("3.0005"),
-        read=Decimal("0.3335"),
-        write_5m=Decimal("3.7505"),
-        write_1h=Decimal("6"),
-        output=Decimal("15.0015"),
-    ),
-    "openai/gpt-5-mini": Rates(
-        uncached=Decimal("0.2505"), read=Decimal("0.02512345"), output=Decimal("2.0005")
-    ),
-    "mute/*": Rates(uncached=Decimal("0.1"), read=Decimal("0.01"), output=Decimal("0.4")),
-}
 
 
 class CountingLLM(FakeLLM):
@@ -59,7 +45,8 @@ class CountingLLM(FakeLLM):
     async def _stream(
         self, request: web.Request, vendor: Vendor, record: Recorded, reply: Reply, answer: Answer
     ) -> web.StreamResponse:
-        self.made[record.request_id] = answer.usage
+        if reply.error_after != 0:  # a stream that begins with an error is a refusal: nothing was made
+            self.made[record.request_id] = answer.usage
         if answer.model == MUTE.partition(":")[2]:
             answer = replace(answer, tell_usage=False)
         return await super()._stream(request, vendor, record, reply, answer)
@@ -108,11 +95,12 @@ async def wired(
     clock: Clock,
     default: str = SONNET,
     fallbacks: Sequence[str] = (),
-    rates: Mapping[str, Rates | Literal["free"]] = RATES,
+    rates: Mapping[str, Rates | Literal["free"]] = PRICES,
     tools: dict[str, Tool] | None = None,
     options: Options | None = None,
     key: str = KEY,
     silence: float = 5.0,
+    allow: frozenset[str] = frozenset({ANN, BOB}),
 ) -> AsyncIterator[Wired]:
     troubles: list[tuple[str, str]] = []
     strangers: list[str] = []
@@ -126,7 +114,7 @@ async def wired(
         tools=default_tools() if tools is None else tools,
         options=options or Options(system_prompt=LONG, retries=1, max_output_tokens=2000),
         habits=Habits(
-            policy=Policy(allow={"telegram": frozenset({ANN, BOB})}, owners={}),
+            policy=Policy(allow={"telegram": allow}, owners={}),
             gap_minutes={"telegram": 360, "main": None},
         ),
         clock=clock,

@@ -114,7 +114,13 @@ class Asking:
         return f"the answer ended as {said}" if said else "the answer was cut off"
 
     def _failed(self, error: Exception) -> ModelError:
-        return model_error(error, now=time.time(), secrets=(self._config.api_key,), tokens=self._tokens())
+        return model_error(
+            error,
+            now=time.time(),
+            secrets=(self._config.api_key,),
+            tokens=self._tokens(),
+            begun=self._streamed is not None,
+        )
 
     def _answer(self, streamed: StreamedResponse) -> tuple[Answer, str]:
         """The answer, and the words of a refusal that were not streamed."""

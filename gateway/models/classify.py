@@ -87,9 +87,14 @@ class Failure:
 
 
 def model_error(
-    error: BaseException, *, now: float, secrets: Sequence[str] = (), tokens: Tokens | None = None
+    error: BaseException,
+    *,
+    now: float,
+    secrets: Sequence[str] = (),
+    tokens: Tokens | None = None,
+    begun: bool = False,
 ) -> ModelError:
-    """What the SDK raised, as ours. *now* in Unix seconds; *secrets* never appear in the text."""
+    """What the SDK raised, as ours. *now* in Unix seconds; *secrets* are never in the text; *begun*: in an answer."""
     known = failure(error)
     kind = kind_of(known)
     return ModelError(
@@ -99,6 +104,7 @@ def model_error(
         retry_after=retry_after(known, now=now),
         tokens=tokens,
         sent=kind != "connect",
+        begun=begun,
     )
 
 
