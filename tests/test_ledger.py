@@ -173,7 +173,7 @@ async def test_what_the_cache_has_saved_is_told_of_the_last_answer_and_of_the_se
     async with wired(store, llm, clock=clock) as p:
         for text in ("one", "two", "three"):
             await answered(p, text)
-        rates, spared = RATES[SONNET.replace(":", "/")], []
+        rates, spared = PRICES[SONNET.replace(":", "/")], []
         assert isinstance(rates, Rates) and rates.read and rates.write_5m
         for read, written in await p.rows("SELECT tok_read, tok_w5m FROM usage ORDER BY id"):
             by_reading, by_writing = rates.uncached - rates.read, rates.uncached - rates.write_5m
