@@ -243,6 +243,8 @@ async def _first(
 ) -> Ask:
     session, notices = await _session(unit, place, identity, rows, rules)
     head = rows[0]
+    if session.unread and head.trigger is None:  # whoever answers has read it
+        await unit.sessions.set_unread(session.id, False)
     turn = await unit.turns.add(
         session=session.id,
         conversation=place.id,
@@ -339,7 +341,6 @@ async def _session(
                 origin="job" if head.trigger else "new",
                 triggered_by=head.trigger,
                 title=head.trigger,
-                unread=True,
             ),
             [],
         )

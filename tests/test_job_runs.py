@@ -279,9 +279,6 @@ def test_an_answer_that_says_so_and_nothing_else_is_silence(said: str, silent: b
     assert silence.nothing(said) is silent
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a job's session is unread from its beginning, also when its run ends in silence"
-)
 async def test_of_nothing_nobody_hears_where_the_job_says_so(here: Office) -> None:
     await here.met()
     await here.jobs.add(spec(deliver_to=("chat",), silent=True), await here.by())
@@ -447,7 +444,6 @@ async def test_a_failure_is_told_where_the_job_was_made_and_nowhere_else(here: O
     assert here.texts(BOB) == ["You said: hello"] and here.path.troubles == []
 
 
-@pytest.mark.xfail(strict=True, reason="a person's answer does not mark the session as read yet")
 async def test_who_answers_a_delivery_goes_on_with_the_session_of_that_run(here: Office) -> None:
     await here.met()
     await here.jobs.add(spec(deliver_to=("chat",)), await here.by())
