@@ -85,6 +85,10 @@ async def _prompt(
     if session is None and event.reply_to:
         # Whoever answers an earlier message of ours goes on with the session it came from.
         session = await unit.outbox.session_of(place.id, event.reply_to)
+        if session is None and place.user_id:
+            # What was delivered to the chat was said to each of its members.
+            chat = await unit.places.whole(place)
+            session = await unit.outbox.session_of(chat.id, event.reply_to) if chat is not None else None
     local = account.channel in LOCAL
     if not local and event.sent is not None and event.sent < door.away_before:
         return Path(lane=Lane.TURN, state="held", session=session, facts=facts)

@@ -460,9 +460,6 @@ async def test_who_answers_a_delivery_goes_on_with_the_session_of_that_run(here:
     assert (code, unread) == (first.session, 0)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a delivery to a whole group is not looked up for a member's own place yet"
-)
 async def test_a_member_with_a_session_of_their_own_goes_on_with_it_too(store: Store) -> None:
     """What is delivered to a group was said to the whole of it."""
     import dataclasses
@@ -481,7 +478,7 @@ async def test_a_member_with_a_session_of_their_own_goes_on_with_it_too(store: S
         await here.delivered("a", "sent")
         (message,) = here.path.channel.messages["-5"]
         await here.path.says("Louder.", place=Place(chat_id="-5", kind="group"), reply_to=message)
-        await here.path.channel.until("-5", "You said: Louder.")
+        await here.path.channel.until("-5", "You said: Ann: Louder.")
         assert await here.path.rows("SELECT count(*) FROM session") == [(1,)]
 
 
