@@ -13,9 +13,10 @@ import pytest
 
 from bench.prompts import Script, answered, gateway, played, priced
 from gateway.access import Policy
-from gateway.app import options
+from gateway.app import options, outside, usable
 from gateway.billing import worst_case
 from gateway.caching import Asking, Rhythm, choose
+from gateway.fetcher import Fetcher
 from gateway.history import with_pictures
 from gateway.models.convert import same_machine
 from gateway.models.marks import Mark, marks
@@ -293,11 +294,16 @@ async def test_a_setting_is_obeyed(tmp_path: FilePath) -> None:
 
 
 @pytest.mark.parametrize("ref", [SONNET, MINI])
-async def test_the_first_request_of_a_session_is_short(store: Store, clock: Clock, ref: str) -> None:
-    """As the fake counts: four bytes to a token, names, schemas and JSON's own marks included."""
+async def test_the_first_request_of_a_session_is_short(
+    store: Store, clock: Clock, tmp_path: FilePath, ref: str
+) -> None:
+    """With all tools that are on by default, as the fake counts: four bytes to a token, JSON's own marks included."""
+    settings = Settings()
+    tools = default_tools(*usable(settings, Fetcher(outside(settings)), tmp_path))
+    assert len(tools) > 1
     async with (
         CountingLLM() as llm,
-        wired(store, llm, clock=clock, default=ref, tools=default_tools(), options=options(Settings())) as p,
+        wired(store, llm, clock=clock, default=ref, tools=tools, options=options(settings)) as p,
     ):
         await answered(p, "Good morning! What is on today?")
         body = llm.requests[0].body
