@@ -27,11 +27,12 @@ from gateway.transcript import Opaque, Text, ToolResult, ToolUse
 from gateway.types import HOUR, MINUTE, SECOND, Place
 from gateway.usage import Rates
 from storage import Store
+from tests.bill.truth import PRICES
 from tests.conftest import Clock
 from tests.fakes.llm import Call, Reply, anthropic_parts, openai_parts
 from tests.fakes.model import ScriptedModel
 from tests.path import ANN, BOB
-from tests.wires import MINI, RATES, SONNET, CountingLLM, wired
+from tests.wires import MINI, SONNET, CountingLLM, wired
 
 CLAUDE = Rates(
     uncached=Decimal(2),
@@ -195,7 +196,7 @@ async def test_a_killed_request_is_charged_no_less_than_it_would_have_cost(
         rows = await p.rows("SELECT state, cost, reserved, tok_w5m, tok_w1h FROM usage ORDER BY id")
         state, cost, reserved, short, long = rows[0]
         made = llm.made[llm.requests[0].request_id]
-        rates = RATES["anthropic/claude-sonnet-5"]
+        rates = PRICES["anthropic/claude-sonnet-5"]
         assert isinstance(rates, Rates)
         assert state == "estimated"
         assert priced(made, rates) < cost <= reserved  # type: ignore[operator]
