@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from channels.text import blocks, lines, split, styled
@@ -82,6 +82,7 @@ def test_the_lines_for_discord_are_those_of_the_text_read_whole(corpus: Callable
 
 
 @settings(max_examples=800, deadline=None)
+@example("1. e\n   ```py\n  ```\n~~~")  # the second fence ends the list and begins code of its own
 @given(LINES)
 def test_the_lines_for_discord_of_any_text_are_those_of_it_read_whole(text: str) -> None:
     assert lines.lines(text) == lines_whole(text)

@@ -191,6 +191,8 @@ ANY = st.one_of(st.text(max_size=400), st.lists(PIECES, max_size=60).map("".join
 @example("http://```", 200)
 @example("[a](http://b/```)", 200)
 @example("<http://```>", 200)
+@example("\\```0`0``", 200)
+@example("&#96;``0`0``", 200)
 def test_whatever_comes_every_part_can_be_sent(markdown: str, limit: int) -> None:
     parts = render(markdown, limit)
     assert parts == render(markdown, limit)

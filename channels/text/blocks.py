@@ -7,7 +7,8 @@ _LIST = re.compile(r"^ {0,3}(?:[-+*]|\d{1,9}[.)])(?=[ \t\n]|\Z)", re.M)
 _POINT = re.compile(
     r"^(?P<indent> {0,3})(?P<fence>`{3,}(?=[^`\n]*$)|~{3,})(?P<info>.*)$|\n[ \t]*\n(?=\S)", re.M
 )
-_UNINDENTED = re.compile(r"^\S", re.M)
+# By an indent of 1 to 3: lines that begin before it.
+_BEFORE = {indent: re.compile(rf"^ {{0,{indent - 1}}}[^ \n]", re.M) for indent in (1, 2, 3)}
 _FENCED = re.compile(r"(?P<fence>`{3,}(?=[^`\n]*(?:\n|\Z))|~{3,})(?P<info>[^\n]*)")
 # Lines of letters and such signs as mean nothing in Markdown: no parser is needed to read them.
 _LINE = r"[^\W\d_](?:[^\\`*_~|\[\]<>&$\n]*[^\\`*_~|\[\]<>&$\s])?"
@@ -56,8 +57,8 @@ def starts(markdown: str) -> list[int]:
                 fence = ""
                 found.append(min(point.end() + 1, len(markdown)))
         elif maybe is not None:
-            if _UNINDENTED.search(markdown, maybe.end() + 1, point.end()):
-                break
+            if _BEFORE[len(maybe["indent"])].search(markdown, maybe.end() + 1, point.end()):
+                break  # such a line ends the list, and with it the code in it
             if _closes(mark, point["info"], maybe["fence"]):
                 maybe = None
         elif not point["indent"]:

@@ -103,7 +103,9 @@ def _code(text: str, ticks: re.Match[str], out: list[str]) -> int:
     else:
         inside = inside.replace("``", "`\u200b`")
         pad = "" if inside[0] == inside[-1] == " " else " " if "`" in (inside[0], inside[-1]) else ""
-        out.append(f"``{pad}{inside}{pad}``")
+        # Behind an escaped backtick two more would look like the fence of a block.
+        apart = "\u200b" if next((each for each in reversed(out) if each), "").endswith("`") else ""
+        out.append(f"{apart}``{pad}{inside}{pad}``")
     return close.end()
 
 
