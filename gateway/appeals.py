@@ -5,6 +5,7 @@ Nobody types it anew: what was said stands in the transcript, and goes to the tu
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -46,6 +47,8 @@ if TYPE_CHECKING:
 VALID = DAY  # an older question is not asked again
 QUIET = HOUR  # admins are told once of a budget, until they decide, or so long
 BUTTONS: tuple[Decision, ...] = ("allow", "raise")
+ON_ITS_WAY = ("ready", "placing", "placed", "sending")
+LOOKS, LOOK_EVERY = 12, 0.25  # seconds; who decides at once is quicker than the message that asks
 
 
 class Desk(Pen, Protocol):
@@ -302,6 +305,18 @@ async def mark(store: Store, delivery: Delivery, done: Decided, name: str) -> No
             log.info("appeal.stays", origin=origin, error=str(error))
 
 
+async def _settled(store: Store, origin: str, part: int) -> OutboxRow | None:
+    """That part when it is on its way no longer, or as it is after some seconds."""
+    row: OutboxRow | None = None
+    for _ in range(LOOKS):
+        rows = await store.read(lambda unit: unit.outbox.of_origin(origin))
+        row = next((each for each in rows if each.part == part), None)
+        if row is None or row.state not in ON_ITS_WAY:
+            break
+        await asyncio.sleep(LOOK_EVERY)
+    return row
+
+
 async def _edit(store: Store, delivery: Delivery, origin: str, text: str, told: str) -> None:
     rows = await store.read(lambda unit: unit.outbox.of_origin(origin))
     line = delivery.line(rows[0].account) if rows else None
@@ -309,7 +324,7 @@ async def _edit(store: Store, delivery: Delivery, origin: str, text: str, told: 
         return
     # The buttons are under the last part of the text.
     last = len(line.channel.render(text)) - 1
-    row = next((each for each in rows if each.part == last), None)
+    row = await _settled(store, origin, last)
     if row is None or row.message_id is None or row.state != "sent":
         return
     chunks = line.channel.render(f"{text}\n\n*{told}*")

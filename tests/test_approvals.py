@@ -143,7 +143,7 @@ async def test_it_can_be_decided_by_text(store: Store, clock: Clock, paint: Pain
         both = await chat.local("/approve")
         assert "red" in both and "blue" in both
         assert await chat.local(code.lower()) == "The shed is red."
-        assert await chat.local("/approve XXXXX") == say("approval.none_such")
+        assert await chat.local("/approve NOSUCH") == say("approval.none_such")
         assert await chat.local("/deny") == say("approval.denied")
         assert await chat.local("/approve") == say("approval.nothing")
         assert paint.painted == ["red"] and await states(chat) == ["done", "denied"]
