@@ -14,11 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.access import Policy
-from gateway.app import rules as configured
 from gateway.billing import Booking
 from gateway.budgets import LEAST_OUTPUT, Allowed, Budget, OverBudget, Period, Rules, Scope, judge, span
 from gateway.commands.table import Table
 from gateway.config_tables import BudgetSettings
+from gateway.configured import rules as configured
 from gateway.errors import ModelError, Refused
 from gateway.failpoints import Point
 from gateway.manager import SessionManager

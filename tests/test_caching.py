@@ -13,9 +13,9 @@ import pytest
 
 from bench.prompts import Script, answered, gateway, played, priced
 from gateway.access import Policy
-from gateway.app import options, outside, usable
 from gateway.billing import worst_case
 from gateway.caching import Asking, Rhythm, choose
+from gateway.configured import options, outside, usable
 from gateway.fetcher import Fetcher
 from gateway.history import with_pictures
 from gateway.models.convert import same_machine

@@ -93,7 +93,7 @@ def check(config: Config = None, json: AsJson = False) -> None:
 
 def lines(settings: Settings, at: int) -> Iterator[Line]:
     """Every model that the settings name, at the prices of *at* (microseconds UTC) and of short requests."""
-    from gateway.app import default_model, providers
+    from gateway.configured import default_model, providers
     from gateway.models.demo import REF as DEMO
 
     uses: dict[str, list[str]] = {}
@@ -138,7 +138,7 @@ def _transcription(settings: Settings, ref: str, at: int) -> Line:
 
 def _asked(settings: Settings, ref: str, at: int) -> tuple[str, dict[str, Any]]:
     """What the provider speaks ('' for one that is not configured), and what a price is looked up by."""
-    from gateway.app import pricing, providers
+    from gateway.configured import pricing, providers
 
     name, _, model = ref.partition(":")
     prices = pricing(settings)

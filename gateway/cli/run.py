@@ -137,7 +137,8 @@ def _news(name: str, state: str, text: str | None, account: str) -> str:
 
 def report(settings: Settings, *, log_file: str) -> str:
     """What is on, what is off and how to switch it on, and what to do next."""
-    from gateway.app import default_model, socket_path
+    from gateway.app import socket_path
+    from gateway.configured import default_model
     from gateway.models.catalogue import DEMO
 
     source = settings.source or "no parley.toml here: the defaults"
