@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-from gateway.types import Conversation, File, Identity, Json, Role, Waiting
+from gateway.types import Conversation, File, Identity, Json, MenuEntry, Role, Waiting
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,4 +65,8 @@ class Commands(Protocol):
 
     async def press(self, action: str, args: Json, call: Call) -> Reply:
         """Raises Refused with a text for the person."""
+        ...
+
+    def menu(self) -> Sequence[MenuEntry]:
+        """Every command, as a list of them shows it."""
         ...

@@ -123,6 +123,21 @@ async def test_a_provider_that_refuses_the_key_keeps_messages_and_the_owner_is_t
         assert not any(KEY in text for text in tg.texts(ANN))
 
 
+async def test_the_terminal_offers_every_command(tmp_path: Path) -> None:
+    from prompt_toolkit.completion import CompleteEvent
+    from prompt_toolkit.document import Document
+
+    from gateway.cli.run import _commands
+    from gateway.cli.slash import Slash
+
+    async with FakeTelegram() as tg, gateway(settings(tmp_path, tg, None)) as app:
+        slash = Slash(_commands(app))
+    offered = [each.text for each in slash.get_completions(Document("/u"), CompleteEvent())]
+    assert "/usage" in offered and "/unhalt" in offered and "/stop" not in offered
+    every = [each.text for each in slash.get_completions(Document("/"), CompleteEvent())]
+    assert {"/help", "/new", "/budget", "/quit"} < set(every)
+
+
 async def test_two_topics_of_a_chat_are_two_conversations(tmp_path: Path) -> None:
     group = -100500
     async with FakeTelegram() as tg, FakeLLM() as llm, gateway(settings(tmp_path, tg, llm)) as app:

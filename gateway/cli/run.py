@@ -93,8 +93,8 @@ async def _terminal(app: App) -> None:
 
 def _commands(app: App) -> list[tuple[str, str]]:
     table = app.core.dispatcher.commands
-    listed: list[tuple[str, str]] = table.menu() if table is not None else []  # type: ignore[attr-defined]
-    return [*listed, ("quit", "End the gateway")]
+    menu = table.menu() if table is not None else ()
+    return [*((each.name, each.description) for each in menu), ("quit", "End the gateway")]
 
 
 async def _watch(app: App) -> None:
