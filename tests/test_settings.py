@@ -19,7 +19,7 @@ from gateway.settings import Settings, SettingsError, compare, example_text, loa
 KEY = re.compile(r"# (?=(?:[a-z_0-9]+ = )|\[)")  # a commented key or table of the example, without prose
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)  # nothing is written where the suite is run
 def folder(tmp_path, monkeypatch):
     """A working directory of our own, with no parley.toml in it."""
     monkeypatch.chdir(tmp_path)
