@@ -15,11 +15,14 @@ from gateway.compaction import NEAR_LIMIT as NEAR_LIMIT
 from gateway.core import Core, build
 from gateway.habits import Habits
 from gateway.manager.accounting import Accounting
-from gateway.manager.agent import Agent
 from gateway.manager.budgeting import Budgeting
 from gateway.manager.choices import Choices
+from gateway.manager.configuring import Configuring
 from gateway.manager.here import Here
+from gateway.manager.labels import Labels
+from gateway.manager.listing import Listing
 from gateway.manager.posting import Posting
+from gateway.manager.turning import Turning
 from gateway.models.catalogue import DEMO, Catalogue
 from gateway.posting import Posted
 from gateway.pricing import Pricing
@@ -60,7 +63,7 @@ __all__ = [
 ]
 
 
-class SessionManager(Agent, Accounting, Budgeting, Choices, Posting, Here):
+class SessionManager(Listing, Turning, Labels, Configuring, Accounting, Budgeting, Choices, Posting, Here):
     """Sessions, accounting and the agent over one store.
 
     `async with await SessionManager.open("sqlite:///parley.db") as manager: ...`, or `from_store` over a store
