@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from gateway import away, intake, log, working
 from gateway.access import role_of
-from gateway.begin import MOST_CRASHES, Ask, Collect, Command, Nothing, Poisoned, Rules, begin
+from gateway.begin import MOST_CRASHES, Ask, Collect, Command, Nothing, Poisoned, Rules, TurnedAway, begin
 from gateway.billing import Biller
 from gateway.calls import Commands
 from gateway.controls import Controls
@@ -458,10 +458,17 @@ class Dispatcher:
             case Command(row=waiting, fence=held):
                 await self._controls.command(waiting)
                 return held, True
+            case TurnedAway(rows=refused, fence=held, notices=told, text=text):
+                self._delivery.enqueue(told)
+                ids = tuple(row.id for row in refused)
+                self._hub.publish(
+                    Seen(kind="done", conversation=conversation, text=text, state="refused", inbox=ids)
+                )
+                return held, True
             case Ask(started=started, notices=notices, parts=parts):
                 self._judged.discard(started.turn.id)
-                for told in notices:
-                    seen = Seen(kind="notice", conversation=conversation, text=told.payload.text)
+                for notice in notices:
+                    seen = Seen(kind="notice", conversation=conversation, text=notice.payload.text)
                     self._hub.publish(seen)
                 self._delivery.enqueue(notices)
                 finished = await self.runs.run(started, list(parts))
