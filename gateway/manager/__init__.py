@@ -18,6 +18,8 @@ from gateway.manager.accounting import Accounting
 from gateway.manager.budgeting import Budgeting
 from gateway.manager.choices import Choices
 from gateway.manager.configuring import Configuring
+from gateway.manager.documents import Documents
+from gateway.manager.forgetting import Forgetting
 from gateway.manager.here import Here
 from gateway.manager.labels import Labels
 from gateway.manager.listing import Listing
@@ -63,7 +65,19 @@ __all__ = [
 ]
 
 
-class SessionManager(Listing, Turning, Labels, Configuring, Accounting, Budgeting, Choices, Posting, Here):
+class SessionManager(
+    Listing,
+    Turning,
+    Labels,
+    Configuring,
+    Documents,
+    Forgetting,
+    Accounting,
+    Budgeting,
+    Choices,
+    Posting,
+    Here,
+):
     """Sessions, accounting and the agent over one store.
 
     `async with await SessionManager.open("sqlite:///parley.db") as manager: ...`, or `from_store` over a store
