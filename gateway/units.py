@@ -34,6 +34,11 @@ def code_of(id: str) -> str:
     return str(id).strip().upper()
 
 
+def is_code(code: str) -> bool:
+    """Whether it is one that `new_code` could have made."""
+    return len(code) == CODE_LENGTH and set(code) <= set(ALPHABET)
+
+
 async def by_code(unit: Unit, id: str) -> Session:
     return await session_named(unit, id)
 

@@ -44,6 +44,10 @@ PAUSE = "UPDATE session SET paused = :paused WHERE id = :id AND paused <> :pause
 ARCHIVE = "UPDATE session SET archived = :now WHERE id = :id AND archived IS NULL"
 UNARCHIVE = "UPDATE session SET archived = NULL WHERE id = :id AND archived IS NOT NULL"
 SYSTEM = "UPDATE session SET system_prompt = :text WHERE id = :id"
+DESCRIBED = """
+UPDATE session SET title = :title, summary = :summary, system_prompt = :system_prompt, model = :model,
+       triggered_by = :triggered_by, created = :created, last_active = :last_active, last_person = :last_active,
+       state = CASE WHEN :closed IS NULL THEN 'open' ELSE 'closed' END, closed = :closed WHERE id = :id"""
 CHILDREN = (
     f"SELECT {COLUMNS} FROM session WHERE parent = :id AND origin = 'child' AND deleted IS NULL ORDER BY id"
 )
@@ -199,6 +203,33 @@ class Sessions:
 
     async def set_system_prompt(self, id: int, text: str | None) -> None:
         await self._tx.run(SYSTEM, id=id, text=text)
+
+    async def described(
+        self,
+        id: int,
+        *,
+        title: str | None,
+        summary: str | None,
+        system_prompt: str | None,
+        model: str | None,
+        triggered_by: str | None,
+        created: int,
+        last_active: int,
+        closed: int | None,
+    ) -> None:
+        """Everything that is written on it, as a document has it."""
+        await self._tx.run(
+            DESCRIBED,
+            id=id,
+            title=title,
+            summary=summary,
+            system_prompt=system_prompt,
+            model=model,
+            triggered_by=triggered_by,
+            created=created,
+            last_active=last_active,
+            closed=closed,
+        )
 
     async def pause(self, id: int, paused: bool) -> bool:
         """True when that is a change."""

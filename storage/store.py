@@ -22,6 +22,7 @@ from storage.outbox import Outbox
 from storage.pairings import Pairings
 from storage.people import People
 from storage.places import Places
+from storage.purging import Purging
 from storage.rollup import Rollup
 from storage.sessions import Sessions
 from storage.tags import Tags
@@ -110,6 +111,10 @@ class Unit:
     @cached_property
     def media(self) -> Media:
         return Media(self.tx)
+
+    @cached_property
+    def purging(self) -> Purging:
+        return Purging(self.tx)
 
     @cached_property
     def rollup(self) -> Rollup:

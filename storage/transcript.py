@@ -37,12 +37,11 @@ UPDATE session SET next_seq = :next, message_count = (SELECT count(*) FROM entry
  WHERE id = :to"""
 AT = "SELECT seq, turn, kind, body, created FROM entry WHERE session = :session AND seq = :seq"
 PUT = """
-INSERT INTO entry (session, seq, turn, kind, body, created) VALUES (:session, :seq, NULL, :kind, :body, :created)"""
+INSERT INTO entry (session, seq, turn, kind, body, created) VALUES (:session, :seq, :turn, :kind, :body, :created)"""
 REDACT = "UPDATE entry SET kind = :kind, body = :body WHERE session = :session AND seq = :seq"
 PURGE = """
 DELETE FROM entry WHERE session = :session
    AND seq IN (SELECT seq FROM entry WHERE session = :session ORDER BY seq LIMIT :count)"""
-COMPACTIONS_GONE = "DELETE FROM compaction WHERE session = :session"
 COMPACTION = """
 INSERT INTO compaction (session, entry_seq, cause, from_seq, to_seq, before, after, usage_uid, created)
 VALUES (:session, :entry_seq, :cause, :from_seq, :to_seq, :before, :after, :usage_uid, :now) RETURNING id"""
@@ -104,11 +103,16 @@ class Transcript:
         await self._tx.run(NEXT_IS, to=to, next=next_seq)
 
     async def put(self, session: int, entries: Sequence[Entry], *, next_seq: int) -> None:
-        """Entries from elsewhere, under their own numbers; they belong to no turn that was run here."""
+        """Entries from elsewhere, under their own numbers. Their turns were not run here, so they count below 0."""
         for each in entries:
-            body = json.dumps(each.body, ensure_ascii=False)
             await self._tx.run(
-                PUT, session=session, seq=each.seq, kind=each.kind, body=body, created=each.created
+                PUT,
+                session=session,
+                seq=each.seq,
+                turn=None if each.turn is None else -1 - each.turn,
+                kind=each.kind,
+                body=json.dumps(each.body, ensure_ascii=False),
+                created=each.created,
             )
         await self._tx.run(NEXT_IS, to=session, next=next_seq)
 

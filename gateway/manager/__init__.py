@@ -22,6 +22,8 @@ from gateway.manager.accounting import Accounting
 from gateway.manager.budgeting import Budgeting
 from gateway.manager.choices import Choices
 from gateway.manager.configuring import Configuring
+from gateway.manager.documents import Documents
+from gateway.manager.forgetting import Forgetting
 from gateway.manager.here import Here
 from gateway.manager.labels import Labels
 from gateway.manager.listing import Listing
@@ -75,7 +77,18 @@ __all__ = [
 
 
 class SessionManager(
-    Listing, Turning, Labels, Configuring, Accounting, Budgeting, Choices, Posting, Reconciling, Here
+    Listing,
+    Turning,
+    Labels,
+    Configuring,
+    Documents,
+    Forgetting,
+    Accounting,
+    Budgeting,
+    Choices,
+    Posting,
+    Reconciling,
+    Here,
 ):
     """Sessions, accounting and the agent over one store.
 

@@ -2,6 +2,9 @@
 
 ALTER TABLE session ADD COLUMN purged {int};   -- when the last of a deleted one's content was gone
 ALTER TABLE session ADD COLUMN exported {int}; -- when it was written out as a file after it was closed
+CREATE INDEX session_to_export ON session(id) WHERE state = 'closed' AND exported IS NULL AND deleted IS NULL;
+CREATE INDEX outbox_dead ON outbox(created) WHERE state = 'dead' AND payload IS NOT NULL;
+CREATE INDEX outbox_session ON outbox(session) WHERE payload IS NOT NULL;
 CREATE INDEX tag_tag ON tag(tag);
 CREATE INDEX session_parent ON session(parent) WHERE parent IS NOT NULL;
 CREATE INDEX session_deleted ON session(deleted) WHERE deleted IS NOT NULL AND purged IS NULL;
