@@ -56,6 +56,14 @@ class Rewound:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Closed:
+    """A session that is closed now, with its summary; *was_open*: by this."""
+
+    session: SessionMeta
+    was_open: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Deleted:
     """A receipt: what is gone for good, when (microseconds UTC). The ledger's rows are not."""
 

@@ -21,6 +21,7 @@ from gateway.jobs.carrier import Carrier
 from gateway.manager.accounting import Accounting
 from gateway.manager.budgeting import Budgeting
 from gateway.manager.choices import Choices
+from gateway.manager.closing import Closing
 from gateway.manager.configuring import Configuring
 from gateway.manager.documents import Documents
 from gateway.manager.forgetting import Forgetting
@@ -34,7 +35,9 @@ from gateway.models.catalogue import DEMO, Catalogue
 from gateway.posting import Posted
 from gateway.pricing import Pricing
 from gateway.progress import Options
+from gateway.session_views import Closed, Deleted, Erased, Match, Rewound, SessionDetails
 from gateway.tools import default_tools
+from gateway.types import Filter, Viewer
 from gateway.views import (
     Compacted,
     ContextUsage,
@@ -55,24 +58,32 @@ if TYPE_CHECKING:
 __all__ = [
     "OPERATOR",
     "Audience",
+    "Closed",
     "Compacted",
     "ContextUsage",
+    "Deleted",
+    "Erased",
+    "Filter",
     "Generated",
     "JobSpec",
     "JobView",
     "Jobs",
+    "Match",
     "Message",
     "Offered",
     "Posted",
     "Requester",
     "Resumed",
+    "Rewound",
     "RunView",
+    "SessionDetails",
     "SessionManager",
     "SessionMeta",
     "Standing",
     "Stopped",
     "StoreHealth",
     "UsageRecord",
+    "Viewer",
 ]
 
 
@@ -81,6 +92,7 @@ class SessionManager(
     Turning,
     Labels,
     Configuring,
+    Closing,
     Documents,
     Forgetting,
     Accounting,

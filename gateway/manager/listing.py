@@ -6,10 +6,11 @@ import builtins
 from typing import TYPE_CHECKING
 
 from gateway import log, rewinding, transcript, units
-from gateway.errors import Refused
+from gateway.errors import NotFound, Refused
 from gateway.manager.base import Base
 from gateway.progress import think_of
 from gateway.reports import usage_summary
+from gateway.roster import parse
 from gateway.session_views import Match, SessionDetails, snippet
 from gateway.types import OPERATOR, Filter, Session, Viewer
 from gateway.views import Message, SessionMeta, message_of, meta_of
@@ -104,6 +105,18 @@ class Listing(Base):
 
         async def work(unit: Unit) -> SessionMeta:
             return await units.shown(unit, await units.meant(unit, typed, viewer))
+
+        return await self._store.read(work)
+
+    async def person_of(self, address: str) -> int:
+        """Whose number `Filter.person` takes. *address* as channel:number. Raises Refused, and NotFound."""
+        channel, user_id = parse(address)
+
+        async def work(unit: Unit) -> int:
+            found = await unit.people.identity(channel, user_id)
+            if found is None or found.person is None:
+                raise NotFound(key="erase.nobody", address=address)
+            return found.person
 
         return await self._store.read(work)
 

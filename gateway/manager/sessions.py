@@ -84,12 +84,12 @@ class Sessions(Base):
 
         return await self._store.commit(Point.SESSION, work)
 
-    async def close_session(self, id: str, summary: str | None = None) -> bool:
-        """True when it was open. Raises NotFound for an unknown id."""
+    async def close_session(self, id: str, summary: str | None = None, *, viewer: Viewer = OPERATOR) -> bool:
+        """True when it was open. Raises NotFound for an unknown id, and Refused while it answers."""
         now = self.core.clock()
 
         async def work(unit: Unit) -> bool:
-            session = await units.session_named(unit, id)
+            session = await units.at_rest(unit, id, viewer)
             return await unit.sessions.close(session.id, reason="api", now=now, summary=summary)
 
         return await self._store.commit(Point.SESSION, work)
@@ -182,8 +182,12 @@ class Sessions(Base):
 
         return await self._store.read(work)
 
-    async def session_count(self) -> int:
-        return await self._store.read(lambda unit: unit.sessions.total())
+    async def session_count(self, filter: Filter | None = None, *, viewer: Viewer = OPERATOR) -> int:
+        """How many `list` would give; without a filter all that there are, archived ones as well."""
+        if filter is None:
+            every = (Filter(), Filter(state="archived"))
+            return sum([await self.session_count(each, viewer=viewer) for each in every])
+        return await self._store.read(lambda unit: unit.listing.count(viewer, filter))
 
     async def clear(self, id: str, *, viewer: Viewer = OPERATOR) -> None:
         """The model forgets what was said so far; the transcript and the usage stay."""
