@@ -73,7 +73,7 @@ def prodded(name: str) -> Callable[[App], Awaitable[None]]:
                 if name == "sweep":
                     await app.core.dispatcher.sweep()
                 elif name == "alive":
-                    await app.core.dispatcher.alive()
+                    await app.core.dispatcher.recovery.alive()
                 elif name == "job" and not await app.cron.history(JOB):
                     await app.manager.jobs.run_now(JOB)
             except (Refused, StoreError) as error:
