@@ -420,12 +420,13 @@ async def run(
     settings: Settings,
     *,
     environ: Mapping[str, str] | None = None,
+    clock: Clock = system_clock,
     tools: Mapping[str, Tool] | None = None,
     attached: Callable[[App], Awaitable[None]] | None = None,
 ) -> None:
     """Run until SIGTERM or SIGINT (a second one ends at once). *attached* runs beside it and ends it."""
     heap.grow()
-    app = await start(settings, environ=os.environ if environ is None else environ, tools=tools)
+    app = await start(settings, environ=os.environ if environ is None else environ, clock=clock, tools=tools)
     loop = asyncio.get_running_loop()
 
     def end() -> None:
