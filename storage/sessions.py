@@ -201,6 +201,12 @@ class Sessions:
     async def set_summary_if_empty(self, id: int, summary: str) -> None:
         await self._tx.run(SUMMARY, id=id, summary=summary)
 
+    async def unlabel(self, id: int, title: str | None) -> None:
+        """Without its summary, and with that title, or none."""
+        await self._tx.run(
+            "UPDATE session SET title = :title, summary = NULL WHERE id = :id", id=id, title=title
+        )
+
     async def set_system_prompt(self, id: int, text: str | None) -> None:
         await self._tx.run(SYSTEM, id=id, text=text)
 
