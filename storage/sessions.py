@@ -126,6 +126,10 @@ class Sessions:
         row = await self._tx.one(BY_CODE, code=code)
         return None if row is None else session(row)
 
+    async def taken(self, code: str) -> bool:
+        """Whether there is, or was, a session of that code."""
+        return await self._tx.one("SELECT 1 FROM session WHERE code = :code", code=code) is not None
+
     async def add(
         self,
         *,
