@@ -130,7 +130,7 @@ class SessionManager(Agent, Accounting, Budgeting, Choices, Posting, Reconciling
         manager._closing.push_async_callback(store.close)
         manager._closing.push_async_callback(manager.core.catalogue.close)
         manager._closing.push_async_callback(manager.core.dispatcher.stop, 5.0)
-        await manager.core.dispatcher.recover()
+        await manager.core.dispatcher.recovery.recover()
         return manager
 
     @classmethod
