@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from gateway import away, intake, log, working
-from gateway.access import role_of
+from gateway.access import role_of, standing
 from gateway.begin import MOST_CRASHES, Ask, Collect, Command, Nothing, Poisoned, Rules, begin
 from gateway.billing import Biller
 from gateway.calls import Commands
@@ -501,6 +501,8 @@ class Dispatcher:
         """As what somebody acts there; who stands for nobody known is a user."""
         if who is None:
             return "user"
+        if place.channel == "main" != who.channel:
+            return standing(who, self.habits.policy)  # from elsewhere, through the API
         return role_of(
             channel=place.channel,
             key=self._key(place.account, place.channel),
