@@ -16,6 +16,7 @@ from gateway.hub import Seen
 from gateway.reports import (
     usage_summary,
 )
+from gateway.texts import say
 from gateway.types import (
     Account,
     Identity,
@@ -188,9 +189,17 @@ class Agent(Sessions):
         return await self._store.read(work)
 
     async def _answered(self, account: Account, event_id: str) -> Generated:
-        """What a repeated event was answered the first time; waits while that is still being made."""
+        """What a repeated event was answered the first time; waits while that is still being made.
+
+        State kept while nothing can be asked: it is answered later.
+        """
+        dispatcher = self.core.dispatcher
         while True:
             found = await self._store.read(units.answer_to, account.id, event_id)
             if found is not None:
                 return found
+            if dispatcher.halted or dispatcher.outage_since is not None:
+                text = say("halt.kept" if dispatcher.halted else "turn.kept", self._language)
+                nothing = usage_summary([0] * 11)
+                return Generated(text=text, session_id="", state="kept", error=None, usage=nothing)
             await asyncio.sleep(0.2)

@@ -9,12 +9,15 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class Body(BaseModel):
-    """A JSON object; keys that nobody knows are refused, so that a misspelt one is not silently ignored."""
+    """A JSON object; keys that nobody knows are refused, so that a misspelt one is not silently ignored.
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    Strict: "1" and true are no numbers. So an array is a list, never a tuple.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
-LARGEST = 2**63 - 1  # that a table can hold
+LARGEST = 2**53 - 1  # that every reader of JSON reads exactly (RFC 8259, 6)
 
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 Number = Annotated[int, Field(ge=1, le=LARGEST)]

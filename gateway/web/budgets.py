@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Query
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from gateway.app import App
 from gateway.budgets import Budget
@@ -26,13 +26,17 @@ class Setting(Body):
 class Allowing(Body):
     """One of *session* (the last one refused there) and *turn*. *raised*: raise the budget instead."""
 
-    session: Name | None = None
-    turn: Number | None = None
+    model_config = ConfigDict(
+        json_schema_extra={"oneOf": [{"required": ["session"]}, {"required": ["turn"]}]}
+    )
+
+    session: Name = ""
+    turn: Number = 0
     raised: Annotated[bool, Field(alias="raise")] = False
 
     @model_validator(mode="after")
     def _one(self) -> Allowing:
-        if (self.session is None) == (self.turn is None):
+        if not {"session", "turn"} & self.model_fields_set or {"session", "turn"} <= self.model_fields_set:
             raise ValueError("name a session or a turn")
         return self
 
@@ -65,11 +69,7 @@ def routes(app: App) -> Routes:
     @routes.post("/allow", faults=(404, 409))
     async def allow(allowing: Allowing, caller: Calling) -> Allowed:
         """The question is asked again; past the budget that was in the way, this once, or under a raised one."""
-        turn = (
-            allowing.turn
-            if allowing.turn is not None
-            else await app.manager.refused_in(allowing.session or "")
-        )
+        turn = allowing.turn if allowing.turn else await app.manager.refused_in(allowing.session)
         done = await app.manager.decide(
             turn, "raise" if allowing.raised else "allow", by=caller.name, name=""
         )

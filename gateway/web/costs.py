@@ -22,7 +22,7 @@ from gateway.web.span import BadField, moment
 class Comparing(Body):
     export: str  # the text of the file
     zone: Name = "UTC"
-    providers: Annotated[tuple[Name, ...], Field(max_length=100)] = ()
+    providers: Annotated[list[Name], Field(max_length=100)] = []
 
 
 class Bill(TypedDict):
@@ -75,7 +75,7 @@ def routes(app: App) -> Routes:
         """An export of a provider's beside the ledger; 422 for one that cannot be read."""
         try:
             return await app.manager.reconcile(
-                comparing.export, zone=comparing.zone, providers=comparing.providers
+                comparing.export, zone=comparing.zone, providers=tuple(comparing.providers)
             )
         except ExportError as error:
             raise BadField("export", str(error)) from None

@@ -9,6 +9,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.routing import Route
 
 from gateway import log
 from gateway.budgets import Budget, OverBudget, Shortfall
@@ -140,7 +141,18 @@ def _problems(found: list[dict[str, str]]) -> Json:
 
 async def _http(request: Request, error: Exception) -> Json:
     assert isinstance(error, HTTPException)
-    return Json({"error": error.detail}, status_code=error.status_code, headers=error.headers)
+    headers = dict(error.headers or {})
+    if error.status_code == 405:
+        headers["allow"] = ", ".join(sorted(_methods(request)))
+    return Json({"error": error.detail}, status_code=error.status_code, headers=headers)
+
+
+def _methods(request: Request) -> set[str]:
+    """All that can be asked of that path: each of its routes knows its own only."""
+    found = (each for each in request.app.routes if isinstance(each, Route))
+    return {
+        method for each in found if each.path_regex.match(request.url.path) for method in each.methods or ()
+    }
 
 
 def over(shortfall: Shortfall, **more: Any) -> Json:
