@@ -17,7 +17,7 @@ from gateway.jobs.spec import CHAT, LONGEST, MAIN, NAME, RETRY_AFTER, JobSpec, S
 from gateway.jobs.sync import put
 from gateway.jobs.views import SHOWN
 from gateway.lanes import askable
-from gateway.schedule import Schedule, ScheduleError, parse, upcoming
+from gateway.schedule import Cron, Schedule, ScheduleError, parse, upcoming
 from gateway.types import DAY, MINUTE, Identity
 
 if TYPE_CHECKING:
@@ -121,6 +121,7 @@ def _check(spec: JobSpec, by: Requester, bounds: Bounds) -> None:
 
 def _schedule(spec: JobSpec, now: int) -> Schedule:
     try:
+        Cron("0 0 * * *", spec.zone)  # an interval goes by no clock, but its times are shown on one
         return parse(spec.schedule, spec.zone, now=now)
     except ScheduleError as error:
         raise Refused(key="job.schedule", problem=str(error)) from None

@@ -49,24 +49,34 @@ class Jobs:
         self._changed = changed
         self._hand_over = hand_over
 
-    async def add(self, spec: JobSpec, by: Requester = OPERATOR, source: Source = "chat") -> JobView:
+    async def add(
+        self,
+        spec: JobSpec,
+        by: Requester = OPERATOR,
+        source: Source = "chat",
+        *,
+        asked: int | None = None,
+    ) -> JobView:
         """A new job, with its next times. It is its maker's, who pays for it.
 
         `spec.name` '' finds a name, `spec.zone` '' is the gateway's; `spec.schedule` may also be a phrase such as
         "tomorrow at nine" (`jobs.phrases`). CHAT in `deliver_to` is the chat it is made in. Raises Refused, with the
         remedy: for a name that is taken, a schedule nobody can follow or that runs more often than allowed, a time
         that is over, too many jobs, a model that is not offered, and targets that only an admin may name.
+
+        *asked*: when "tomorrow" was said, None: now.
         """
         now, bounds = self._clock(), self._bounds()
         spec = replace(spec, zone=spec.zone or self._zone)
+        if asked is not None:
+            spec = replace(spec, schedule=phrases.formal(spec.schedule, spec.zone, asked))
         job = await self._store.commit(Point.JOB, adding.add, spec, by, source, bounds, now)
         self._changed()
         return await self._store.read(views.view, job)
 
-    async def check(self, spec: JobSpec, by: Requester = OPERATOR, asked: int | None = None) -> Planned:
-        """What `add` would make of it, and nothing is written; *asked*: when it was, None: now. Raises Refused as
-        `add` does."""
-        now, bounds = self._clock() if asked is None else asked, self._bounds()
+    async def check(self, spec: JobSpec, by: Requester = OPERATOR) -> Planned:
+        """What `add` would make of it, and nothing is written. Raises Refused as `add` does."""
+        now, bounds = self._clock(), self._bounds()
         spec = replace(spec, zone=spec.zone or self._zone)
         return await self._store.read(lambda unit: adding.plan(unit, spec, by, bounds, now))
 

@@ -39,6 +39,17 @@ def proposed(spec: JobSpec, planned: Sequence[int], reader: Reader, *, named: bo
     )
 
 
+def removal(job: JobView, reader: Reader) -> str:
+    """What would be removed, before anybody has said yes."""
+    return say(
+        "job_said.propose_removal",
+        reader.lang,
+        name=f"`{job.spec.name}`",
+        when=worded(job.spec.schedule, job.spec.zone, reader.lang),
+        prompt=plain(job.spec.prompt, ASKED),
+    )
+
+
 def added(job: JobView, reader: Reader) -> str:
     """What was made, with its next times."""
     return say(

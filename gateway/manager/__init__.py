@@ -37,6 +37,7 @@ from gateway.pricing import Pricing
 from gateway.progress import Options
 from gateway.session_views import Closed, Deleted, Erased, Match, Rewound, SessionDetails
 from gateway.tools import default_tools
+from gateway.tools.jobs import job_tools
 from gateway.types import Filter, Viewer
 from gateway.views import (
     Compacted,
@@ -179,12 +180,15 @@ class SessionManager(
             store=store,
             catalogue=catalogue or Catalogue(providers={}, default=model or DEMO),
             pricing=Pricing(),
-            tools=default_tools(),
+            tools=default_tools(
+                *job_tools(lambda: manager.jobs, lambda place, who: manager.requester_in(place, who))
+            ),
             options=options or Options(),
             media=media,
             habits=Habits(policy=Policy(allow={}, owners={}), gap_minutes={"main": None, "telegram": 360}),
         )
-        return cls(core)
+        manager = cls(core)
+        return manager
 
     async def close(self) -> None:
         """Let running turns end (5 s), then give the database back."""
