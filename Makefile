@@ -37,9 +37,10 @@ check: $(VENV)/.dev ## format, lint, types, import rules
 fix: $(VENV)/.dev ## format and repair what can be repaired
 	@$(BIN)/ruff check --fix-only . ; $(BIN)/ruff format .
 
-crash: $(VENV)/.dev ## kill -9 at 200 random points, on each platform and in each delivery mode
+crash: $(VENV)/.dev ## kill -9 at 200 random points, on each platform and in each delivery mode; around 100 planned times
 	@$(BIN)/python -m tests.crash --kills 200 --messages 500
 	@$(BIN)/python -m tests.crash --kills 200 --messages 500 --platform discord
+	@$(BIN)/python -m tests.crash.jobs --kills 100
 
 walk: $(VENV)/.dev ## many random walks over the path of a message, with crashes
 	@WALKS=400 $(BIN)/python -m pytest -q tests/test_stateful.py
