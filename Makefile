@@ -51,12 +51,13 @@ schedules: $(VENV)/.dev ## planned times around every move of a clock until 2031
 bill: $(VENV)/.dev ## many random loads, each reckoned against what the provider counted
 	@LOADS=200 $(BIN)/python -m pytest -q tests/test_bill.py
 
-bench: $(VENV)/.dev ## side by side with a bare bot, both platforms at once, bad files, rendering, dollars; see bench/RESULTS.md
+bench: $(VENV)/.dev ## side by side with a bare bot, both platforms at once, bad files, rendering, dollars, jobs; see bench/RESULTS.md
 	@$(BIN)/python -m bench
 	@$(BIN)/python -m bench.mixed
 	@$(BIN)/python -m bench.files
 	@$(BIN)/python -m bench.render
 	@$(BIN)/python -m bench.prompts
+	@$(BIN)/python -m bench.jobs
 
 lock: ## renew the locked versions (needs uv)
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header -o requirements.lock pyproject.toml requirements-build.in
