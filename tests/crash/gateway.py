@@ -87,7 +87,7 @@ def prodded(name: str) -> Callable[[App], Awaitable[None]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m tests.crash.gateway")
+    parser = argparse.ArgumentParser(prog="python -m tests.crash.gateway", fromfile_prefix_chars="@")
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--platform", required=True)
     parser.add_argument("--settings", required=True, help="JSON, as in [channels.PLATFORM]")
