@@ -44,8 +44,9 @@ crash: $(VENV)/.dev ## kill -9 at 200 random points, on each platform and in eac
 walk: $(VENV)/.dev ## many random walks over the path of a message, with crashes
 	@WALKS=400 $(BIN)/python -m pytest -q tests/test_stateful.py
 
-bill: $(VENV)/.dev ## many random loads, each reckoned against what the provider counted
+bill: $(VENV)/.dev ## many random loads, also with kill -9, each reckoned against what the provider counted; caps under 200 turns
 	@LOADS=200 $(BIN)/python -m pytest -q tests/test_bill.py
+	@$(BIN)/python -m tests.bill
 
 bench: $(VENV)/.dev ## side by side with a bare bot, both platforms at once, bad files, rendering, dollars; see bench/RESULTS.md
 	@$(BIN)/python -m bench
