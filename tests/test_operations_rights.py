@@ -1,4 +1,4 @@
-"""Whose sessions are whose: another person's is not there, whatever is asked for, in the same words as one that never was."""
+"""Whose sessions are whose: what is another person's is not there, in the same words as what never was."""
 
 from __future__ import annotations
 
