@@ -1,0 +1,44 @@
+"""/data: everything there is of who asks, written out or forgotten."""
+
+from __future__ import annotations
+
+from gateway import archive
+from gateway.calls import Call, Offer, Reply
+from gateway.commands.command import misread
+from gateway.errors import Refused
+from gateway.lanes import LOCAL
+from gateway.manager import SessionManager
+from gateway.texts import say
+from gateway.types import File
+
+
+async def data(manager: SessionManager, call: Call) -> Reply:
+    who = call.identity
+    if who is None:
+        raise Refused(key="about.nobody")
+    address, asked = f"{who.channel}:{who.user_id}", call.args.strip().lower()
+    if asked == "export":
+        text = archive.dump(await manager.export_person(address))
+        if call.conversation.channel in LOCAL:
+            return Reply(text=text)
+        file = File(name="parley-data.json", type="application/json", text=text)
+        return Reply(text=say("data.exported", call.lang), files=[file])
+    if asked == "erase yes":
+        done = await manager.erase_person(address, by=address)
+        return Reply(
+            text=say(
+                "data.erased",
+                call.lang,
+                sessions=done.sessions,
+                messages=done.messages,
+                files=done.files,
+                requests=done.requests_kept,
+                number=done.number,
+            )
+        )
+    if asked == "erase":
+        offer = Offer.run(say("data.sure", call.lang), "data", "erase yes")
+        return Reply(text=say("data.ask", call.lang), offers=[offer])
+    if asked:
+        raise misread(call, "data")
+    return Reply(text=say("data.what", call.lang))
