@@ -33,6 +33,7 @@ NAMES = [
     "start", "help", "new", "resume", "sessions", "search", "session", "history", "title", "tag", "untag",
     "unread", "undo", "redo", "retry", "rewind", "fork", "close", "archive", "unarchive", "pause", "unpause", "export",
     "delete", "stop", "approve", "deny", "status", "usage", "cost", "budget",
+    "job",
     "context", "compact", "clear", "model", "think", "queue", "verbose", "footer", "gap", "overhear", "tools", "lang",
     "zone", "data", "whoami", "link",
 ]  # fmt: skip

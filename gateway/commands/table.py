@@ -20,6 +20,7 @@ from gateway.commands import (
     documents,
     emergency,
     instruct,
+    job,
     labels,
     lists,
     model,
@@ -63,6 +64,8 @@ ALIASES = {
     "rename": "title",
     "branch": "fork",
     "save": "export",
+    "jobs": "job",
+    "cron": "job",
 }
 # By action: whose rights count for it ('' nobody's), and what it does.
 PRESSES: dict[str, tuple[str, Press]] = {
@@ -233,6 +236,7 @@ def _commands(help: Handler, status: Handler) -> list[Command]:
         Command(name="usage", mode="now", handler=window.usage, private=True),
         Command(name="cost", mode="now", handler=cost, private=True),
         Command(name="budget", mode="now", handler=budgets.budget, private=True),
+        Command(name="job", mode="now", handler=job.job),
         Command(name="context", mode="now", handler=window.context),
         Command(name="compact", mode="between", handler=window.compact),
         Command(name="clear", mode="between", handler=session.clear, shared=admin),
