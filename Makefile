@@ -48,8 +48,9 @@ walk: $(VENV)/.dev ## many random walks over the path of a message, with crashes
 schedules: $(VENV)/.dev ## planned times around every move of a clock until 2031, against a scan of every minute
 	@$(BIN)/python -m tests.schedules
 
-bill: $(VENV)/.dev ## many random loads, each reckoned against what the provider counted
+bill: $(VENV)/.dev ## many random loads, also with kill -9, each reckoned against what the provider counted; caps under 200 turns
 	@LOADS=200 $(BIN)/python -m pytest -q tests/test_bill.py
+	@$(BIN)/python -m tests.bill
 
 bench: $(VENV)/.dev ## side by side with a bare bot, both platforms at once, bad files, rendering, dollars, jobs; see bench/RESULTS.md
 	@$(BIN)/python -m bench

@@ -9,7 +9,7 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -35,6 +35,7 @@ from gateway.cron import Cron
 from gateway.errors import DeliveryError, StoreError
 from gateway.failpoints import Point
 from gateway.fetcher import Fetcher
+from gateway.keys import Keys
 from gateway.manager import SessionManager
 from gateway.models.catalogue import Catalogue
 from gateway.protocols import Channel, Clock, Tool, Webhook
@@ -48,6 +49,7 @@ from gateway.settings import (
     load,
 )
 from gateway.tools import default_tools
+from gateway.tools.jobs import job_tools
 from gateway.types import DAY, MINUTE, Account
 from gateway.whereabouts import open_private
 
@@ -81,6 +83,7 @@ class App:
     core: Core
     manager: SessionManager
     roster: Roster
+    keys: Keys
     cron: Cron
     alerts: Alerts
     table: Table
@@ -179,7 +182,9 @@ class App:
         state.account = account
         log.info("channel.connected", channel=state.name, account=id, name=name)
         # Not before the first poll: whoever writes now waits for nothing.
-        self.tasks.append(asyncio.create_task(self.core.dispatcher.connected(account.id), name="connected"))
+        self.tasks.append(
+            asyncio.create_task(self.core.dispatcher.recovery.connected(account.id), name="connected")
+        )
         self.tasks.append(asyncio.create_task(self._open_private(account, state.channel), name="private"))
 
     async def _open_private(self, account: Account, channel: Channel) -> None:
@@ -226,7 +231,7 @@ class App:
                 return
             now = self.clock()
             try:
-                await self.core.dispatcher.alive()
+                await self.core.dispatcher.recovery.alive()
                 if now - tidied >= DAY:
                     tidied = now
                     keep = self.settings.media.keep_days * DAY
@@ -266,7 +271,7 @@ class App:
         await self.core.catalogue.close()
         await self.fetcher.close()
         with suppress(StoreError):
-            await self.core.dispatcher.alive()
+            await self.core.dispatcher.recovery.alive()
         await self.core.store.close()
         log.info("stopped")
 
@@ -302,7 +307,7 @@ async def start(
         store=store,
         catalogue=catalogue,
         pricing=pricing(settings),
-        tools=default_tools(*usable(settings, fetcher, data / MEDIA)) if tools is None else tools,
+        tools=_tools(settings, fetcher, data / MEDIA, lambda: manager) if tools is None else tools,
         options=options(settings),
         habits=habits(settings),
         media=data / MEDIA,
@@ -323,6 +328,7 @@ async def start(
     roster = Roster(
         store=store, clock=clock, delivery=core.delivery, policy=lambda: core.dispatcher.habits.policy
     )
+    keys = Keys(store=store, clock=clock, policy=lambda: core.dispatcher.habits.policy)
     manager = SessionManager(core, zone=settings.gateway.timezone)
     table = Table(manager=manager, roster=roster, rights=settings.commands)
     core.dispatcher.commands = table
@@ -332,6 +338,7 @@ async def start(
         core=core,
         manager=manager,
         roster=roster,
+        keys=keys,
         cron=manager.cron,
         alerts=alerts,
         table=table,
@@ -343,12 +350,12 @@ async def start(
     if not serving:
         # A job that delivers to a platform stays on disk for the gateway that can.
         core.dispatcher.expected.update(key.partition(".")[0] for key, _ in settings.channels.bots())
-        await core.dispatcher.void_leases()
+        await core.dispatcher.recovery.void_leases()
         await app.cron.sync(job_specs(settings))
         return app
     try:
         _channels(app, table)
-        await core.dispatcher.recover()
+        await core.dispatcher.recovery.recover()
         for state in app.channels:
             app.tasks.append(asyncio.create_task(app.serve(state), name=f"channel-{state.name}"))
         await app.cron.sync(job_specs(settings))
@@ -360,6 +367,16 @@ async def start(
     app.tasks.append(asyncio.create_task(app.sums(), name="sums"))
     log.info("started", version=__version__, model=catalogue.default, data=str(data))
     return app
+
+
+def _tools(
+    settings: Settings, fetcher: Fetcher, media: Path, manager: Callable[[], SessionManager]
+) -> Mapping[str, Tool]:
+    """*manager* is there once the first of them is called."""
+    jobs: Iterator[Tool] = iter(())
+    if settings.tools.jobs:
+        jobs = job_tools(lambda: manager().jobs, lambda place, who: manager().requester_in(place, who))
+    return default_tools(*usable(settings, fetcher, media), *jobs)
 
 
 def _stranger(channel: str, user_id: str) -> None:
