@@ -35,6 +35,7 @@ from gateway.cron import Cron
 from gateway.errors import DeliveryError, StoreError
 from gateway.failpoints import Point
 from gateway.fetcher import Fetcher
+from gateway.keys import Keys
 from gateway.manager import SessionManager
 from gateway.models.catalogue import Catalogue
 from gateway.protocols import Channel, Clock, Tool, Webhook
@@ -82,6 +83,7 @@ class App:
     core: Core
     manager: SessionManager
     roster: Roster
+    keys: Keys
     cron: Cron
     alerts: Alerts
     table: Table
@@ -326,6 +328,7 @@ async def start(
     roster = Roster(
         store=store, clock=clock, delivery=core.delivery, policy=lambda: core.dispatcher.habits.policy
     )
+    keys = Keys(store=store, clock=clock, policy=lambda: core.dispatcher.habits.policy)
     manager = SessionManager(core, zone=settings.gateway.timezone)
     table = Table(manager=manager, roster=roster, rights=settings.commands)
     core.dispatcher.commands = table
@@ -335,6 +338,7 @@ async def start(
         core=core,
         manager=manager,
         roster=roster,
+        keys=keys,
         cron=manager.cron,
         alerts=alerts,
         table=table,

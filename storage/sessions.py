@@ -126,6 +126,10 @@ class Sessions:
         row = await self._tx.one(BY_CODE, code=code)
         return None if row is None else session(row)
 
+    async def taken(self, code: str) -> bool:
+        """Whether there is, or was, a session of that code."""
+        return await self._tx.one("SELECT 1 FROM session WHERE code = :code", code=code) is not None
+
     async def add(
         self,
         *,
@@ -200,6 +204,12 @@ class Sessions:
 
     async def set_summary_if_empty(self, id: int, summary: str) -> None:
         await self._tx.run(SUMMARY, id=id, summary=summary)
+
+    async def unlabel(self, id: int, title: str | None) -> None:
+        """Without its summary, and with that title, or none."""
+        await self._tx.run(
+            "UPDATE session SET title = :title, summary = NULL WHERE id = :id", id=id, title=title
+        )
 
     async def set_system_prompt(self, id: int, text: str | None) -> None:
         await self._tx.run(SYSTEM, id=id, text=text)

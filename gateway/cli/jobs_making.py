@@ -83,7 +83,7 @@ def add(
     made: dict[str, Any] = asked(
         config,
         "POST",
-        "/v1/jobs",
+        "/v1/jobs/check" if check else "/v1/jobs",
         schedule=schedule,
         prompt=sys.stdin.read() if prompt == "-" else prompt,
         name=name,
@@ -100,7 +100,6 @@ def add(
         enabled=False if paused else None,
         budget_day=budget_day,
         budget_month=budget_month,
-        dry_run=check or None,
     )
     if json:
         show.as_json(made)

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from gateway import archive, forgetting, units
 from gateway.errors import Refused
 from gateway.failpoints import Point
+from gateway.forgetting import Condemned
+from gateway.hub import Seen
 from gateway.manager.base import Base
 from gateway.roster import parse
 from gateway.session_views import Deleted, Erased
+from gateway.texts import say
 from gateway.types import OPERATOR, Json, Session, Viewer
 
 if TYPE_CHECKING:
@@ -32,10 +36,13 @@ class Forgetting(Base):
         session = await self._store.read(units.session_named, id, viewer)
         for child in await self._store.read(lambda unit: unit.sessions.children(session.id)):
             await self.delete(child.code)
-        kept, files = await self._condemn(session, viewer)
+        doomed = await self._condemn(session, viewer)
+        self._turn_away(session.id, doomed.waiting)
         messages, now = await self._purge(session.id), self.core.clock()
-        await self.core.gallery.remove(files)
-        return Deleted(id=session.code, at=now, messages=messages, files=len(files), requests_kept=kept)
+        await self.core.gallery.remove(doomed.files)
+        return Deleted(
+            id=session.code, at=now, messages=messages, files=len(doomed.files), requests_kept=doomed.requests
+        )
 
     async def destroy_session(self, id: str) -> bool:
         """The same; True when there was one."""
@@ -142,14 +149,25 @@ class Forgetting(Base):
             await self._purge(id)
         return len(left)
 
-    async def _condemn(self, session: Session, viewer: Viewer) -> tuple[int, list[str]]:
+    def _turn_away(self, session: int, waiting: Sequence[tuple[int, int]]) -> None:
+        """Who waits for an answer hears that none will come; what waits behind them goes on."""
+        told = say("session.gone", self._language)
+        for row, place in waiting:
+            seen = Seen(
+                kind="done", conversation=place, text=told, session=session, state="refused", inbox=(row,)
+            )
+            self.core.hub.publish(seen)
+        for place in {place for _, place in waiting}:
+            self.core.dispatcher.wake(place)
+
+    async def _condemn(self, session: Session, viewer: Viewer) -> Condemned:
         """Stop what runs, then make it unfindable. Raises Refused when turns begin faster than they are stopped."""
         now = self.core.clock()
 
-        async def work(unit: Unit) -> tuple[int, list[str]] | None:
+        async def work(unit: Unit) -> Condemned | None:
             found = await unit.sessions.get(session.id)
             if found is None or found.deleted is not None:
-                return 0, []
+                return Condemned()
             if not await forgetting.resting(unit, found):
                 return None
             await unit.audit.add(
