@@ -26,7 +26,7 @@ Dollars = Annotated[str, Field(pattern=r"^[0-9]{1,6}(\.[0-9]{1,9})?$")]
 """As "1.50"."""
 
 
-class Making(Body):
+class NewJob(Body):
     """As in a [[jobs]] table. *schedule* may also be a phrase such as "every weekday at 8:00"; *name* "" finds one.
 
     *deliver_to* null: main, or the private chat of the person whose key it is; []: kept in its session.
@@ -183,14 +183,14 @@ def _acting(routes: Routes, app: App) -> None:
     jobs = app.manager.jobs
 
     @routes.post("", who="user", status=201, faults=(409,))
-    async def made(making: Making, caller: Calling) -> Job:
+    async def made(job: NewJob, caller: Calling) -> Job:
         """It is the operator's, or of the person whose key it is."""
-        return _job(await jobs.add(making.spec(caller), _by(caller), "api"))
+        return _job(await jobs.add(job.spec(caller), _by(caller), "api"))
 
     @routes.post("/check", scope="read", who="user", faults=(409,))
-    async def check(making: Making, caller: Calling) -> Planned:
+    async def check(job: NewJob, caller: Calling) -> Planned:
         """What would be made; nothing is."""
-        found = await jobs.check(making.spec(caller), _by(caller))
+        found = await jobs.check(job.spec(caller), _by(caller))
         return Planned(**_written(found.spec), next_times=found.next_times)
 
     @routes.post("/{name}/run", who="user", faults=(404, 409))
