@@ -10,7 +10,7 @@ from gateway import transcript
 from gateway.delivery import OVER, first_state
 from gateway.journal import check
 from gateway.notices import nonce, notice
-from gateway.progress import Outcome, Started
+from gateway.progress import Outcome, Progress, Started
 from gateway.protocols import Channel
 from gateway.texts import say
 from gateway.types import Chunk, OutboxRow
@@ -39,6 +39,7 @@ class Finished:
     rows: list[OutboxRow]
     more: bool
     used: int = 0  # tokens of the model's context that its last request took; 0: nobody counted
+    progress: Progress | None = None  # what the turn came to
 
 
 async def finish(

@@ -9,6 +9,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 from gateway.failpoints import Point
 from storage.audit import Audit
 from storage.budgets import Budgets
+from storage.compactions import Compactions
 from storage.costs import Costs
 from storage.database import Database, Tx
 from storage.inbox import Inbox
@@ -54,6 +55,10 @@ class Unit:
     @cached_property
     def transcript(self) -> Transcript:
         return Transcript(self.tx)
+
+    @cached_property
+    def compactions(self) -> Compactions:
+        return Compactions(self.tx)
 
     @cached_property
     def inbox(self) -> Inbox:

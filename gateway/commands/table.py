@@ -10,7 +10,19 @@ from typing import Literal
 from gateway import log
 from gateway.access import enough
 from gateway.calls import Call, Commands, Reply
-from gateway.commands import about, announce, clock, emergency, model, place, session, speech, window, work
+from gateway.commands import (
+    about,
+    announce,
+    clock,
+    compact,
+    emergency,
+    model,
+    place,
+    session,
+    speech,
+    window,
+    work,
+)
 from gateway.commands.budget import budget
 from gateway.commands.command import Command, Handler, Press, admin, asker, changing, unknown
 from gateway.commands.cost import cost
@@ -184,7 +196,8 @@ def _commands(help: Handler, status: Handler) -> list[Command]:
         Command(name="cost", mode="now", handler=cost, private=True),
         Command(name="budget", mode="now", handler=budget, private=True),
         Command(name="context", mode="now", handler=window.context),
-        Command(name="compact", mode="between", handler=window.compact),
+        Command(name="compact", mode="between", handler=compact.compact, shared=compact.rule),
+        Command(name="compactions", mode="now", handler=compact.compactions),
         Command(name="clear", mode="between", handler=session.clear, shared=admin),
         Command(name="model", mode="between", handler=model.model, shared=changing),
         Command(name="think", mode="between", handler=model.think, shared=changing),

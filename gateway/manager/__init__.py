@@ -18,6 +18,7 @@ from gateway.manager.accounting import Accounting
 from gateway.manager.agent import Agent
 from gateway.manager.budgeting import Budgeting
 from gateway.manager.choices import Choices
+from gateway.manager.compactions import Compactions
 from gateway.manager.here import Here
 from gateway.manager.posting import Posting
 from gateway.models.catalogue import DEMO, Catalogue
@@ -60,7 +61,7 @@ __all__ = [
 ]
 
 
-class SessionManager(Agent, Accounting, Budgeting, Choices, Posting, Here):
+class SessionManager(Agent, Accounting, Compactions, Budgeting, Choices, Posting, Here):
     """Sessions, accounting and the agent over one store.
 
     `async with await SessionManager.open("sqlite:///parley.db") as manager: ...`, or `from_store` over a store
