@@ -13,6 +13,7 @@ from gateway.access import role_of
 from gateway.begin import MOST_CRASHES, Ask, Collect, Command, Nothing, Poisoned, Rules, begin
 from gateway.billing import Biller
 from gateway.calls import Commands
+from gateway.compacting import Compactor
 from gateway.controls import Controls
 from gateway.delivery import Delivery
 from gateway.errors import LeaseLost, StoreError
@@ -26,6 +27,7 @@ from gateway.outage import Outage
 from gateway.progress import Outcome
 from gateway.protocols import Clock
 from gateway.reactions import Reactions
+from gateway.room import Room
 from gateway.runs import STORE_RETRY, Live, Runs
 from gateway.seats import Seats
 from gateway.sessions import gap_of
@@ -58,6 +60,8 @@ class Dispatcher:
         store: Store,
         delivery: Delivery,
         runner: TurnRunner,
+        room: Room,
+        compactor: Compactor,
         biller: Biller,
         halt: Halt,
         hub: Hub,
@@ -71,6 +75,7 @@ class Dispatcher:
         self._store = store
         self._delivery = delivery
         self._biller = biller
+        self._compactor = compactor
         self._halt = halt
         self._visiting = False  # for one command: what waits is the gateway's
         self._hub = hub
@@ -101,6 +106,7 @@ class Dispatcher:
             store=store,
             delivery=delivery,
             runner=runner,
+            room=room,
             hub=hub,
             halt=halt,
             outage=self._outage,
@@ -346,6 +352,7 @@ class Dispatcher:
         """
         await self._halt.pull(by, why, self._clock())
         turns = self.runs.park()
+        self._compactor.halt()
         log.warning("halted", by=by, why=why or None, turns=turns)
         return turns
 
@@ -357,8 +364,9 @@ class Dispatcher:
             await self._wake_all()
 
     async def cancel(self, conversation: int) -> bool:
-        """Stop the running turn there; False when none is running."""
-        return await self.runs.cancel(conversation)
+        """Stop the running turn there, and a compaction; False when nothing is running."""
+        compaction = self._compactor.stop(conversation)
+        return await self.runs.cancel(conversation) or compaction
 
     async def move(self, conversation: int, new: int, previous: int) -> bool:
         """Let the messages of the turn running in session *new* wait for session *previous* instead."""
@@ -467,8 +475,7 @@ class Dispatcher:
                 finished = await self.runs.run(started, list(parts))
                 if finished is None:
                     return None, False
-                if finished.used:
-                    await self.runs.tidy(started, finished)
+                await self.runs.tidy(started, finished)
                 return (started.turn.fence if finished.more else None), finished.more
         raise AssertionError(begun)
 

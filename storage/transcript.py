@@ -1,4 +1,4 @@
-"""The entry table: append-only transcripts; and the compaction table that says what a summary stands for."""
+"""The entry table: append-only transcripts."""
 
 from __future__ import annotations
 
@@ -22,12 +22,9 @@ OF_TURN = (
 LAST = """
 SELECT seq, turn, kind, body, created FROM entry WHERE session = :session AND kind IN ('user', 'assistant')
  ORDER BY seq DESC LIMIT :count"""
-SUMMARY = "SELECT max(seq) FROM entry WHERE session = :session AND kind = 'summary'"
-COMPACTION = """
-INSERT INTO compaction (session, entry_seq, cause, from_seq, to_seq, before, after, usage_uid, created)
-VALUES (:session, :entry_seq, :cause, :from_seq, :to_seq, :before, :after, :usage_uid, :now) RETURNING id"""
-COMPACTIONS = """
-SELECT id, cause, from_seq, to_seq, before, after, created FROM compaction WHERE session = :session ORDER BY id"""
+SUMMARY = """
+SELECT max(e.seq) FROM entry e WHERE e.session = :session AND e.kind = 'summary' AND NOT EXISTS (
+       SELECT 1 FROM compaction c WHERE c.session = e.session AND c.entry_seq = e.seq AND c.state <> 'on')"""
 
 Kind = Literal["user", "assistant", "results", "note", "summary", "mark"]
 
@@ -37,7 +34,7 @@ def entry(row: Row) -> Entry:
 
 
 class Transcript:
-    """Rows of entry and compaction."""
+    """Rows of entry."""
 
     def __init__(self, tx: Tx) -> None:
         self._tx = tx
@@ -55,7 +52,7 @@ class Transcript:
         return [entry(row) for row in await self._tx.all(ALL, session=session, since=since)]
 
     async def live(self, session: int) -> list[Entry]:
-        """What still bears on the next prompt: from what the latest summary left standing."""
+        """What still bears on the next prompt: from what the latest summary that holds left standing."""
         row = await self._tx.one(SUMMARY, session=session)
         since = 0
         if row is not None and row[0] is not None:
@@ -76,34 +73,3 @@ class Transcript:
         """The last user and assistant entries, oldest first."""
         rows = await self._tx.all(LAST, session=session, count=count)
         return [entry(row) for row in reversed(rows)]
-
-    async def compacted(
-        self,
-        session: int,
-        *,
-        entry_seq: int,
-        cause: str,
-        from_seq: int,
-        to_seq: int,
-        before: int,
-        after: int | None,
-        usage_uid: str | None,
-        now: int,
-    ) -> int:
-        """Log a compaction; *before* and *after* in tokens."""
-        row = await self._tx.one(
-            COMPACTION,
-            session=session,
-            entry_seq=entry_seq,
-            cause=cause,
-            from_seq=from_seq,
-            to_seq=to_seq,
-            before=before,
-            after=after,
-            usage_uid=usage_uid,
-            now=now,
-        )
-        return int(scalar(row))
-
-    async def compactions(self, session: int) -> list[Row]:
-        return await self._tx.all(COMPACTIONS, session=session)

@@ -22,6 +22,7 @@ from gateway.manager.accounting import Accounting
 from gateway.manager.agent import Agent
 from gateway.manager.budgeting import Budgeting
 from gateway.manager.choices import Choices
+from gateway.manager.compactions import Compactions
 from gateway.manager.here import Here
 from gateway.manager.posting import Posting
 from gateway.manager.reconciling import Reconciling
@@ -71,7 +72,7 @@ __all__ = [
 ]
 
 
-class SessionManager(Agent, Accounting, Budgeting, Choices, Posting, Reconciling, Here):
+class SessionManager(Agent, Accounting, Compactions, Budgeting, Choices, Posting, Reconciling, Here):
     """Sessions, accounting and the agent over one store.
 
     `async with await SessionManager.open("sqlite:///parley.db") as manager: ...`, or `from_store` over a store

@@ -1,4 +1,4 @@
-"""The agent: asking, stopping, shortening what it is told; the emergency stop."""
+"""The agent: asking, stopping; the emergency stop."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
-from gateway import history, units
-from gateway.billing import Booking
+from gateway import units
 from gateway.errors import NotFound, Refused
 from gateway.failpoints import Point
 from gateway.hub import Seen
@@ -25,7 +24,6 @@ from gateway.types import (
     Session,
 )
 from gateway.views import (
-    Compacted,
     Generated,
 )
 
@@ -104,38 +102,6 @@ class Agent(Sessions):
         if live is None or live.started.session.id != session.id:
             return False
         return await self.core.dispatcher.cancel(session.conversation)
-
-    async def compact(self, id: str, cause: str = "manual", *, identity: int | None = None) -> Compacted:
-        """Replace what was said so far, in the next prompts, by a summary the model writes now; booked.
-
-        Raises Refused when a turn is running or there is nothing to compact, ModelError when no summary came.
-        """
-        session = await self._store.read(units.at_rest, id)
-        entries = await self._store.read(lambda unit: unit.transcript.live(session.id))
-        messages = history.build(entries, ask=False)
-        if len(messages) < 2:
-            raise Refused(key="window.nothing")
-        place = await self._store.read(lambda unit: unit.places.get(session.conversation))
-        done = await self.core.compactor.compact(
-            session,
-            self._model(session),
-            Booking(
-                purpose="compaction",
-                channel=place.channel,
-                session=session.id,
-                conversation=place.id,
-                identity=identity,
-                trigger=session.triggered_by,
-            ),
-            entries,
-            keep=session.next_seq,
-            cause=cause,
-            most=self.core.runner.options.max_output_tokens,
-            check=lambda unit: units.at_rest(unit, id),
-        )
-        if done is None or not done.summary:
-            raise Refused(key="window.no_summary")
-        return Compacted(messages=done.messages, before=done.before, after=done.after, summary=done.summary)
 
     @property
     def halted(self) -> str | None:
