@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from gateway import compaction, history, log, transcript, usage
-from gateway.billing import Biller, Booking, worst_case
+from gateway import bounds, compaction, folding, history, log, transcript, usage
+from gateway.billing import Biller, Booking
 from gateway.errors import OPERATOR_FAULTS, RETRYABLE, ModelError, Refused
 from gateway.failpoints import Point
-from gateway.folding import Prune, kept
+from gateway.flights import Flights, to_its_end
+from gateway.folding import Prune
 from gateway.notes import Notes, Wanted
 from gateway.progress import Options
 from gateway.protocols import Asked, Clock, Message, Model, Prompt, UserMessage
@@ -35,8 +34,8 @@ def window(model: Asked, configured: int | None) -> int:
 class Order:
     """What is to be shortened and why, on whose bill.
 
-    *model*: overrides the session's. *turn* is the running turn that needs room, None between turns; what is before
-    the entry *first* may go. *within*: what the tools gave in that turn may be cut, too. *unaided*: without a model.
+    *model*: overrides the session's. *first*: of a running turn that needs room, its first entry; what is before it may
+    go; None: between turns. *within*: what the tools gave in that turn may be cut, too. *unaided*: without a model.
     *check* runs in each commit and may raise.
     """
 
@@ -62,20 +61,45 @@ class Done:
     failed: bool = False
 
 
-@dataclass(slots=True)
-class Flight:
-    """A compaction that is being made in this process. *why* it was called off."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Scene:
+    """A session as it is found: what its next request comes to, in tokens, and by what that is reckoned.
 
-    conversation: int
-    task: asyncio.Task[Done | None]
-    why: Literal["", "stopped", "halted"] = ""
+    *next*: the number of the entry that comes next.
+    """
+
+    order: Order
+    model: Model
+    window: int
+    entries: Sequence[Entry]
+    next: int
+    weighed: Weighed
+    density: float
+
+    @property
+    def before(self) -> int:
+        return self.weighed.input
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Draft:
+    """A compaction that is about to be stored: its *entry*, what the next request would come to with it."""
+
+    entry: Entry
+    after: int
+    upto: int
+    messages: int = 0
+    notes: Notes | None = None
+
+    @property
+    def method(self) -> Literal["notes", "beginnings", "pruned"]:
+        if self.notes is None:
+            return "pruned"
+        return "notes" if self.notes.parts else "beginnings"
 
 
 class Compactor:
-    """Makes compactions; a turn of the session waits for `landed`, and nothing else is put away meanwhile.
-
-    *prompt* is what the model would be sent now.
-    """
+    """Makes compactions, and takes them back. *prompt* is what the model would be sent now."""
 
     def __init__(
         self,
@@ -93,147 +117,110 @@ class Compactor:
         self._prompt = prompt
         self._options = options
         self._clock = clock
-        self._flights: dict[int, Flight] = {}  # by session
+        self.flights = Flights()
 
-    # -- one at a time ----------------------------------------------------------------------------------------
+    # -- made -------------------------------------------------------------------------------------------------
 
     async def compact(self, order: Order) -> Done | None:
         """None: there is nothing to put away.
 
-        Raises Refused when a turn is running, when one is being made already, and when it was called off; ModelError
-        when no notes came and it can wait, and when halted.
+        Raises Refused when a turn is running, when one is being made already, when it was called off, and when the
+        session became another meanwhile; ModelError when no notes came and it can wait, and when halted.
         """
-        id = order.session.id
-        if id in self._flights:
-            raise Refused(key="window.busy")
-        task = asyncio.create_task(self._made(order), name=f"compaction-{id}")
-        flight = self._flights[id] = Flight(order.booking.conversation or 0, task)
-        try:
-            await asyncio.wait([task])
-        except asyncio.CancelledError:
-            task.cancel()
-            while not task.done():
-                with suppress(asyncio.CancelledError):
-                    await asyncio.wait([task])
-            raise
-        finally:
-            del self._flights[id]
-        if not task.cancelled():
-            return task.result()
-        if flight.why == "halted":
-            raise ModelError("halted by the operator", kind="halted")
-        raise Refused(key="window.stopped")
-
-    async def landed(self, session: int) -> bool:
-        """Wait until nothing is being put away there; False when nothing was."""
-        waited = False
-        while (flight := self._flights.get(session)) is not None:
-            await asyncio.wait([flight.task])
-            await asyncio.sleep(0)  # who made it takes it off the list
-            waited = True
-        return waited
-
-    def stop(self, conversation: int) -> bool:
-        """Call off what is being made for that conversation; False when nothing is."""
-        return self._call_off(
-            [each for each in self._flights.values() if each.conversation == conversation], "stopped"
-        )
-
-    def halt(self) -> None:
-        """Call off everything."""
-        self._call_off(list(self._flights.values()), "halted")
-
-    def _call_off(self, flights: Sequence[Flight], why: Literal["stopped", "halted"]) -> bool:
-        for flight in flights:
-            flight.why = why
-            flight.task.cancel()
-        return bool(flights)
-
-    # -- made -------------------------------------------------------------------------------------------------
+        where = order.booking.conversation or 0
+        return await self.flights.fly(order.session.id, where, lambda: self._made(order))
 
     async def _made(self, order: Order) -> Done | None:
-        session, options = order.session, self._options()
-        model = self._chain(order.model or session.model)[0]
-        most = window(model, options.context_window)
-
-        async def begin(unit: Unit) -> tuple[list[Entry], Weighed | None, Compaction | None]:
-            if order.first is None:
-                await at_rest(unit, session.id)
-            rows = unit.compactions
-            return (
-                await unit.transcript.live(session.id),
-                await unit.ledger.context(session.id),
-                await rows.latest(session.id),
-            )
-
-        entries, last, latest = await self._store.read(begin)
-        bound = await self.bound(model, session, entries)
-        before = compaction.estimated(bound, last)
-        if order.first is None and last is not None and (latest is None or latest.changed < last.at):
-            before = last.input + last.output
-        now = Weighed(input=before, output=0, at=0, bound=bound)
-
-        async def after(added: Entry) -> int:
-            return compaction.estimated(await self.bound(model, session, [*entries, added]), now)
-
-        keep = compaction.keep_from(entries, window=most)
-        if order.first is not None:
-            keep = order.first if order.within else min(keep, order.first)
+        scene = await self._scene(order)
         done: Done | None = None
         if order.within:
-            prune = replace(compaction.WITHIN_TURN, upto=_behind(entries))
-            if compaction.prunable(entries, prune):
-                mark = compaction.marking(entries, prune)
-                done = await self._stored(order, mark, before, await after(mark), most, upto=prune.upto)
-                entries, before = [*entries, mark], done.row.after or before
-        prune = Prune(upto=keep, over=compaction.PRUNED_OVER)
-        covered = [entry for entry in kept(entries) if entry.kind == "summary" or entry.seq < keep]
+            draft = await self._pruned(scene, replace(compaction.WITHIN_TURN, upto=scene.next))
+            if draft is not None:
+                done = await self._stored(scene, draft)
+                scene = replace(
+                    scene,
+                    entries=[*scene.entries, replace(draft.entry, seq=done.row.entry_seq)],
+                    next=done.row.entry_seq + 1,
+                    weighed=replace(scene.weighed, input=draft.after, bound=await self._bound(scene, draft)),
+                )
+        keep = compaction.keep_from(scene.entries, window=scene.window)
+        if order.first is not None:
+            keep = order.first if order.within else min(keep, order.first)
+        covered = [each for each in folding.kept(scene.entries) if each.kind == "summary" or each.seq < keep]
         messages = history.build(covered, ask=False)
-        if compaction.prunable(entries, prune):
-            mark = compaction.marking(entries, prune)
-            left = await after(mark)
-            if compaction.enough(before, left, most) and not order.focus:
-                return await self._stored(order, mark, before, left, most, upto=keep, messages=messages)
+        pruned = await self._pruned(scene, Prune(upto=keep, over=compaction.PRUNED_OVER))
+        if (
+            pruned is not None
+            and not order.focus
+            and compaction.enough(scene.before, pruned.after, scene.window)
+        ):
+            return await self._stored(scene, replace(pruned, messages=len(messages)))
         if not _worth(order, covered, messages):
             return done
-        notes = await self._noted(order, messages, model, options)
-        text, aided = notes.text, bool(notes.parts)
-        if notes.left:
-            text = "\n\n".join([*([text] if text else []), compaction.beginnings(notes.left)])
-        entry = Entry(
-            seq=_behind(entries),
-            turn=None,
-            kind="summary",
-            body=transcript.summary(text, upto=keep),
-            created=0,
-        )
-        left = await after(entry)
-        return await self._stored(
-            order, entry, before, left, most, upto=keep, messages=messages, notes=notes, aided=aided
+        return await self._stored(scene, await self._noted(scene, messages, keep))
+
+    async def _scene(self, order: Order) -> _Scene:
+        session, options = order.session, self._options()
+
+        async def found(unit: Unit) -> tuple[Session | None, list[Entry], Weighed | None, Compaction | None]:
+            if order.first is None:
+                await at_rest(unit, session.id)
+            return (
+                await unit.sessions.get(session.id),
+                await unit.transcript.live(session.id),
+                await unit.ledger.context(session.id),
+                await unit.compactions.latest(session.id),
+            )
+
+        current, entries, last, latest = await self._store.read(found)
+        model = self._chain(order.model or session.model)[0]
+        bound = await self.bound(model, session, entries)
+        size = compaction.estimated(bound, last)
+        if order.first is None and last is not None and (latest is None or latest.changed < last.at):
+            size = last.input + last.output  # nothing was said since: that is exact
+        return _Scene(
+            order=order,
+            model=model,
+            window=window(model, options.context_window),
+            entries=entries,
+            next=(current or session).next_seq,
+            weighed=Weighed(input=size, output=0, at=0, bound=bound),
+            density=compaction.density(last),
         )
 
     async def bound(self, model: Model, session: Session, entries: Sequence[Entry]) -> int:
         """The upper bound of what a request would come to now."""
         prompt = self._prompt(session, entries)
-        if (
-            any(isinstance(each, UserMessage) and each.pictures for each in prompt.messages)
-            and not await model.sees()
-        ):
+        shows = any(isinstance(each, UserMessage) and each.pictures for each in prompt.messages)
+        if shows and not await model.sees():
             prompt = replace(prompt, messages=history.with_pictures(prompt.messages, {}))
-        return worst_case(model, prompt).input
+        return bounds.whole(model, prompt)
 
-    async def _noted(
-        self, order: Order, messages: Sequence[Message], model: Model, options: Options
-    ) -> Notes:
+    async def _bound(self, scene: _Scene, draft: _Draft) -> int:
+        return await self.bound(scene.model, scene.order.session, [*scene.entries, draft.entry])
+
+    async def _drafted(self, scene: _Scene, entry: Entry, upto: int) -> _Draft:
+        draft = _Draft(entry=entry, after=0, upto=upto)
+        return replace(draft, after=compaction.estimated(await self._bound(scene, draft), scene.weighed))
+
+    async def _pruned(self, scene: _Scene, prune: Prune) -> _Draft | None:
+        """None: it would make nothing smaller."""
+        if not compaction.prunable(scene.entries, prune):
+            return None
+        return await self._drafted(scene, compaction.marking(scene.entries, prune), prune.upto)
+
+    async def _noted(self, scene: _Scene, messages: Sequence[Message], keep: int) -> _Draft:
         """As much as the models would write. Raises what they failed with where it is better left for later."""
+        order, options = scene.order, self._options()
         notes = Notes(
             self._biller,
             Wanted(
                 text=compaction.conversation(messages),
-                models=() if order.unaided else self._writers(model, options),
+                models=() if order.unaided else self._writers(scene.model, options),
                 booking=order.booking,
                 output=options.max_output_tokens,
                 window=lambda each: window(each, options.context_window),
+                density=scene.density,
                 # Whoever asks for it is told that it failed, and may ask again.
                 retries=options.retries if order.cause in ("auto", "overflow") else 0,
                 focus=" ".join(order.focus.split())[: compaction.FOCUS],
@@ -243,10 +230,15 @@ class Compactor:
         await notes.take()
         error = notes.error
         if error is not None and order.cause != "overflow":
-            later = isinstance(error, ModelError) and error.kind in LATER
-            if order.cause != "auto" or later:
+            can_wait = isinstance(error, ModelError) and error.kind in LATER
+            if can_wait or (isinstance(error, Refused) and order.cause != "auto"):
                 raise error
-        return notes
+        text = notes.text
+        if notes.left:
+            text = "\n\n".join([*([text] if text else []), compaction.beginnings(notes.left)])
+        body = transcript.summary(text, upto=keep)
+        entry = Entry(seq=scene.next, turn=None, kind="summary", body=body, created=0)
+        return replace(await self._drafted(scene, entry, keep), messages=len(messages), notes=notes)
 
     def _writers(self, model: Model, options: Options) -> list[Model]:
         """The model of choice, then the session's."""
@@ -259,22 +251,10 @@ class Compactor:
             return [model]
         return [chosen] if chosen.ref == model.ref else [chosen, model]
 
-    async def _stored(
-        self,
-        order: Order,
-        entry: Entry,
-        before: int,
-        after: int,
-        most: int,
-        *,
-        upto: int,
-        messages: Sequence[Message] = (),
-        notes: Notes | None = None,
-        aided: bool = False,
-    ) -> Done:
+    async def _stored(self, scene: _Scene, draft: _Draft) -> Done:
         """In one commit, which is not called back once it is under way."""
-        session, now = order.session, self._clock()
-        method = "pruned" if notes is None else "notes" if aided else "beginnings"
+        order, notes, now = scene.order, draft.notes, self._clock()
+        session = order.session.id
         request = notes.request if notes is not None else None
         costs = list(notes.costs) if notes is not None else []
         if request is not None and request.settled is not None:
@@ -283,19 +263,20 @@ class Compactor:
         async def work(unit: Unit) -> Compaction:
             if order.check is not None:
                 await order.check(unit)
+            await _unchanged(unit, scene)
             if request is not None and request.settled is not None:
                 await unit.ledger.settle(request.uid, request.settled)
-            seq = await unit.transcript.add(session.id, entry.kind, entry.body, now=now)
+            seq = await unit.transcript.add(session, draft.entry.kind, draft.entry.body, now=now)
             await unit.compactions.add(
-                session.id,
+                session,
                 entry_seq=seq,
                 cause=order.cause,
-                method=method,
+                method=draft.method,
                 from_seq=0,
-                upto=upto,
-                messages=len(messages),
-                before=before,
-                after=after,
+                upto=draft.upto,
+                messages=draft.messages,
+                before=scene.before,
+                after=draft.after,
                 requests=len(costs),
                 cost=sum(each for each in costs if each is not None) if None not in costs else None,
                 model=notes.model if notes is not None else None,
@@ -304,28 +285,34 @@ class Compactor:
                 now=now,
             )
             if order.cause in ("manual", "api"):
-                await unit.compactions.set_pause(session.id, vain=0, turn=0)  # somebody has looked after it
-            found = await unit.compactions.latest(session.id)
+                await unit.compactions.set_pause(session, vain=0, turn=0)  # somebody has looked after it
+            found = await unit.compactions.latest(session)
             assert found is not None
             return found
 
         try:
-            row = await _to_its_end(self._store.commit(Point.COMPACT, work))
+            row = await to_its_end(self._store.commit(Point.COMPACT, work))
         except BaseException:
             if notes is not None:
                 await notes.settle()
             raise
         log.info(
-            "compacted", session=session.id, cause=order.cause, method=method, messages=len(messages),
-            before=before, after=after, model=row.model,
+            "compacted", session=session, cause=order.cause, method=draft.method, messages=draft.messages,
+            before=scene.before, after=draft.after, model=row.model,
         )  # fmt: skip
-        failed = notes is not None and notes.error is not None
-        return Done(row=row, vain=compaction.in_vain(before, after, most), failed=failed)
+        return Done(
+            row=row,
+            vain=compaction.in_vain(scene.before, draft.after, scene.window),
+            failed=notes is not None and notes.error is not None,
+        )
 
     # -- taken back -------------------------------------------------------------------------------------------
 
     async def undo(self, session: Session) -> Compaction:
-        """Take the newest back: the next prompt is what it was before, with what was said since."""
+        """Take the newest back: the next prompt is what it was before, with what was said since.
+
+        Raises Refused when there is none, or a turn or a compaction is under way.
+        """
         return await self._turned(session, "off")
 
     async def redo(self, session: Session) -> Compaction:
@@ -333,19 +320,24 @@ class Compactor:
         return await self._turned(session, "on")
 
     async def _turned(self, session: Session, state: Literal["on", "off"]) -> Compaction:
-        if session.id in self._flights:
-            raise Refused(key="window.busy")
+        self.flights.check(session.id)
         now = self._clock()
 
         async def work(unit: Unit) -> Compaction:
             await at_rest(unit, session.id)
-            rows = unit.compactions
-            found = await (rows.undoable(session.id) if state == "off" else rows.redoable(session.id))
+            rows = await unit.compactions.of(session.id)
+            # What belongs to turns that were taken back, or forgotten, is in no prompt either way.
+            present = folding.present(await unit.transcript.all(session.id))
+            wanted = [each for each in rows if each.entry_seq in present and each.state != "gone"]
+            if state == "off":
+                found = next((each for each in reversed(wanted) if each.state == "on"), None)
+            else:
+                found = next((each for each in wanted if each.state == "off"), None)
             if found is None:
                 raise Refused(key="window.no_undo" if state == "off" else "window.no_redo")
             op = "uncompact" if state == "off" else "recompact"
             await unit.transcript.add(session.id, "mark", transcript.mark(op, seq=found.entry_seq), now=now)
-            await rows.set_state(found.id, state, now=now)
+            await unit.compactions.set_state(found.id, state, now=now)
             return replace(found, state=state, changed=now)
 
         return await self._store.commit(Point.COMPACT, work)
@@ -358,8 +350,14 @@ async def at_rest(unit: Unit, session: int) -> None:
         raise Refused(key="session.busy")
 
 
-def _behind(entries: Sequence[Entry]) -> int:
-    return max((entry.seq for entry in entries), default=-1) + 1
+async def _unchanged(unit: Unit, scene: _Scene) -> None:
+    """Raises Refused when what was to be put away is no longer there: turns were taken back, or it was deleted."""
+    session = await unit.sessions.get(scene.order.session.id)
+    if session is None or session.deleted is not None:
+        raise Refused(key="window.changed")
+    since = await unit.transcript.all(session.id, since=scene.next)
+    if any(each.kind in ("mark", "summary") for each in since):
+        raise Refused(key="window.changed")
 
 
 def _worth(order: Order, covered: Sequence[Entry], messages: Sequence[Message]) -> bool:
@@ -367,12 +365,3 @@ def _worth(order: Order, covered: Sequence[Entry], messages: Sequence[Message]) 
     if all(entry.kind == "summary" for entry in covered):
         return order.within and history.size(messages) > compaction.LONG_NOTES
     return len(messages) >= (1 if order.cause == "overflow" else 2)
-
-
-async def _to_its_end(commit: Any) -> Compaction:
-    """A commit is not called back: who is cancelled meanwhile has come too late."""
-    task: asyncio.Task[Compaction] = asyncio.ensure_future(commit)
-    while not task.done():
-        with suppress(asyncio.CancelledError):
-            await asyncio.wait([task])
-    return task.result()

@@ -19,12 +19,15 @@ ENOUGH = 0.6  # of what was there, or of the window: what a compaction must get 
 KEPT = 4  # turns that stay as they are
 BYTES = 4  # of a token, about: for what may stay
 FEWEST_BYTES = 3  # of a token, nearly always: for what is to be sent
+DENSER = 0.8  # of the bytes a token had on average: a piece of a conversation can be denser than all of it
+MEASURED = 200  # tokens of a request by which something can be measured
 
 PRUNED_OVER = 1000  # bytes of a tool's old result; smaller ones are worth their room
 WITHIN_TURN = Prune(upto=0, over=4000, to=2000)  # what the running turn still works with is only cut
 
 LONGEST = 1_000_000  # bytes of conversation that one request for notes may carry
-SMALLEST = 2_000  # the same, at least
+SMALLEST = 1_000  # the same, at least
+MOST = 4_000_000  # bytes of conversation of which notes are taken; what is before is left out
 LONG_NOTES = 4_000  # bytes of notes of which shorter ones can be made
 LINES, BEGINNING = 40, 200  # messages of which notes without a model have so many characters
 RESULT = 2_000  # bytes of a tool's result that bear on notes
@@ -62,6 +65,16 @@ def estimated(bound: int, last: Weighed | None) -> int:
     if last is None or not known:
         return size // FEWEST_BYTES
     return last.input + (size - known) // FEWEST_BYTES if size >= known else last.input * size // known
+
+
+def density(last: Weighed | None) -> float:
+    """Bytes of a token to reckon with in this conversation, by what its *last* request came to: fewer in most languages
+    than in English. None: nothing is known of it.
+    """
+    size = max(0, (last.bound or 0) - HIDDEN_INPUT) if last is not None else 0
+    if last is None or not size or last.input < MEASURED:
+        return FEWEST_BYTES
+    return max(1.0, min(FEWEST_BYTES, DENSER * size / last.input))
 
 
 def enough(before: int, after: int, window: int) -> bool:
@@ -125,13 +138,18 @@ def pruning(prune: Prune) -> dict[str, object]:
 
 
 def conversation(messages: Sequence[Message]) -> str:
-    """What notes are written of: everything that was said, with the middles of long results left out and so marked."""
-    return "\n\n".join(_line(message) for message in messages)
+    """What notes are written of: what was said, with the middles of long results left out and so marked."""
+    text = "\n\n".join(_line(message) for message in messages)
+    data = text.encode("utf-8", "replace")
+    if len(data) <= MOST:
+        return text
+    return "(the beginning is left out)\n\n" + data[-MOST:].decode("utf-8", "ignore")
 
 
-def room(window: int, output: int) -> int:
-    """Bytes of conversation that one request for notes may carry; denser text than most is refused, and halved then."""
-    return max(SMALLEST, min(LONGEST, FEWEST_BYTES * (window - min(output, window // 5)) - 2 * len(ASK)))
+def room(window: int, output: int, density: float) -> int:
+    """Bytes of conversation that one request for notes may carry, so that it fits where a token has *density* bytes."""
+    free = int(density * (window - min(output, window // 5)))
+    return max(SMALLEST, min(LONGEST, free - 2 * len(ASK)))
 
 
 def cut(text: str, size: int) -> tuple[str, str]:

@@ -1,14 +1,16 @@
 """What the marks and summaries of a transcript leave of it; pure, never written back.
 
-A mark says what no longer counts of what was said before it; another may say that a mark or a summary does not
-count itself. So everything that shortens a conversation can be taken back, and gives what was there, byte for byte.
+A summary stands for what was said before it, a mark `prune` cuts old results of tools; a mark `uncompact` says that one
+of these does not hold, `recompact` that it does again. So what shortens a conversation can be taken back, and gives
+what was there, byte for byte. Turns that were taken back are `rewinding`'s.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from gateway import rewinding
 from gateway.types import Entry, Json
 
 PUT_AWAY = "[put away by the gateway: what this call gave, {} bytes; make the call again if it is needed]"
@@ -29,19 +31,15 @@ def in_order(entries: Sequence[Entry]) -> list[Entry]:
 
 def kept(entries: Sequence[Entry]) -> list[Entry]:
     """The entries that count, without marks, and with at most one summary: the first."""
+    off = taken_back(entries)
     found: list[Entry] = []
-    prunes: list[Prune] = []
-    for entry in _holding(in_order(entries)):
+    for entry in rewinding.standing(entries):
         match entry.kind, entry.body:
             case "mark", {"op": "clear"}:
                 found = []
-            case "mark", {"op": "rewind", "seq": int(seq)}:
-                found = [one for one in found if _reach(one) <= seq]
-            case "mark", {"op": "prune", "upto": int(upto), "over": int(over), "to": int(to)}:
-                prunes.append(Prune(upto=upto, over=over, to=to))
             case "mark", _:
                 continue
-            case "summary", _ if not _valid(entry):
+            case "summary", _ if entry.seq in off or not _valid(entry):
                 continue
             case _:
                 found.append(entry)
@@ -49,13 +47,17 @@ def kept(entries: Sequence[Entry]) -> list[Entry]:
     if summary is not None:
         upto = summary.body["upto"]
         found = [summary, *(entry for entry in found if entry.seq >= upto and entry.kind != "summary")]
+    prunes = [prune for each in in_order(entries) if each.seq not in off and (prune := _prune(each))]
     return [_pruned(entry, prunes) for entry in found] if prunes else found
 
 
-def _holding(entries: Sequence[Entry]) -> Iterator[Entry]:
-    """Without the summaries and marks that were taken back; one that was put back again counts."""
+def taken_back(entries: Sequence[Entry]) -> frozenset[int]:
+    """The summaries and marks that do not hold, by seq; one that was put back again holds.
+
+    What becomes of turns meanwhile changes nothing of that: it is said of the compaction, not of the talk.
+    """
     off: set[int] = set()
-    for entry in entries:
+    for entry in in_order(entries):
         match entry.kind, entry.body:
             case "mark", {"op": "uncompact", "seq": int(seq)}:
                 off.add(seq)
@@ -63,7 +65,23 @@ def _holding(entries: Sequence[Entry]) -> Iterator[Entry]:
                 off.discard(seq)
             case _:
                 continue
-    return (entry for entry in entries if entry.seq not in off)
+    return frozenset(off)
+
+
+def present(entries: Sequence[Entry]) -> frozenset[int]:
+    """The summaries and marks of pruning that bear on the next prompt, or would if they were put back; by seq."""
+    cleared = max((e.seq for e in entries if e.kind == "mark" and e.body.get("op") == "clear"), default=-1)
+    summaries = {each.seq for each in rewinding.standing(entries) if each.kind == "summary"}
+    prunes = {each.seq for each in entries if _prune(each) is not None}
+    return frozenset(seq for seq in summaries | prunes if seq > cleared)
+
+
+def _prune(mark: Entry) -> Prune | None:
+    match mark.kind, mark.body:
+        case "mark", {"op": "prune", "upto": int(upto), "over": int(over), "to": int(to)}:
+            return Prune(upto=upto, over=over, to=to)
+        case _:
+            return None
 
 
 def _valid(summary: Entry) -> bool:
@@ -72,11 +90,6 @@ def _valid(summary: Entry) -> bool:
             return bool(text.replace("\0", "").strip()) and upto <= summary.seq
         case _:
             return False
-
-
-def _reach(entry: Entry) -> int:
-    """The first seq the entry says nothing of; for a summary, after what it stands for."""
-    return int(entry.body["upto"]) if entry.kind == "summary" else entry.seq + 1
 
 
 def _pruned(entry: Entry, prunes: Sequence[Prune]) -> Entry:

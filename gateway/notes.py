@@ -25,7 +25,8 @@ MERGES = 3  # of notes that are too long beside each other
 class Wanted:
     """Notes of *text*, asked of the *models* in turn; *check* runs with each ledger row and may raise.
 
-    *output*: tokens of one set of notes, at most. *window*: how many tokens a model takes. *retries* of a request.
+    *output*: tokens of one set of notes, at most. *window*: how many tokens a model takes. *density*: bytes of a token,
+    in this text. *retries* of a request.
     """
 
     text: str
@@ -33,6 +34,7 @@ class Wanted:
     booking: Booking
     output: int
     window: Callable[[Model], int]
+    density: float
     retries: int = 0
     focus: str = ""
     check: Callable[[Unit], Any] | None = None
@@ -92,7 +94,7 @@ class Notes:
     async def _by(self, model: Model) -> None:
         """As far as that model goes. What is too much for it after all is halved."""
         wanted = self._wanted
-        room = compaction.room(wanted.window(model), wanted.output)
+        room = compaction.room(wanted.window(model), wanted.output, wanted.density)
         while self.left:
             piece, rest = compaction.cut(self.left, room)
             part = len(self.parts) + 1 if rest or self.parts else 0
@@ -124,7 +126,7 @@ class Notes:
             merged: list[str] = []
             left = self.text
             while left:
-                piece, left = compaction.cut(left, compaction.room(window, wanted.output))
+                piece, left = compaction.cut(left, compaction.room(window, wanted.output, wanted.density))
                 try:
                     ask = compaction.merging(piece, output=wanted.output, focus=wanted.focus)
                     merged.append(await self._asked(model, ask))

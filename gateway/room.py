@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from gateway import compaction, log
-from gateway.billing import Booking, worst_case
+from gateway import bounds, compaction, log
+from gateway.billing import Booking
 from gateway.compacting import Compactor, Done, Order, window
 from gateway.errors import ModelError, Refused
 from gateway.failpoints import Point
@@ -69,7 +69,7 @@ class Room:
 
     async def landed(self, started: Started, progress: Progress) -> None:
         """Wait for a compaction of the session that is being made, and begin with what it left."""
-        if await self._compactor.landed(started.session.id):
+        if await self._compactor.flights.landed(started.session.id):
             progress.entries = await self._live(started)
 
     async def before(self, started: Started, progress: Progress) -> None:
@@ -80,7 +80,7 @@ class Room:
         model = self._model(session, started.model)
         most = window(model, options.context_window)
         prompt = self._prompt(session, progress.entries)
-        bound = worst_case(model, prompt).input
+        bound = bounds.whole(model, prompt)
         if compaction.fits(bound, prompt.max_output_tokens, most):
             return  # it does even if each byte were a token
         last, standing = await self._store.read(self._weighed, session)

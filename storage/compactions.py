@@ -18,14 +18,16 @@ VALUES (:session, :entry_seq, :cause, :method, :from_seq, :to_seq, :messages, :b
         :model, :focus, :usage_uid, :now, :now) RETURNING id"""
 ALL = f"SELECT {COLUMNS} {FROM} WHERE c.session = :session ORDER BY c.id"
 LATEST = f"SELECT {COLUMNS} {FROM} WHERE c.session = :session ORDER BY c.changed DESC, c.id DESC LIMIT 1"
-# What was said before the model was made to forget is in no prompt, whatever becomes of its compactions.
-SINCE = "SELECT coalesce(max(seq), -1) FROM entry WHERE session = :session AND kind = 'mark' AND json_extract(body, '$.op') = 'clear'"
-UNDOABLE = f"""
-SELECT {COLUMNS} {FROM} WHERE c.session = :session AND c.state = 'on' AND c.entry_seq > :since
- ORDER BY c.id DESC LIMIT 1"""
-REDOABLE = f"""
-SELECT {COLUMNS} {FROM} WHERE c.session = :session AND c.state = 'off' AND c.entry_seq > :since
- ORDER BY c.id LIMIT 1"""
+# For a copy of a session, which may end before one was taken back; what it is made of was paid for there.
+COPY = """
+INSERT INTO compaction (session, entry_seq, cause, method, from_seq, to_seq, messages, before, after, requests, cost, model,
+                        focus, state, created, changed)
+SELECT :to, entry_seq, cause, method, from_seq, to_seq, messages, before, after, 0, 0, model, focus,
+       CASE coalesce((SELECT json_extract(m.body, '$.op') FROM entry m
+                       WHERE m.session = :to AND m.kind = 'mark' AND json_extract(m.body, '$.seq') = entry_seq
+                         AND json_extract(m.body, '$.op') IN ('uncompact', 'recompact') ORDER BY m.seq DESC LIMIT 1), '')
+            WHEN 'uncompact' THEN CASE state WHEN 'gone' THEN 'gone' ELSE 'off' END ELSE 'on' END, created, changed
+  FROM compaction WHERE session = :session AND entry_seq IN (SELECT seq FROM entry WHERE session = :to) ORDER BY id"""
 STATE = "UPDATE compaction SET state = :state, changed = :now WHERE id = :id"
 GONE = "UPDATE compaction SET state = 'gone' WHERE session = :session AND state = 'off'"
 PAUSE = "SELECT compact_vain, compact_from FROM session WHERE id = :session"
@@ -110,18 +112,9 @@ class Compactions:
         row = await self._tx.one(LATEST, session=session)
         return None if row is None else compaction(row)
 
-    async def undoable(self, session: int) -> Compaction | None:
-        """The newest that holds."""
-        return await self._one(UNDOABLE, session)
-
-    async def redoable(self, session: int) -> Compaction | None:
-        """The one that was taken back last, if nothing was put away since."""
-        return await self._one(REDOABLE, session)
-
-    async def _one(self, sql: str, session: int) -> Compaction | None:
-        since = int(scalar(await self._tx.one(SINCE, session=session)))
-        row = await self._tx.one(sql, session=session, since=since)
-        return None if row is None else compaction(row)
+    async def copy(self, session: int, to: int) -> None:
+        """Those whose entries the session *to* was given."""
+        await self._tx.run(COPY, session=session, to=to)
 
     async def set_state(self, id: int, state: str, *, now: int) -> None:
         await self._tx.run(STATE, id=id, state=state, now=now)

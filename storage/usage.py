@@ -13,7 +13,7 @@ INSERT INTO usage (uid, turn, step, attempt, session, conversation, identity, tr
                    model_asked, state, at, tok_in, tok_w5m, tok_w1h, tok_out, units, reserved, bound)
 VALUES (:uid, :turn, :step, :attempt, :session, :conversation, :identity, :trigger, :purpose, :channel, :provider,
         :model_asked, 'open', :at, :tok_in, :tok_w5m, :tok_w1h, :tok_out, :units, :reserved,
-        :tok_in + :tok_w5m + :tok_w1h) RETURNING id"""
+        :bound) RETURNING id"""
 SETTLE = """
 UPDATE usage SET state = :state, tok_in = :tok_in, tok_read = :tok_read, tok_w5m = :tok_w5m, tok_w1h = :tok_w1h,
        tok_out = :tok_out, model = :model, provider_id = :provider_id, cost = :cost, cost_state = :cost_state,
@@ -75,6 +75,7 @@ class Ledger:
             tok_out=row.worst.output,
             units=row.units,
             reserved=row.reserved,
+            bound=row.bound,
         )
         return int(scalar(added))
 

@@ -19,7 +19,9 @@ def sized(prompt: Prompt) -> int:
 async def idle(p: Path) -> None:
     """Until nobody is at work: also what is done after an answer has been delivered."""
     async with asyncio.timeout(10):
-        while p.core.dispatcher._tasks or await p.value("SELECT count(*) FROM inbox WHERE state = 'waiting'"):
+        while p.core.dispatcher.under_way or await p.value(
+            "SELECT count(*) FROM inbox WHERE state = 'waiting'"
+        ):
             await asyncio.sleep(0.005)
 
 

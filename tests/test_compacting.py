@@ -267,7 +267,8 @@ async def test_notes_that_always_fail_never_keep_anybody_waiting(store: Store, c
         return sized(prompt)
 
     model = ScriptedModel(counts=answers, reply=lambda text: f"heard {text[:5]}")
-    async with path(store, clock=clock, options=SMALL, model=model) as p:
+    options = replace(SMALL, max_output_tokens=20)
+    async with path(store, clock=clock, options=options, model=model) as p:
         for number in range(9):
             await p.says(f"no. {number} {'word ' * 160}")
             await idle(p)

@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
-from gateway import units
+from gateway import approvals, units
 from gateway.errors import NotFound, Refused
 from gateway.failpoints import Point
 from gateway.hub import Seen
@@ -16,12 +16,14 @@ from gateway.reports import (
     usage_summary,
 )
 from gateway.types import (
+    OPERATOR,
     Account,
     Inbound,
     Kind,
     Place,
     Sender,
     Session,
+    Viewer,
 )
 from gateway.views import (
     Generated,
@@ -91,17 +93,21 @@ class Agent(Sessions):
                 if row in seen.inbox or seen.kind == "notice":
                     yield seen
 
-    async def cancel_operation(self, id: str) -> bool:
-        """Stop the turn that is running in that session; False when none is."""
+    async def cancel_operation(self, id: str, *, viewer: Viewer = OPERATOR) -> bool:
+        """Say no to what waits for a person's yes, then stop what runs: turn, compaction; False: nothing was."""
+        now = self.core.clock()
 
-        async def work(unit: Unit) -> Session:
-            return await units.session_named(unit, id)
+        async def work(unit: Unit) -> tuple[Session, int]:
+            session = await units.session_named(unit, id, viewer)
+            return session, await approvals.denied(unit, session.id, now)
 
-        session = await self._store.read(work)
-        live = self.core.dispatcher.running(session.conversation)
-        if live is None or live.started.session.id != session.id:
-            return False
-        return await self.core.dispatcher.cancel(session.conversation)
+        session, refused = await self._store.commit(Point.CONTROL, work)
+        live = next(
+            (each for each in self.core.dispatcher.runs if each.started.session.id == session.id), None
+        )
+        shortening = self.core.compactor.flights.stop_session(session.id)
+        stopped = live is not None and await self.core.dispatcher.cancel(live.started.turn.conversation)
+        return stopped or shortening or refused > 0
 
     @property
     def halted(self) -> str | None:

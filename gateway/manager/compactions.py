@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from gateway import compaction, transcript, units
 from gateway.billing import Booking
-from gateway.compacting import Order, at_rest, window
+from gateway.compacting import Order, window
 from gateway.errors import Refused
 from gateway.failpoints import Point
-from gateway.types import Cause, Compaction, Session, Weighed
+from gateway.types import OPERATOR, Cause, Compaction, Session, Viewer, Weighed
 from gateway.views import Compacted, ContextUsage, compacted_of
 
 if TYPE_CHECKING:
@@ -20,17 +20,26 @@ from gateway.manager.choices import changed
 
 
 class Compactions(Base):
-    """The transcript stays whole whatever is done here."""
+    """The transcript stays whole whatever is done here.
+
+    Each raises NotFound for a session the *viewer* may not see.
+    """
 
     async def compact(
-        self, id: str, cause: Cause = "manual", *, focus: str = "", identity: int | None = None
+        self,
+        id: str,
+        cause: Cause = "manual",
+        *,
+        focus: str = "",
+        identity: int | None = None,
+        viewer: Viewer = OPERATOR,
     ) -> Compacted:
         """Put the earlier part away: old results of tools if that makes room, else all of it into notes; booked.
 
         *focus*: what the notes should attend to. *identity* pays. Raises Refused when a turn or another compaction is
         under way, when there is nothing to put away, and when it is stopped; ModelError when no notes came.
         """
-        session = await self._store.read(units.session_named, id)
+        session = await self._store.read(units.session_named, id, viewer)
         place = await self._store.read(lambda unit: unit.places.get(session.conversation))
         done = await self.core.compactor.compact(
             Order(
@@ -59,35 +68,37 @@ class Compactions(Base):
             return None
         return await self.compact(id, "auto")
 
-    async def compactions(self, id: str) -> list[Compacted]:
+    async def compactions(self, id: str, *, viewer: Viewer = OPERATOR) -> list[Compacted]:
         """Oldest first, also those that were taken back."""
 
         async def work(unit: Unit) -> list[Compacted]:
-            session = await units.session_named(unit, id)
+            session = await units.session_named(unit, id, viewer)
             return [compacted_of(each) for each in await unit.compactions.of(session.id)]
 
         return await self._store.read(work)
 
-    async def undo_compaction(self, id: str) -> Compacted:
+    async def undo_compaction(self, id: str, *, viewer: Viewer = OPERATOR) -> Compacted:
         """Take the newest back: the model is told again what it was told before, and what was said since."""
-        return compacted_of(await self.core.compactor.undo(await self._store.read(units.session_named, id)))
+        session = await self._store.read(units.session_named, id, viewer)
+        return compacted_of(await self.core.compactor.undo(session))
 
-    async def redo_compaction(self, id: str) -> Compacted:
+    async def redo_compaction(self, id: str, *, viewer: Viewer = OPERATOR) -> Compacted:
         """Put back what was taken back last; refused when something was put away since."""
-        return compacted_of(await self.core.compactor.redo(await self._store.read(units.session_named, id)))
+        session = await self._store.read(units.session_named, id, viewer)
+        return compacted_of(await self.core.compactor.redo(session))
 
-    async def auto_compact(self, id: str) -> tuple[bool, bool | None]:
+    async def auto_compact(self, id: str, *, viewer: Viewer = OPERATOR) -> tuple[bool, bool | None]:
         """(whether it is shortened unasked, what was said for this session; None: as configured)."""
-        session = await self._store.read(units.session_named, id)
+        session = await self._store.read(units.session_named, id, viewer)
         said = {"on": True, "off": False}.get(str(session.settings.get("compact")))
         return compaction.automatic(session, self.core.runner.options.auto_compact), said
 
-    async def set_auto_compact(self, id: str, automatic: bool | None) -> None:
+    async def set_auto_compact(self, id: str, automatic: bool | None, *, viewer: Viewer = OPERATOR) -> None:
         """Whether it is shortened unasked from now on; None: as configured."""
         said = None if automatic is None else "on" if automatic else "off"
 
         async def work(unit: Unit) -> None:
-            session = await units.session_named(unit, id)
+            session = await units.session_named(unit, id, viewer)
             await unit.sessions.set_settings(session.id, changed(session.settings, compact=said))
 
         await self._store.commit(Point.SESSION, work)
@@ -95,12 +106,17 @@ class Compactions(Base):
     async def record_compaction(
         self, id: str, trigger: str, pre_tokens: int, summary: str, messages_compacted: int
     ) -> None:
-        """Write a compaction that was made elsewhere: the next prompt starts from its summary."""
+        """Write a compaction that was made elsewhere: the next prompt starts from its summary.
+
+        Raises Refused while a turn or a compaction is under way, and for a summary that says nothing.
+        """
         now = self.core.clock()
+        if not summary.strip("\0 \t\r\n"):
+            raise Refused(key="window.no_summary")
 
         async def work(unit: Unit) -> None:
-            session = await units.session_named(unit, id)
-            await at_rest(unit, session.id)
+            session = await units.at_rest(unit, id)
+            self.core.compactor.flights.check(session.id)
             upto = session.next_seq
             body = transcript.summary(summary, upto=upto)
             seq = await unit.transcript.add(session.id, "summary", body, now=now)
