@@ -199,6 +199,8 @@ async def _refusal(
     scheduled = row.kind is Kind.JOB  # it came in by the schedule, wherever it is to run
     if scheduled and identity is not None and not access.lets_in(identity, rules.policy):
         return "the job's maker may not ask any more"
+    if place.channel == "main" and identity is not None and not access.lets_in(identity, rules.policy):
+        return "not let in any more"
     verdict = access.may(
         kind=row.kind,
         channel="job" if scheduled else place.channel,
@@ -224,6 +226,8 @@ def _acting(place: Conversation, identity: Identity | None, rules: Rules) -> Ide
     """With the role that counts now: the configuration names owners."""
     if identity is None:
         return None
+    if place.channel == "main" != identity.channel:
+        return replace(identity, role=access.standing(identity, rules.policy))
     role = access.role_of(
         channel=place.channel,
         key=rules.key(place.account, place.channel),
@@ -342,18 +346,18 @@ async def _turned_away(
     rules: Rules,
     key: str,
 ) -> TurnedAway:
+    """A person is told so; a job's run is skipped, and says why in its list of runs."""
     text = say(key, _lang(identity, rules))
     for row in rows:
         await unit.inbox.settle(row.id, "refused", error=key)
         if row.job_run is not None:
-            await unit.jobs.run_state(row.job_run, "failed", reason=say(key), ended=rules.now)
-    chunks = rules.render(place.account, text)
+            await unit.jobs.run_state(row.job_run, "skipped", reason=say(key), ended=rules.now)
     notices = await put(
         unit,
         account=place.account,
         conversation=place.id,
         origin=f"refused:{rows[0].id}",
-        chunks=chunks,
+        chunks=[] if rows[0].trigger is not None else rules.render(place.account, text),
         now=rules.now,
     )
     return TurnedAway(rows=tuple(rows), fence=fence, notices=tuple(notices), text=text)

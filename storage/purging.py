@@ -31,6 +31,15 @@ WITH RECURSIVE family(id) AS (
 SELECT DISTINCT json_extract(m.value, '$.media') FROM family f JOIN session s ON s.id = f.id
   JOIN entry e ON e.session = f.id, json_each(e.body, '$.files') m
  WHERE f.id <> :session AND s.deleted IS NULL AND e.kind IN ('user', 'assistant')"""
+# What a tool would have done, in words; a yes that comes now finds nothing.
+APPROVALS_OF_SESSION = """
+UPDATE approval SET args = '{}', action = '', outcome = NULL, state = CASE WHEN state = 'waiting' THEN 'denied' ELSE state END
+ WHERE session = :session"""
+APPEALS_OF_SESSION = f"DELETE FROM appeal_notice WHERE {OF_TURNS}"
+RUNS_OF_SESSION = f"UPDATE job_run SET reason = NULL WHERE {OF_TURNS}"
+WAITING_FOR = """
+SELECT id, conversation FROM inbox
+ WHERE (session = :session AND state IN ('waiting', 'held')) OR (turn = :parked AND state = 'taken')"""
 BUDGET_OF_SESSION = "DELETE FROM budget WHERE scope = 'session' AND scope_id = :code"
 COMPACTIONS = "DELETE FROM compaction WHERE session = :session"
 REQUESTS = "SELECT count(*) FROM usage WHERE session = :session"
@@ -40,7 +49,7 @@ MINE = "identity IN (SELECT value FROM json_each(:identities))"
 REQUESTS_OF = f"SELECT count(*) FROM usage WHERE {MINE}"
 SESSIONS_OF = f"""
 SELECT s.id FROM session s JOIN conversation c ON c.id = s.conversation
- WHERE s.deleted IS NULL AND (c.kind IN ('direct', 'client') OR c.user_id <> '') AND (
+ WHERE s.deleted IS NULL AND (c.kind IN ('direct', 'client', 'job') OR c.user_id <> '') AND (
        s.owner = :person
     OR (SELECT count(*) FROM turn t WHERE t.session = s.id AND t.{MINE}) > 0)
  ORDER BY s.id"""
@@ -48,6 +57,11 @@ SELECT s.id FROM session s JOIN conversation c ON c.id = s.conversation
 SAID_OF = f"""
 SELECT e.session, e.seq, e.kind FROM entry e JOIN turn t ON t.id = e.turn JOIN session s ON s.id = e.session
  WHERE t.{MINE} AND e.kind IN ('user', 'assistant', 'results') AND s.deleted IS NULL ORDER BY e.session, e.seq"""
+# What was made of it: summaries of what they took part in.
+SUMMED_UP_OF = f"""
+SELECT e.session, e.seq, e.kind FROM entry e JOIN session s ON s.id = e.session
+ WHERE e.kind = 'summary' AND s.deleted IS NULL AND EXISTS (
+       SELECT 1 FROM turn t JOIN entry o ON o.turn = t.id WHERE t.{MINE} AND o.session = e.session AND o.seq < e.seq)"""
 # Taken into another person's turn on the way.
 STEERED_OF = f"""
 SELECT e.session, e.seq, e.kind FROM inbox i JOIN entry e ON e.turn = i.turn JOIN turn t ON t.id = i.turn
@@ -79,9 +93,11 @@ UPDATE person SET name = NULL, lang = NULL, zone = NULL, settings = '{"v":1}', r
  WHERE id = :person"""
 PAIRINGS_OF = f"DELETE FROM pairing WHERE {MINE}"
 BUDGETS_OF = (
-    "DELETE FROM budget WHERE scope = 'person' AND scope_id IN (SELECT value FROM json_each(:addresses))"
+    "DELETE FROM {table} WHERE scope = 'person' AND scope_id IN (SELECT value FROM json_each(:addresses))"
 )
-JOBS_OF = "UPDATE job SET state = 'removed', owner = NULL, spec = json_set(spec, '$.prompt', '') WHERE owner = :person"
+JOBS_OF = f"""
+UPDATE job SET state = 'removed', next_at = NULL, spec = json_set(spec, '$.prompt', '')
+ WHERE source <> 'config' AND {MINE}"""
 BUSY_OF = f"SELECT count(*) FROM turn WHERE {MINE} AND state IN ('running', 'parked')"
 
 # Of what has grown old: a bite at a time, each through an index.
@@ -121,11 +137,19 @@ class Purging:
         found = await self._tx.all(MEDIA_OF_SESSION, session=session)
         return [(row[0], row[1]) for row in found if row[0] not in shared]
 
+    async def waiting_for(self, session: int, parked: int | None) -> list[tuple[int, int]]:
+        """(inbox row, conversation) of what is to be answered there, with that of the turn that is put aside."""
+        rows = await self._tx.all(WAITING_FOR, session=session, parked=parked)
+        return [(row[0], row[1]) for row in rows]
+
     async def session(self, session: int, code: str) -> int:
         """Everything around a deleted session but its entries; gives how many requests stay on the bill."""
         await self._tx.run(INBOX_OF_SESSION, session=session)
         await self._tx.run(OUTBOX_OF_SESSION, session=session)
         await self._tx.run(COMPACTIONS, session=session)
+        await self._tx.run(APPROVALS_OF_SESSION, session=session)
+        await self._tx.run(APPEALS_OF_SESSION, session=session)
+        await self._tx.run(RUNS_OF_SESSION, session=session)
         await self._tx.run(BUDGET_OF_SESSION, code=code)
         return int(scalar(await self._tx.one(REQUESTS, session=session)))
 
@@ -144,6 +168,7 @@ class Purging:
         found = [
             *await self._tx.all(SAID_OF, identities=mine),
             *await self._tx.all(STEERED_OF, identities=mine),
+            *await self._tx.all(SUMMED_UP_OF, identities=mine),
         ]
         return sorted({(row[0], row[1], row[2]) for row in found})
 
@@ -170,11 +195,12 @@ class Purging:
             await self._tx.run(PLACE_GONE, conversation=conversation)
         await self._tx.run(INBOX_OF, identities=_list(mine))
         await self._tx.run(PAIRINGS_OF, identities=_list(mine))
-        await self._tx.run(BUDGETS_OF, addresses=json.dumps(list(addresses)))
+        await self._tx.run(JOBS_OF, identities=_list(mine))
+        for table in ("budget", "budget_warning"):
+            await self._tx.run(BUDGETS_OF.format(table=table), addresses=json.dumps(list(addresses)))
         for id in mine:
             await self._tx.run(IDENTITY_GONE, id=id)
         if person is not None:
-            await self._tx.run(JOBS_OF, person=person)
             await self._tx.run(PERSON_GONE, person=person, now=now)
         return places
 

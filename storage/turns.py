@@ -20,6 +20,11 @@ UPDATE turn SET state = :state, finished = :now, error_kind = :error_kind, error
 AGAIN = """
 UPDATE turn SET state = 'running', attempt = attempt + :crashed, fence = :fence WHERE id = :id RETURNING attempt"""
 # What was running while the process was killed is not to blame for it, unless it had begun something that life.
+# Nobody waits any more for what is answered in a session that is deleted.
+BURY = """
+UPDATE turn SET state = 'cancelled', finished = :now, error_kind = 'deleted'
+ WHERE state IN ('running', 'parked') AND session IN (SELECT id FROM session WHERE deleted IS NOT NULL)
+RETURNING id"""
 BLAME = """
 UPDATE turn SET attempt = attempt + 1 WHERE state = 'running' AND (
        EXISTS (SELECT 1 FROM usage u WHERE u.turn = turn.id AND u.state = 'open')
@@ -134,6 +139,10 @@ class Turns:
     async def blame(self) -> None:
         """After a crash, before the ledger is settled: count it against the turns that may have caused it."""
         await self._tx.run(BLAME)
+
+    async def bury(self, *, now: int) -> list[int]:
+        """End what an earlier process left unfinished in deleted sessions; gives the turns."""
+        return [row[0] for row in await self._tx.all(BURY, now=now)]
 
     async def park(self, id: int) -> None:
         await self._tx.run(PARK, id=id)

@@ -28,13 +28,17 @@ from tests.conftest import Clock
 from tests.fakes.model import Script, ScriptedModel
 from tests.path import ANN, BOB
 
-ADMINS = ["announce", "halt", "unhalt", "pair", "people", "block"]
+ADMINS = ["system", "announce", "halt", "unhalt", "pair", "people", "block"]
 NAMES = [
-    "start", "help", "new", "resume", "sessions", "stop", "approve", "deny", "status", "usage", "cost", "budget",
+    "start", "help", "new", "resume", "sessions", "search", "session", "history", "title", "tag", "untag",
+    "unread", "undo", "redo", "retry", "rewind", "fork", "close", "archive", "unarchive", "pause", "unpause", "export",
+    "delete", "stop", "approve", "deny", "status", "usage", "cost", "budget",
+    "job",
     "context", "compact", "compactions", "clear", "model", "think", "queue", "verbose", "footer", "gap", "overhear",
-    "tools", "lang", "zone", "whoami", "link",
+    "tools", "lang", "zone", "data", "whoami", "link",
 ]  # fmt: skip
-BETWEEN = ("new", "resume", "compact", "clear", "model", "think")
+BETWEEN = ("new", "resume", "compact", "clear", "model", "think", "undo", "redo", "retry",
+           "rewind", "fork", "close", "archive", "system")  # fmt: skip
 CODE = re.compile(r"[0-9A-HJKMNP-TV-Z]{10}")
 
 

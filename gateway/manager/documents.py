@@ -83,6 +83,8 @@ class Documents(Base):
 
         async def work(unit: Unit) -> SessionMeta:
             there = await unit.listing.by_code(code, OPERATOR)
+            if there is None and await unit.sessions.taken(code):
+                raise Refused(key="import.deleted", code=code)
             if there is None:
                 place, person = await _place(unit, channel, key, user_id)
                 return await units.shown(unit, await self._entered(unit, document, code, place, person))

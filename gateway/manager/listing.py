@@ -135,6 +135,7 @@ class Listing(Base):
                 turns=len(rewinding.turns(entries)),
                 turns_run=session.next_turn,
                 tool_calls=await unit.turns.calls_in(session.id),
+                approvals=await unit.approvals.count(session.id),
                 duration=(now if session.closed is None else session.closed) - session.created,
                 effective_model=session.model or self.core.catalogue.default,
                 thinking=think_of(session),
