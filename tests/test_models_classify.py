@@ -49,7 +49,12 @@ NOW = 1_800_000_000.0  # Fri, 15 Jan 2027 08:00:00 GMT
         (400, (), "Invalid 'messages[1].content': string too long. Expected at most 1048576", "context"),
         (413, ("request_too_large",), "Request exceeds the maximum size", "context"),
         (413, ("rate_limit_exceeded",), "Request too large for model on tokens per minute (TPM)", "context"),
-        (400, ("INVALID_ARGUMENT",), "The input token count (9) exceeds the maximum number of tokens", "context"),
+        (
+            400,
+            ("INVALID_ARGUMENT",),
+            "The input token count (9) exceeds the maximum number of tokens",
+            "context",
+        ),
         (400, (), "the input token count is 32825 but model only supports up to 32768", "context"),
         (400, ("exceed_context_size_error",), "request (9 tokens) is too much", "context"),
         (500, ("server_error",), "Context size has been exceeded.", "context"),
