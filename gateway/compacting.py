@@ -231,8 +231,8 @@ class Compactor:
         error = notes.error
         if error is not None and order.cause != "overflow":
             can_wait = isinstance(error, ModelError) and error.kind in LATER
-            if can_wait or (isinstance(error, Refused) and order.cause != "auto"):
-                raise error
+            if can_wait or order.cause != "auto":
+                raise error  # whoever asked for notes is told that there are none
         text = notes.text
         if notes.left:
             text = "\n\n".join([*([text] if text else []), compaction.beginnings(notes.left)])

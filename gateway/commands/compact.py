@@ -67,9 +67,10 @@ async def _make(manager: SessionManager, call: Call, id: str, focus: str) -> Rep
     lang = call.lang
     facts = {"before": tokens(done.before, lang), "after": _about(done.after, lang)}
     if done.method == "pruned":
-        return Reply(text=by(call, say("compact.pruned", lang, **facts)))
-    given, made = sizes(spent, lang)
-    text = say("window.compacted", lang, **facts, cost=cost(spent, lang), given=given, made=made)
+        text = say("compact.pruned", lang, **facts)
+    else:
+        given, made = sizes(spent, lang)
+        text = say("window.compacted", lang, **facts, cost=cost(spent, lang), given=given, made=made)
     return Reply(text=by(call, text), offers=[Offer.run(say("compact.undo", lang), "compact", "undo")])
 
 

@@ -39,8 +39,8 @@ NO_MODEL = re.compile(r"is not a valid model id", re.I)  # OpenRouter, with stat
 KEY_CODES = frozenset({"API_KEY_INVALID"})
 # OpenRouter, errors, 403: the input was flagged; that is no fault of the key.
 FLAGGED = "flagged"
-# Anthropic, OpenAI, vLLM, SGLang, llama.cpp, LM Studio, Ollama, OpenRouter, Gemini, Mistral, Groq, in their own words; xAI
-# (prompt length), Moonshot (model token limit), Alibaba (range of input length), Together and TGI (inputs), GitHub.
+# Anthropic, OpenAI, vLLM, SGLang, llama.cpp, LM Studio, Ollama, OpenRouter, Gemini, Mistral, Groq, in their own words;
+# xAI (prompt length), Moonshot (model token limit), Alibaba (range of input length), TGI (inputs), GitHub.
 CONTEXT = re.compile(
     r"prompt is too long|context[ _]length|context window|exceeds? (the )?(available )?context"
     r"|exceed context limit|reduce the length of the (messages|prompt)|(input|prompt) is too (long|large)"
