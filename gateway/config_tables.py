@@ -302,6 +302,8 @@ class AgentSettings(Table):
     turn_timeout_seconds: Seconds = 600
     first_token_timeout_seconds: Seconds = 120
     auto_compact: bool = True  # put the earlier part of a long session into notes before it no longer fits
+    compact_notice: bool = True  # tell people when that was done unasked
+    summary_model: Model = ""  # that writes the notes; '': the session's
     context_window: Annotated[int, Field(ge=1)] | None = None  # tokens; None: what is known of the model
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None  # None: the provider's default
     cache: CacheFor = "auto"  # for how long providers are asked to keep the prompt

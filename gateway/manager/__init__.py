@@ -23,6 +23,7 @@ from gateway.manager.accounting import Accounting
 from gateway.manager.branches import Branches
 from gateway.manager.budgeting import Budgeting
 from gateway.manager.closing import Closing
+from gateway.manager.compactions import Compactions
 from gateway.manager.configuring import Configuring
 from gateway.manager.documents import Documents
 from gateway.manager.forgetting import Forgetting
@@ -98,6 +99,7 @@ class SessionManager(
     Closing,
     Documents,
     Forgetting,
+    Compactions,
     Accounting,
     Budgeting,
     Requesting,
