@@ -72,7 +72,7 @@ class Known:
                 self.stand = self.before.pop()
             case kind, _:
                 self.stand.append(row)
-                if kind in TALK or body.get("op") == "clear":
+                if kind in TALK or kind == "summary" or body.get("op") == "clear":
                     self.before = []
         return []
 
