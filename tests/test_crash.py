@@ -189,7 +189,9 @@ async def test_a_compaction_cut_by_death_is_whole_or_was_never_made(tmp_path: Pa
         assert states[made[0][2]] == "known" and set(states.values()) <= {"known", "estimated"}, kill_at
         # What was lost is on the bill as an estimate, what was kept is not asked again.
         assert len(states) == (1 if kill_at == deaths[-1] else 2), kill_at
-        prompts = [str(each["body"]["messages"]) for each in on.evidence.requests if each["body"].get("tools")]
+        prompts = [
+            str(each["body"]["messages"]) for each in on.evidence.requests if each["body"].get("tools")
+        ]
         assert "[Summary of the earlier conversation" in prompts[-1] and last.word in prompts[-1], kill_at
 
     await asyncio.gather(*(one(each) for each in deaths))

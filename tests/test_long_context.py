@@ -95,7 +95,8 @@ async def test_three_times_too_long_with_a_huge_result_and_no_notes_there_is_an_
         assert answer == "Yes." and line == say("window.auto_beginnings")
         # The gateway takes the window for larger: the first attempt leaves too much, the second leaves the question.
         assert await p.rows("SELECT cause, method FROM compaction") == 2 * [("overflow", "beginnings")]
-        assert [is_notes(each.body) for each in llm.requests[seen:]] == [False, True, False, False]
+        asked = [(is_notes(each.body), each.status) for each in llm.requests[seen:]]
+        assert asked == [(False, 400), (True, 400), (True, 529), (False, 400), (False, 200)]
         assert (await told(p, "and then?")) == ["Yes."]
 
 
