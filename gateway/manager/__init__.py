@@ -18,13 +18,13 @@ from gateway.errors import Refused
 from gateway.habits import Habits
 from gateway.jobs.book import OPERATOR, Bounds, Jobs, JobSpec, JobView, Requester, RunView
 from gateway.jobs.carrier import Carrier
-from gateway.manager.accounting import Accounting
-from gateway.manager.agent import Agent
 from gateway.manager.budgeting import Budgeting
 from gateway.manager.choices import Choices
 from gateway.manager.here import Here
+from gateway.manager.measuring import Measuring
 from gateway.manager.posting import Posting
 from gateway.manager.reconciling import Reconciling
+from gateway.manager.watching import Watching
 from gateway.models.catalogue import DEMO, Catalogue
 from gateway.posting import Posted
 from gateway.pricing import Pricing
@@ -71,7 +71,7 @@ __all__ = [
 ]
 
 
-class SessionManager(Agent, Accounting, Budgeting, Choices, Posting, Reconciling, Here):
+class SessionManager(Watching, Measuring, Budgeting, Choices, Posting, Reconciling, Here):
     """Sessions, accounting and the agent over one store.
 
     `async with await SessionManager.open("sqlite:///parley.db") as manager: ...`, or `from_store` over a store

@@ -22,7 +22,7 @@ from gateway.web.span import BadField, moment
 class Comparing(Body):
     export: str  # the text of the file
     zone: Name = "UTC"
-    providers: Annotated[list[Name], Field(max_length=100)] = []
+    providers: Annotated[list[Name], Field(max_length=100, default_factory=list)]
 
 
 class Bill(TypedDict):
