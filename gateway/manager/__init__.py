@@ -18,7 +18,6 @@ from gateway.errors import Refused
 from gateway.habits import Habits
 from gateway.jobs.book import OPERATOR, Bounds, Jobs, JobSpec, JobView, Planned, Requester, RunView
 from gateway.jobs.carrier import Carrier
-from gateway.manager.accounting import Accounting
 from gateway.manager.branches import Branches
 from gateway.manager.budgeting import Budgeting
 from gateway.manager.closing import Closing
@@ -27,9 +26,11 @@ from gateway.manager.documents import Documents
 from gateway.manager.forgetting import Forgetting
 from gateway.manager.labels import Labels
 from gateway.manager.listing import Listing
+from gateway.manager.measuring import Measuring
 from gateway.manager.posting import Posting
 from gateway.manager.reconciling import Reconciling
 from gateway.manager.requesting import Requesting
+from gateway.manager.watching import Watching
 from gateway.models.catalogue import DEMO, Catalogue
 from gateway.posting import Posted
 from gateway.pricing import Pricing
@@ -97,7 +98,8 @@ class SessionManager(
     Closing,
     Documents,
     Forgetting,
-    Accounting,
+    Watching,
+    Measuring,
     Budgeting,
     Requesting,
     Posting,
