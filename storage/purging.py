@@ -120,9 +120,9 @@ DEAD_OUTBOX = """
 UPDATE outbox SET payload = NULL WHERE id IN (
   SELECT id FROM outbox WHERE state = 'dead' AND payload IS NOT NULL AND created < :before LIMIT :count)"""
 TO_EXPORT = """
-SELECT code FROM session WHERE state = 'closed' AND exported IS NULL AND deleted IS NULL AND message_count > 0
+SELECT code FROM session WHERE state = 'closed' AND exported IS NULL AND deleted IS NULL AND next_seq > 0
  ORDER BY id LIMIT :count"""
-EXPORTED = "UPDATE session SET exported = :now WHERE code = :code"
+EXPORTED = "UPDATE session SET exported = :now WHERE code = :code AND deleted IS NULL"
 
 
 class Purging:
@@ -242,8 +242,9 @@ class Purging:
         """Codes of closed sessions that were not written out yet."""
         return [row[0] for row in await self._tx.all(TO_EXPORT, count=count)]
 
-    async def exported(self, code: str, *, now: int) -> None:
-        await self._tx.run(EXPORTED, code=code, now=now)
+    async def exported(self, code: str, *, now: int) -> bool:
+        """False when it is deleted."""
+        return await self._tx.run(EXPORTED, code=code, now=now) == 1
 
 
 def _list(identities: Iterable[int]) -> str:

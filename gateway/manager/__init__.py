@@ -5,6 +5,7 @@ Sessions are named by their code (10 characters). Times are microseconds UTC, mo
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +22,7 @@ from gateway.jobs.carrier import Carrier
 from gateway.manager.branches import Branches
 from gateway.manager.budgeting import Budgeting
 from gateway.manager.closing import Closing
+from gateway.manager.compactions import Compactions
 from gateway.manager.configuring import Configuring
 from gateway.manager.documents import Documents
 from gateway.manager.forgetting import Forgetting
@@ -99,6 +101,7 @@ class SessionManager(
     Documents,
     Forgetting,
     Watching,
+    Compactions,
     Measuring,
     Budgeting,
     Requesting,
@@ -112,9 +115,12 @@ class SessionManager(
     started, as it is in a running gateway.
     """
 
-    def __init__(self, core: Core, *, zone: str = "UTC") -> None:
+    def __init__(
+        self, core: Core, *, zone: str = "UTC", exports: Callable[[], Path | None] = lambda: None
+    ) -> None:
         self.core = core
         self.zone = zone
+        self.exports = exports
         self._store: Store = core.store
         dispatcher = core.dispatcher
         carrier = Carrier(
