@@ -67,7 +67,9 @@ class Web:
 
     @asynccontextmanager
     async def remote(self, **headers: str) -> AsyncIterator[httpx.AsyncClient]:
-        async with httpx.AsyncClient(base_url=self.tcp, headers=headers, trust_env=False) as client:
+        async with httpx.AsyncClient(
+            base_url=self.tcp, headers=headers, trust_env=False, verify=False
+        ) as client:
             yield client
 
 
