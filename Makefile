@@ -4,7 +4,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help run test check fix bench walk bill crash lock clean
+.PHONY: help run test check fix bench walk bill crash api lock clean
 help: ## list what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
 
@@ -46,6 +46,9 @@ walk: $(VENV)/.dev ## many random walks over the path of a message, with crashes
 
 bill: $(VENV)/.dev ## many random loads, each reckoned against what the provider counted
 	@LOADS=200 $(BIN)/python -m pytest -q tests/test_bill.py
+
+api: $(VENV)/.dev ## the HTTP API against its own description, by schemathesis, for five minutes
+	@$(BIN)/python -m tests.api --seconds 300 --examples 200
 
 bench: $(VENV)/.dev ## side by side with a bare bot, both platforms at once, bad files, rendering, dollars; see bench/RESULTS.md
 	@$(BIN)/python -m bench
