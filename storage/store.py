@@ -12,20 +12,24 @@ from storage.appeals import Appeals
 from storage.approvals import Approvals
 from storage.audit import Audit
 from storage.budgets import Budgets
+from storage.compactions import Compactions
 from storage.costs import Costs
 from storage.database import Database, Tx
 from storage.depths import Depths
 from storage.inbox import Inbox
 from storage.jobs import Jobs
 from storage.keys import Keys
+from storage.listing import Listing
 from storage.media import Media
 from storage.meta import Meta
 from storage.outbox import Outbox
 from storage.pairings import Pairings
 from storage.people import People
 from storage.places import Places
+from storage.purging import Purging
 from storage.rollup import Rollup
 from storage.sessions import Sessions
+from storage.tags import Tags
 from storage.transcript import Transcript
 from storage.turns import Turns
 from storage.usage import Ledger
@@ -57,8 +61,20 @@ class Unit:
         return Sessions(self.tx)
 
     @cached_property
+    def listing(self) -> Listing:
+        return Listing(self.tx)
+
+    @cached_property
+    def tags(self) -> Tags:
+        return Tags(self.tx)
+
+    @cached_property
     def transcript(self) -> Transcript:
         return Transcript(self.tx)
+
+    @cached_property
+    def compactions(self) -> Compactions:
+        return Compactions(self.tx)
 
     @cached_property
     def inbox(self) -> Inbox:
@@ -111,6 +127,10 @@ class Unit:
     @cached_property
     def media(self) -> Media:
         return Media(self.tx)
+
+    @cached_property
+    def purging(self) -> Purging:
+        return Purging(self.tx)
 
     @cached_property
     def rollup(self) -> Rollup:

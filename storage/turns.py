@@ -20,6 +20,11 @@ UPDATE turn SET state = :state, finished = :now, error_kind = :error_kind, error
 AGAIN = """
 UPDATE turn SET state = 'running', attempt = attempt + :crashed, fence = :fence WHERE id = :id RETURNING attempt"""
 # What was running while the process was killed is not to blame for it, unless it had begun something that life.
+# Nobody waits any more for what is answered in a session that is deleted.
+BURY = """
+UPDATE turn SET state = 'cancelled', finished = :now, error_kind = 'deleted'
+ WHERE state IN ('running', 'parked') AND session IN (SELECT id FROM session WHERE deleted IS NOT NULL)
+RETURNING id"""
 BLAME = """
 UPDATE turn SET attempt = attempt + 1 WHERE state = 'running' AND (
        EXISTS (SELECT 1 FROM usage u WHERE u.turn = turn.id AND u.state = 'open')
@@ -50,6 +55,8 @@ UPDATE tool_call SET state = :state, is_error = :is_error, ended = :now
 CALLS_LEFT = """
 UPDATE tool_call SET state = CASE WHEN started IS NULL THEN 'denied' ELSE 'unknown' END, ended = :now
  WHERE turn = :turn AND state = 'intent'"""
+CALLS_IN = "SELECT count(*) FROM tool_call c JOIN turn t ON t.id = c.turn WHERE t.session = :session"
+FORGET = "UPDATE turn SET error = NULL WHERE session = :session"
 CALLS = "SELECT call_id, name, state, started FROM tool_call WHERE turn = :turn AND step = :step ORDER BY id"
 
 
@@ -148,6 +155,10 @@ class Turns:
         """After a crash, before the ledger is settled: count it against the turns that may have caused it."""
         await self._tx.run(BLAME)
 
+    async def bury(self, *, now: int) -> list[int]:
+        """End what an earlier process left unfinished in deleted sessions; gives the turns."""
+        return [row[0] for row in await self._tx.all(BURY, now=now)]
+
     async def park(self, id: int) -> None:
         await self._tx.run(PARK, id=id)
 
@@ -190,3 +201,12 @@ class Turns:
     async def calls(self, turn: int, step: int) -> list[tuple[str, str, str, int | None]]:
         """(call id, tool, state, when it was started or None) in order."""
         return [(r[0], r[1], r[2], r[3]) for r in await self._tx.all(CALLS, turn=turn, step=step)]
+
+    async def calls_in(self, session: int) -> int:
+        """How many calls of tools there were in all turns of a session."""
+        row = await self._tx.one(CALLS_IN, session=session)
+        return int(row[0]) if row is not None else 0
+
+    async def forget(self, session: int) -> None:
+        """What went wrong may quote what was said."""
+        await self._tx.run(FORGET, session=session)

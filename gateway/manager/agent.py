@@ -1,4 +1,4 @@
-"""The agent: asking, stopping, shortening what it is told; the emergency stop."""
+"""The agent: asking, stopping; the emergency stop."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
-from gateway import history, units
-from gateway.billing import Booking
+from gateway import approvals, units
 from gateway.errors import NotFound, Refused
 from gateway.failpoints import Point
 from gateway.hub import Seen
@@ -18,6 +17,7 @@ from gateway.reports import (
 )
 from gateway.texts import say
 from gateway.types import (
+    OPERATOR,
     Account,
     Identity,
     Inbound,
@@ -25,9 +25,9 @@ from gateway.types import (
     Place,
     Sender,
     Session,
+    Viewer,
 )
 from gateway.views import (
-    Compacted,
     Generated,
 )
 
@@ -116,49 +116,21 @@ class Agent(Sessions):
                 if row in seen.inbox or seen.kind == "notice":
                     yield seen
 
-    async def cancel_operation(self, id: str) -> bool:
-        """Stop the turn that is running in that session; False when none is."""
+    async def cancel_operation(self, id: str, *, viewer: Viewer = OPERATOR) -> bool:
+        """Say no to what waits for a person's yes, then stop what runs: turn, compaction; False: nothing was."""
+        now = self.core.clock()
 
-        async def work(unit: Unit) -> Session:
-            return await units.session_named(unit, id)
+        async def work(unit: Unit) -> tuple[Session, int]:
+            session = await units.session_named(unit, id, viewer)
+            return session, await approvals.denied(unit, session.id, now)
 
-        session = await self._store.read(work)
-        live = self.core.dispatcher.running(session.conversation)
-        if live is None or live.started.session.id != session.id:
-            return False
-        return await self.core.dispatcher.cancel(session.conversation)
-
-    async def compact(self, id: str, cause: str = "manual", *, identity: int | None = None) -> Compacted:
-        """Replace what was said so far, in the next prompts, by a summary the model writes now; booked.
-
-        Raises Refused when a turn is running or there is nothing to compact, ModelError when no summary came.
-        """
-        session = await self._store.read(units.at_rest, id)
-        entries = await self._store.read(lambda unit: unit.transcript.live(session.id))
-        messages = history.build(entries, ask=False)
-        if len(messages) < 2:
-            raise Refused(key="window.nothing")
-        place = await self._store.read(lambda unit: unit.places.get(session.conversation))
-        done = await self.core.compactor.compact(
-            session,
-            self._model(session),
-            Booking(
-                purpose="compaction",
-                channel=place.channel,
-                session=session.id,
-                conversation=place.id,
-                identity=identity,
-                trigger=session.triggered_by,
-            ),
-            entries,
-            keep=session.next_seq,
-            cause=cause,
-            most=self.core.runner.options.max_output_tokens,
-            check=lambda unit: units.at_rest(unit, id),
+        session, refused = await self._store.commit(Point.CONTROL, work)
+        live = next(
+            (each for each in self.core.dispatcher.runs if each.started.session.id == session.id), None
         )
-        if done is None or not done.summary:
-            raise Refused(key="window.no_summary")
-        return Compacted(messages=done.messages, before=done.before, after=done.after, summary=done.summary)
+        shortening = self.core.compactor.flights.stop_session(session.id)
+        stopped = live is not None and await self.core.dispatcher.cancel(live.started.turn.conversation)
+        return stopped or shortening or refused > 0
 
     @property
     def halted(self) -> str | None:

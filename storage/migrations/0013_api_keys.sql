@@ -13,4 +13,4 @@ CREATE TABLE api_key (
   used     {int}                                -- to the minute
 ) {strict};
 -- What was given up is counted whenever somebody watches.
-CREATE INDEX outbox_dead ON outbox(created) WHERE state = 'dead';
+CREATE INDEX outbox_refused ON outbox(created) WHERE state = 'dead';
