@@ -57,6 +57,10 @@ COMMANDS = [
     ("jobs", "rm"),
     ("jobs", "history"),
     ("jobs", "runs"),
+    ("keys", "list"),
+    ("keys", "add"),
+    ("keys", "revoke"),
+    ("api",),
     ("config", "check"),
     ("config", "show"),
     ("halt",),
@@ -238,6 +242,28 @@ def test_a_conversation_is_listed_shown_and_on_the_bill() -> None:
     assert Path("bill.csv").read_text().splitlines()[1].startswith(session["id"])
     parley("costs", "--csv", "nowhere/bill.csv", code=1)
     parley("costs", "7d", "--since", "7d", code=1)
+
+
+def test_a_key_is_made_listed_and_revoked() -> None:
+    assert "No key" in parley("keys", "list").stdout
+    made = parley("keys", "add", "--scope", "operate", "--name", "Ada's editor", "--expires", "90d")
+    secret, prefix = made.stdout.strip(), made.stdout.split("_")[1]
+    assert re.fullmatch(r"parley_[a-z0-9]{8}_[\w-]{43}", secret)
+    assert "shown once" in made.stderr and f"parley keys revoke {prefix}" in made.stderr
+    listed = parley("keys", "list").stdout
+    assert all(each in listed for each in (prefix, "Ada's editor", "main:local", "operate", "valid", "never"))
+    assert secret.split("_", 2)[2] not in listed
+    assert f"{prefix} of main:local is revoked" in parley("keys", "revoke", prefix).stdout
+    assert told("keys", "list")[0]["state"] == "revoked"
+    assert "scope" in parley("keys", "add", "--scope", "everything", code=1).stderr
+    assert "people allow telegram:7" in parley("keys", "add", "--for", "telegram:7", code=1).stderr
+    assert "90d" in parley("keys", "add", "--expires", "soon", code=1).stderr
+    assert "no key" in parley("keys", "revoke", "../people", code=1).stderr
+
+
+def test_the_api_is_described_on_the_command_line() -> None:
+    described = json.loads(parley("api").stdout)
+    assert described["openapi"] == "3.1.0" and "/v1/messages" in described["paths"]
 
 
 def test_a_budget_is_set_shown_and_kept_between_commands() -> None:
