@@ -17,6 +17,7 @@ from pathlib import Path
 
 from gateway import __version__, heap, log
 from gateway.alerts import Alerts
+from gateway.chores import chores
 from gateway.commands.table import Table
 from gateway.configured import (
     default_model,
@@ -38,6 +39,7 @@ from gateway.fetcher import Fetcher
 from gateway.keys import Keys
 from gateway.manager import SessionManager
 from gateway.models.catalogue import Catalogue
+from gateway.nightly import Nightly
 from gateway.protocols import Channel, Clock, Tool, Webhook
 from gateway.roster import Roster
 from gateway.settings import (
@@ -86,6 +88,7 @@ class App:
     keys: Keys
     cron: Cron
     alerts: Alerts
+    nightly: Nightly
     table: Table
     fetcher: Fetcher
     environ: Mapping[str, str]
@@ -341,6 +344,9 @@ async def start(
         keys=keys,
         cron=manager.cron,
         alerts=alerts,
+        nightly=Nightly(
+            store=store, clock=clock, chores=lambda: chores(app.settings, manager), tell=alerts.tell
+        ),
         table=table,
         fetcher=fetcher,
         environ=environ,
@@ -365,6 +371,7 @@ async def start(
         raise
     app.tasks.append(asyncio.create_task(app.housekeeping(), name="housekeeping"))
     app.tasks.append(asyncio.create_task(app.sums(), name="sums"))
+    app.tasks.append(asyncio.create_task(app.nightly.run(), name="nightly"))
     log.info("started", version=__version__, model=catalogue.default, data=str(data))
     return app
 

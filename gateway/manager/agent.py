@@ -98,6 +98,8 @@ class Agent(Sessions):
             if row is None:
                 yield await self._answered(account, event.event_id)
                 return
+            if receipt.state == "refused":
+                raise Refused("You are not let in any more.")
             while True:
                 seen = await queue.get()
                 if row in seen.inbox and seen.kind == "done":
