@@ -24,6 +24,7 @@ from gateway.cli import (
     run,
     send,
     sessions,
+    tidy,
     upkeep,
 )
 from gateway.cli.options import Config
@@ -49,6 +50,7 @@ ORDER = (
     "reload",
     "backup",
     "restore",
+    "tidy",
     "migrate",
 )
 
@@ -136,6 +138,7 @@ app.command()(halt.unhalt)
 app.command()(upkeep.reload)
 app.command()(upkeep.backup)
 app.command()(upkeep.restore)
+app.command()(tidy.tidy)
 app.command()(upkeep.migrate)
 
 

@@ -19,11 +19,11 @@ from gateway.habits import Habits
 from gateway.jobs.book import OPERATOR, Bounds, Jobs, JobSpec, JobView, Planned, Requester, RunView
 from gateway.jobs.carrier import Carrier
 from gateway.manager.accounting import Accounting
+from gateway.manager.ageing import Ageing
 from gateway.manager.budgeting import Budgeting
 from gateway.manager.closing import Closing
 from gateway.manager.configuring import Configuring
 from gateway.manager.documents import Documents
-from gateway.manager.forgetting import Forgetting
 from gateway.manager.here import Here
 from gateway.manager.labels import Labels
 from gateway.manager.listing import Listing
@@ -96,7 +96,7 @@ class SessionManager(
     Configuring,
     Closing,
     Documents,
-    Forgetting,
+    Ageing,
     Accounting,
     Budgeting,
     Requesting,

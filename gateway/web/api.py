@@ -19,13 +19,14 @@ from gateway.web import (
     messages,
     operations,
     people,
+    retention,
     send,
     sessions,
 )
 from gateway.web.guard import Door, Guard
 from gateway.web.routes import Routes
 
-FAMILIES = (messages, send, sessions, costs, budgets, people, jobs, halt, keys, operations)
+FAMILIES = (messages, send, sessions, costs, budgets, people, jobs, halt, keys, retention, operations)
 
 
 def build(app: App, *, local: bool) -> FastAPI:
