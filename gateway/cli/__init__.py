@@ -23,6 +23,7 @@ from gateway.cli import (
     reconcile,
     run,
     send,
+    service,
     sessions,
     tidy,
     upkeep,
@@ -48,6 +49,7 @@ ORDER = (
     "halt",
     "unhalt",
     "reload",
+    "service",
     "backup",
     "restore",
     "tidy",
@@ -136,6 +138,7 @@ app.add_typer(config.app, name="config")
 app.command()(halt.halt)
 app.command()(halt.unhalt)
 app.command()(upkeep.reload)
+app.add_typer(service.app, name="service")
 app.command()(upkeep.backup)
 app.command()(upkeep.restore)
 app.command()(tidy.tidy)
