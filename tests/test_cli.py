@@ -67,6 +67,10 @@ COMMANDS = [
     ("unhalt",),
     ("reload",),
     ("backup",),
+    ("service", "install"),
+    ("service", "uninstall"),
+    ("service", "status"),
+    ("tidy",),
     ("restore",),
     ("migrate",),
 ]
@@ -489,6 +493,21 @@ def test_a_backup_brings_back_what_was_there_and_deletes_nothing(home: Path) -> 
     with closing(sqlite3.connect(before)) as database:
         found = database.execute("SELECT count(*) FROM identity WHERE user_id = '2'").fetchone()
     assert found == (1,)
+
+
+def test_what_is_too_old_is_shown_first_and_goes_when_it_is_asked_for(home: Path) -> None:
+    (home / "parley.toml").write_text("[retention]\ndelete_days = 365\ninbox_days = 0\n")
+    assert parley("tidy").stdout == "Nothing is too old.\n"
+    parley("chat", "-m", "hello")
+    with closing(sqlite3.connect(home / "data" / "parley.db")) as database:
+        database.execute("UPDATE session SET last_active = 1")
+        database.commit()
+    said = parley("tidy").stdout
+    assert said.startswith("Too old; ") and "\n  1 session of main to delete\n" in said
+    assert len(told("sessions", "list")) == 1
+    assert parley("tidy", "--now").stdout == "Done:\n  1 session of main deleted\n"
+    assert told("sessions", "list") == []
+    assert told("tidy") == {"archived": {}, "deleted": {}, "inbox": 0, "outbox": 0, "undelivered": 0}
 
 
 def test_a_backup_holds_no_secret_and_is_for_its_owner_only(home: Path) -> None:

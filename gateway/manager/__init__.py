@@ -19,13 +19,13 @@ from gateway.errors import Refused
 from gateway.habits import Habits
 from gateway.jobs.book import OPERATOR, Bounds, Jobs, JobSpec, JobView, Planned, Requester, RunView
 from gateway.jobs.carrier import Carrier
+from gateway.manager.ageing import Ageing
 from gateway.manager.branches import Branches
 from gateway.manager.budgeting import Budgeting
 from gateway.manager.closing import Closing
 from gateway.manager.compactions import Compactions
 from gateway.manager.configuring import Configuring
 from gateway.manager.documents import Documents
-from gateway.manager.forgetting import Forgetting
 from gateway.manager.labels import Labels
 from gateway.manager.listing import Listing
 from gateway.manager.measuring import Measuring
@@ -99,7 +99,7 @@ class SessionManager(
     Configuring,
     Closing,
     Documents,
-    Forgetting,
+    Ageing,
     Watching,
     Compactions,
     Measuring,
