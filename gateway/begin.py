@@ -393,6 +393,7 @@ async def _session(
             await unit.sessions.add(
                 code=new_code(),
                 conversation=place.id,
+                owner=identity.person if identity else None,  # whose job it is, they may open it
                 now=rules.now,
                 origin="job" if head.trigger else "new",
                 triggered_by=head.trigger,
