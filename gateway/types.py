@@ -133,6 +133,7 @@ class Inbound:
     job_run: int | None = None
     session: int | None = None  # the session this must run in, whatever the rule says
     fresh: bool = False  # open a new session, whatever the rule says (isolated job runs)
+    alone: bool = False  # a turn of its own, with nothing that waits beside it
     # Of a job's run alone, ids of rows: where it runs when that is another place than it came from, and for whom.
     conversation: int | None = None
     identity: int | None = None
