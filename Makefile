@@ -4,9 +4,9 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help run test check fix bench walk bill crash lock clean
+.PHONY: help run test check fix bench walk schedules bill crash lock clean
 help: ## list what can be made
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 11
 
 $(VENV)/bin/python:
 	@test -n "$(PYTHON)" || { echo "Parley needs Python 3.11, 3.12 or 3.13; none was found. Install one, or: make PYTHON=/path/to/python3.12 $(MAKECMDGOALS)"; exit 1; }
@@ -43,6 +43,9 @@ crash: $(VENV)/.dev ## kill -9 at 200 random points, on each platform and in eac
 
 walk: $(VENV)/.dev ## many random walks over the path of a message, with crashes
 	@WALKS=400 $(BIN)/python -m pytest -q tests/test_stateful.py
+
+schedules: $(VENV)/.dev ## planned times around every move of a clock until 2031, against a scan of every minute
+	@$(BIN)/python -m tests.schedules
 
 bill: $(VENV)/.dev ## many random loads, each reckoned against what the provider counted
 	@LOADS=200 $(BIN)/python -m pytest -q tests/test_bill.py

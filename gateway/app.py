@@ -179,7 +179,9 @@ class App:
         state.account = account
         log.info("channel.connected", channel=state.name, account=id, name=name)
         # Not before the first poll: whoever writes now waits for nothing.
-        self.tasks.append(asyncio.create_task(self.core.dispatcher.connected(account.id), name="connected"))
+        self.tasks.append(
+            asyncio.create_task(self.core.dispatcher.recovery.connected(account.id), name="connected")
+        )
         self.tasks.append(asyncio.create_task(self._open_private(account, state.channel), name="private"))
 
     async def _open_private(self, account: Account, channel: Channel) -> None:
@@ -226,7 +228,7 @@ class App:
                 return
             now = self.clock()
             try:
-                await self.core.dispatcher.alive()
+                await self.core.dispatcher.recovery.alive()
                 if now - tidied >= DAY:
                     tidied = now
                     keep = self.settings.media.keep_days * DAY
@@ -266,7 +268,7 @@ class App:
         await self.core.catalogue.close()
         await self.fetcher.close()
         with suppress(StoreError):
-            await self.core.dispatcher.alive()
+            await self.core.dispatcher.recovery.alive()
         await self.core.store.close()
         log.info("stopped")
 
@@ -343,12 +345,12 @@ async def start(
     if not serving:
         # A job that delivers to a platform stays on disk for the gateway that can.
         core.dispatcher.expected.update(key.partition(".")[0] for key, _ in settings.channels.bots())
-        await core.dispatcher.void_leases()
+        await core.dispatcher.recovery.void_leases()
         await app.cron.sync(job_specs(settings))
         return app
     try:
         _channels(app, table)
-        await core.dispatcher.recover()
+        await core.dispatcher.recovery.recover()
         for state in app.channels:
             app.tasks.append(asyncio.create_task(app.serve(state), name=f"channel-{state.name}"))
         await app.cron.sync(job_specs(settings))
@@ -418,12 +420,13 @@ async def run(
     settings: Settings,
     *,
     environ: Mapping[str, str] | None = None,
+    clock: Clock = system_clock,
     tools: Mapping[str, Tool] | None = None,
     attached: Callable[[App], Awaitable[None]] | None = None,
 ) -> None:
     """Run until SIGTERM or SIGINT (a second one ends at once). *attached* runs beside it and ends it."""
     heap.grow()
-    app = await start(settings, environ=os.environ if environ is None else environ, tools=tools)
+    app = await start(settings, environ=os.environ if environ is None else environ, clock=clock, tools=tools)
     loop = asyncio.get_running_loop()
 
     def end() -> None:

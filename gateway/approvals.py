@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 EXPIRES = DAY
 TOKEN = 5  # characters; it only tells apart what waits in one conversation
 TIMEOUT = 60.0  # seconds for the tool
+NO = "The person said no: it was not done."
 ASKED = (
     "NOT DONE YET. The person was shown this and asked for a yes or no: {action}\n"
     "Do not repeat it or ask again; tell them in a few words that it waits for their answer."
@@ -185,13 +186,13 @@ class Approvals:
                     # This very answer was cut off by the end of the process, with the tool perhaps half way.
                     text = say("approval.unknown", found.lang)
                     await unit.approvals.end(id, "unknown", outcome=text, now=now)
-                    await self._note(unit, found, text, now)
+                    await _note(unit, found, text, now)
                     return await _again(unit, id), False
                 return found, False
             state: ApprovalState = "expired" if now >= found.expires else "approved" if yes else "denied"
             await unit.approvals.decide(id, state, by=who.id if who else None, row=row, now=now)
             if state == "denied":
-                await self._note(unit, found, "The person said no: it was not done.", now)
+                await _note(unit, found, NO, now)
             return await _again(unit, id), True
 
         found, fresh = await self._store.commit(Point.CONTROL, work)
@@ -227,15 +228,10 @@ class Approvals:
 
         async def work(unit: Unit) -> Approval:
             await unit.approvals.end(approval.id, state, outcome=outcome, now=now)
-            await self._note(unit, approval, f"The person said yes. {state}: {outcome}", now)
+            await _note(unit, approval, f"The person said yes. {state}: {outcome}", now)
             return await _again(unit, approval.id)
 
         return await self._store.commit(Point.CONTROL, work)
-
-    async def _note(self, unit: Unit, approval: Approval, text: str, now: int) -> None:
-        """The model reads with the next message what became of what it had proposed."""
-        body = transcript.note(f"What you proposed ({approval.tool}: {approval.action}): {text}")
-        await unit.transcript.add(approval.session, "note", body, now=now)
 
 
 def asked(action: str, token: str, lang: str, *, typed: bool, shared: bool) -> str:
@@ -255,6 +251,21 @@ def _may(asker: Identity | None, who: Identity | None, role: Role) -> bool:
     if asker is None or who is None:
         return asker is who
     return asker.id == who.id or (asker.person is not None and asker.person == who.person)
+
+
+async def denied(unit: Unit, session: int, now: int) -> int:
+    """No to everything that waits in a session; gives how much that was."""
+    waiting = await unit.approvals.in_session(session)
+    for each in waiting:
+        await unit.approvals.deny(each.id, now=now)
+        await _note(unit, each, NO, now)
+    return len(waiting)
+
+
+async def _note(unit: Unit, approval: Approval, text: str, now: int) -> None:
+    """The model reads with the next message what became of what it had proposed."""
+    body = transcript.note(f"What you proposed ({approval.tool}: {approval.action}): {text}")
+    await unit.transcript.add(approval.session, "note", body, now=now)
 
 
 async def _again(unit: Unit, id: int) -> Approval:

@@ -115,7 +115,17 @@ class Poisoned:
     end: End | None = None  # of the run that it was
 
 
-Begun = Nothing | Ask | Collect | Command | Poisoned
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnedAway:
+    """Messages for a session that takes none now; *text* is what the person is told."""
+
+    rows: tuple[Waiting, ...]
+    fence: int
+    notices: tuple[OutboxRow, ...]
+    text: str
+
+
+Begun = Nothing | Ask | Collect | Command | Poisoned | TurnedAway
 
 
 async def begin(unit: Unit, id: int, fence: int | None, rules: Rules) -> Begun:
@@ -241,9 +251,13 @@ def _run(head: Sequence[Waiting]) -> list[Waiting]:
 
 async def _first(
     unit: Unit, place: Conversation, identity: Identity | None, rows: list[Waiting], fence: int, rules: Rules
-) -> Ask:
-    session, notices = await _session(unit, place, identity, rows, rules)
+) -> Ask | TurnedAway:
     head = rows[0]
+    if await _gone(unit, head):
+        return await _turned_away(unit, place, identity, rows, fence, rules, "session.gone")
+    session, notices = await _session(unit, place, identity, rows, rules)
+    if session.paused:
+        return await _turned_away(unit, place, identity, rows, fence, rules, "session.paused")
     if session.unread and head.trigger is None:  # whoever answers has read it
         await unit.sessions.set_unread(session.id, False)
     turn = await unit.turns.add(
@@ -308,6 +322,44 @@ async def _job(unit: Unit, run: int | None) -> Job | None:
     return None if found is None else Job(spec=spec_of(found), made_in=found.conversation)
 
 
+async def _gone(unit: Unit, head: Waiting) -> bool:
+    """Whether a caller has named a session that goes on no more; who answers an old message goes on where he is."""
+    if head.session is None or head.kind is not Kind.API:
+        return False
+    named = await unit.sessions.get(head.session)
+    return named is None or not _goes_on(named)
+
+
+def _goes_on(session: Session) -> bool:
+    return session.archived is None and session.deleted is None
+
+
+async def _turned_away(
+    unit: Unit,
+    place: Conversation,
+    identity: Identity | None,
+    rows: list[Waiting],
+    fence: int,
+    rules: Rules,
+    key: str,
+) -> TurnedAway:
+    text = say(key, _lang(identity, rules))
+    for row in rows:
+        await unit.inbox.settle(row.id, "refused", error=key)
+        if row.job_run is not None:
+            await unit.jobs.run_state(row.job_run, "failed", reason=say(key), ended=rules.now)
+    chunks = rules.render(place.account, text)
+    notices = await put(
+        unit,
+        account=place.account,
+        conversation=place.id,
+        origin=f"refused:{rows[0].id}",
+        chunks=chunks,
+        now=rules.now,
+    )
+    return TurnedAway(rows=tuple(rows), fence=fence, notices=tuple(notices), text=text)
+
+
 async def _overheard(unit: Unit, place: Conversation, before: int, rules: Rules) -> tuple[Json, ...]:
     """What was said in a group before the first message of a turn, without being meant for us."""
     count = rules.overheard(place)
@@ -329,7 +381,7 @@ async def _session(
     head = rows[0]
     if head.session is not None:
         named = await unit.sessions.get(head.session)
-        if named is not None:
+        if named is not None and _goes_on(named):
             if named.state == "closed":
                 await unit.sessions.reopen(named.id, now=rules.now)
             return named, []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import math
 import uuid
 from collections.abc import AsyncGenerator, Callable
@@ -13,11 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from gateway import usage
+from gateway.bounds import Measures
 from gateway.budgets import Budget, OverBudget, Payer, Rules
 from gateway.errors import ModelError
 from gateway.failpoints import Point, passing
 from gateway.halt import Halt
-from gateway.history import size
 from gateway.pricing import Pricing
 from gateway.protocols import (
     Answer,
@@ -31,7 +30,6 @@ from gateway.protocols import (
     Think,
     Thought,
     Transcript,
-    UserMessage,
 )
 from gateway.spending import Acting, Past, Reserved, reserve, stored_role
 from gateway.types import Purpose, Tokens, UsageOpen, UsageSettled
@@ -91,6 +89,7 @@ class Request:
     at: int
     worst: Tokens
     seconds: int | None = None  # of audio, at most; None: it is no transcription
+    session: int | None = None
     text: str = ""
     counted: Tokens | None = None
     near: tuple[Budget, ...] = ()  # of which little is left; whoever asked is to be told
@@ -123,6 +122,7 @@ class Biller:
         self._acting = acting
         self._on_short = on_short
         self._past = Past()
+        self._measures = Measures()
 
     async def open(
         self, model: Model, prompt: Prompt, booking: Booking, *, check: Callable[[Unit], Any] | None = None
@@ -132,8 +132,13 @@ class Biller:
         Raises ModelError when halted, and OverBudget when what it may cost does not fit.
         """
         self._halt.check()
+        bound = self._measures.bound(model, prompt, session=booking.session)
         request = Request(
-            uid=str(uuid.uuid4()), model=model, at=self._clock(), worst=worst_case(model, prompt)
+            uid=str(uuid.uuid4()),
+            model=model,
+            at=self._clock(),
+            worst=worst_case(model, prompt, bound),
+            session=booking.session,
         )
         await self._opened(request, booking, check)
         return request
@@ -268,6 +273,9 @@ class Biller:
                             yield event
                         case Answer():
                             request.settled = self._known(request, event)
+                            if event.tokens is not None:
+                                counted = event.tokens.input
+                                self._measures.learn(model, prompt, counted, session=request.session)
                             passing(Point.MODEL, "after")
                             yield event
         except ModelError as error:
@@ -372,16 +380,8 @@ class Biller:
         )
 
 
-def worst_case(model: Model, prompt: Prompt) -> Tokens:
-    """An upper bound: no tokenizer makes more than one token of a byte, and what is cached may be written first."""
-    text = len(prompt.stable.encode("utf-8", "replace")) + len(prompt.volatile.encode("utf-8", "replace"))
-    tools = sum(
-        len(tool.name) + len(tool.description) + len(json.dumps(tool.parameters)) + 64
-        for tool in prompt.tools
-    )
-    pictures = sum(len(each.pictures) for each in prompt.messages if isinstance(each, UserMessage))
-    seen = pictures * usage.picture_tokens(model.kind, model.model)
-    bound = usage.estimate_input(text + tools + size(prompt.messages)) + seen
+def worst_case(model: Model, prompt: Prompt, bound: int) -> Tokens:
+    """As what the most dear of it may be billed: what is cached may all be written first. *bound*: input tokens."""
     if prompt.cache == "off" or model.kind not in ("anthropic", "openrouter"):
         return Tokens(uncached=bound, output=prompt.max_output_tokens)
     if prompt.cache == "1h":

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import count, dropwhile
 
-from gateway import transcript
+from gateway import rewinding, transcript
 from gateway.media import telling
 from gateway.protocols import AssistantMessage, Message, ResultsMessage, UserMessage
 from gateway.transcript import Opaque, Part, Text, ToolResult, ToolUse
@@ -91,12 +91,10 @@ def _in_order(entries: Sequence[Entry]) -> list[Entry]:
 def _kept(entries: Sequence[Entry]) -> list[Entry]:
     """The entries that count, without marks, and with at most one summary: the first."""
     kept: list[Entry] = []
-    for entry in _in_order(entries):
+    for entry in rewinding.standing(entries):
         match entry.kind, entry.body:
             case "mark", {"op": "clear"}:
                 kept = []
-            case "mark", {"op": "rewind", "seq": int(seq)}:
-                kept = [one for one in kept if _reach(one) <= seq]
             case "mark", _:
                 continue
             case "summary", _ if not _valid(entry):
@@ -116,11 +114,6 @@ def _valid(summary: Entry) -> bool:
             return bool(_clean(text).strip()) and upto <= summary.seq
         case _:
             return False
-
-
-def _reach(entry: Entry) -> int:
-    """The first seq the entry says nothing of; for a summary, after what it stands for."""
-    return int(entry.body["upto"]) if entry.kind == "summary" else entry.seq + 1
 
 
 # Entries to messages

@@ -19,7 +19,7 @@ DOLLAR = 1_000_000_000  # nano-dollars
 Json = dict[str, Any]
 Role = Literal["owner", "admin", "user"]
 PlaceKind = Literal["direct", "group", "thread", "client", "job"]
-CloseReason = Literal["idle", "command", "moved", "api", "resumed"]
+CloseReason = Literal["idle", "command", "moved", "api", "resumed", "forked", "archived", "parent", "deleted"]
 Purpose = Literal["chat", "compaction", "summary", "title", "memory", "transcription", "subagent"]
 
 
@@ -354,6 +354,53 @@ class Session:
     last_active: int
     closed: int | None
     settings: Json = field(default_factory=dict)  # "think": how long its model may think
+    paused: bool = False
+    archived: int | None = None
+    deleted: int | None = None
+    fork_seq: int | None = None  # up to where it is a copy of its parent's transcript; None: of nothing
+
+    @property
+    def child(self) -> bool:
+        """Whether it works for another session, and ends with that."""
+        return self.origin == "child" and self.parent is not None
+
+
+SessionState = Literal["open", "closed", "paused", "archived"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filter:
+    """Which sessions are meant; None: whatever. Archived ones only where *state* asks for them.
+
+    *channel* as telegram; *person* by number; *trigger*: the job that began it, '' for any job.
+    """
+
+    tag: str | None = None
+    channel: str | None = None
+    conversation: int | None = None
+    person: int | None = None
+    trigger: str | None = None
+    state: SessionState | None = None
+    unread: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Viewer:
+    """Who looks at sessions, and so which there are: those of one conversation, and more.
+
+    *person*: also their own, of direct chats elsewhere. *groups*: also those of every group. *everything*: all of
+    them, for whoever has the machine. *admin*: what only admins do.
+    """
+
+    conversation: int | None = None
+    person: int | None = None
+    groups: bool = False
+    everything: bool = False
+    admin: bool = False
+    name: str = "api"  # as the audit trail names it: channel:user id, cli, api
+
+
+OPERATOR = Viewer(everything=True, admin=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from gateway.budgets import Shortfall
 from gateway.pricing import Pricing
 from gateway.protocols import Model
 from gateway.reports import UsageSummary
-from gateway.types import Conversation, Entry, Session
+from gateway.types import Conversation, Entry, Session, SessionState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +44,7 @@ class SessionMeta:
     """A session as callers see it. *key* is the chat's own name on its channel; times are microseconds UTC.
 
     *last_message_at* is when a person last wrote; None before that. *triggered_by* None: a person started it.
+    *archived_at* None: it is not archived; such a one is read, and not continued.
     """
 
     id: str
@@ -63,6 +64,15 @@ class SessionMeta:
     triggered_by: str | None
     origin: str
     model: str | None
+    tags: tuple[str, ...] = ()
+    is_paused: bool = False
+    archived_at: int | None = None
+
+    @property
+    def state(self) -> SessionState:
+        if self.archived_at is not None:
+            return "archived"
+        return "paused" if self.is_paused else "closed" if self.is_closed else "open"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,7 +167,7 @@ def offered(model: Model, pricing: Pricing, now: int) -> Offered:
     return Offered(ref=model.ref, input=rates.uncached, output=rates.output, free=price.state == "free")
 
 
-def meta_of(session: Session, place: Conversation) -> SessionMeta:
+def meta_of(session: Session, place: Conversation, tags: tuple[str, ...] = ()) -> SessionMeta:
     return SessionMeta(
         id=session.code,
         channel=place.channel,
@@ -176,6 +186,9 @@ def meta_of(session: Session, place: Conversation) -> SessionMeta:
         triggered_by=session.triggered_by,
         origin=session.origin,
         model=session.model,
+        tags=tags,
+        is_paused=session.paused,
+        archived_at=session.archived,
     )
 
 

@@ -26,6 +26,8 @@ WAITING = f"{COLUMNS} WHERE conversation = :conversation AND state = 'waiting' A
 TYPED = f"{COLUMNS} WHERE conversation = :conversation AND token = :token"
 DECIDE = """
 UPDATE approval SET state = :state, decided = :now, decided_by = :by, row = :row WHERE id = :id AND state = 'waiting'"""
+IN_SESSION = f"{COLUMNS} WHERE session = :session AND state = 'waiting' ORDER BY id"
+DENY = "UPDATE approval SET state = 'denied', decided = :now WHERE id = :id AND state = 'waiting'"
 END = """
 UPDATE approval SET state = :state, outcome = :outcome, ended = :now WHERE id = :id AND state = 'approved'"""
 
@@ -143,6 +145,14 @@ class Approvals:
     async def decide(self, id: int, state: ApprovalState, *, by: int | None, row: int, now: int) -> bool:
         """False when it had been decided before; nothing is changed then."""
         return await self._tx.run(DECIDE, id=id, state=state, by=by, row=row, now=now) == 1
+
+    async def in_session(self, session: int) -> list[Approval]:
+        """Those that wait there, oldest first, whether they have expired or not."""
+        return [approval(row) for row in await self._tx.all(IN_SESSION, session=session)]
+
+    async def deny(self, id: int, *, now: int) -> bool:
+        """A no that came by no message; False when it had been decided before."""
+        return await self._tx.run(DENY, id=id, now=now) == 1
 
     async def end(self, id: int, state: ApprovalState, *, outcome: str, now: int) -> bool:
         """What came of one that was approved; False when that is known already."""

@@ -16,14 +16,17 @@ from storage.costs import Costs
 from storage.database import Database, Tx
 from storage.inbox import Inbox
 from storage.jobs import Jobs
+from storage.listing import Listing
 from storage.media import Media
 from storage.meta import Meta
 from storage.outbox import Outbox
 from storage.pairings import Pairings
 from storage.people import People
 from storage.places import Places
+from storage.purging import Purging
 from storage.rollup import Rollup
 from storage.sessions import Sessions
+from storage.tags import Tags
 from storage.transcript import Transcript
 from storage.turns import Turns
 from storage.usage import Ledger
@@ -53,6 +56,14 @@ class Unit:
     @cached_property
     def sessions(self) -> Sessions:
         return Sessions(self.tx)
+
+    @cached_property
+    def listing(self) -> Listing:
+        return Listing(self.tx)
+
+    @cached_property
+    def tags(self) -> Tags:
+        return Tags(self.tx)
 
     @cached_property
     def transcript(self) -> Transcript:
@@ -105,6 +116,10 @@ class Unit:
     @cached_property
     def media(self) -> Media:
         return Media(self.tx)
+
+    @cached_property
+    def purging(self) -> Purging:
+        return Purging(self.tx)
 
     @cached_property
     def rollup(self) -> Rollup:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Literal
 
 from gateway.types import Entry, Json
@@ -23,6 +24,24 @@ LAST = """
 SELECT seq, turn, kind, body, created FROM entry WHERE session = :session AND kind IN ('user', 'assistant')
  ORDER BY seq DESC LIMIT :count"""
 SUMMARY = "SELECT max(seq) FROM entry WHERE session = :session AND kind = 'summary'"
+# What was taken back from before *upto* on, or brought back, after it: then nothing can be left out.
+TURNED_BACK = """
+SELECT 1 FROM entry WHERE session = :session AND seq >= :upto AND kind = 'mark' AND (
+       json_extract(body, '$.op') = 'redo' OR (json_extract(body, '$.op') = 'rewind' AND json_extract(body, '$.seq') < :upto))"""
+COPY = """
+INSERT INTO entry (session, seq, turn, kind, body, created)
+SELECT :to, seq, turn, kind, body, created FROM entry
+ WHERE session = :session AND seq IN (SELECT value FROM json_each(:seqs)) ORDER BY seq"""
+NEXT_IS = """
+UPDATE session SET next_seq = :next, message_count = (SELECT count(*) FROM entry WHERE session = :to AND kind = 'user')
+ WHERE id = :to"""
+AT = "SELECT seq, turn, kind, body, created FROM entry WHERE session = :session AND seq = :seq"
+PUT = """
+INSERT INTO entry (session, seq, turn, kind, body, created) VALUES (:session, :seq, :turn, :kind, :body, :created)"""
+REDACT = "UPDATE entry SET kind = :kind, body = :body WHERE session = :session AND seq = :seq"
+PURGE = """
+DELETE FROM entry WHERE session = :session
+   AND seq IN (SELECT seq FROM entry WHERE session = :session ORDER BY seq LIMIT :count)"""
 COMPACTION = """
 INSERT INTO compaction (session, entry_seq, cause, from_seq, to_seq, before, after, usage_uid, created)
 VALUES (:session, :entry_seq, :cause, :from_seq, :to_seq, :before, :after, :usage_uid, :now) RETURNING id"""
@@ -63,6 +82,8 @@ class Transcript:
             upto = json.loads(found[0][3]).get("upto")
             # One that makes no sense stands for nothing: then everything still counts.
             since = upto if isinstance(upto, int) and upto <= row[0] else 0
+        if since and await self._tx.one(TURNED_BACK, session=session, upto=since) is not None:
+            since = 0
         return await self.all(session, since=since)
 
     async def hand_on(self, session: int, old: int, new: int) -> None:
@@ -71,6 +92,39 @@ class Transcript:
 
     async def of_turn(self, session: int, turn: int) -> list[Entry]:
         return [entry(row) for row in await self._tx.all(OF_TURN, session=session, turn=turn)]
+
+    async def at(self, session: int, seq: int) -> Entry | None:
+        row = await self._tx.one(AT, session=session, seq=seq)
+        return None if row is None else entry(row)
+
+    async def copy(self, session: int, to: int, seqs: Sequence[int], *, next_seq: int) -> None:
+        """Give the session *to* these entries, under their own numbers; it goes on with *next_seq*."""
+        await self._tx.run(COPY, session=session, to=to, seqs=str(list(seqs)))
+        await self._tx.run(NEXT_IS, to=to, next=next_seq)
+
+    async def put(self, session: int, entries: Sequence[Entry], *, next_seq: int) -> None:
+        """Entries from elsewhere, under their own numbers. Their turns were not run here, so they count below 0."""
+        for each in entries:
+            await self._tx.run(
+                PUT,
+                session=session,
+                seq=each.seq,
+                turn=None if each.turn is None else -1 - each.turn,
+                kind=each.kind,
+                body=json.dumps(each.body, ensure_ascii=False),
+                created=each.created,
+            )
+        await self._tx.run(NEXT_IS, to=session, next=next_seq)
+
+    async def redact(self, session: int, seq: int, kind: Kind, body: Json) -> None:
+        """Write over what was said: only where a person has a right to be forgotten."""
+        await self._tx.run(
+            REDACT, session=session, seq=seq, kind=kind, body=json.dumps(body, ensure_ascii=False)
+        )
+
+    async def purge(self, session: int, *, count: int) -> int:
+        """Delete the first *count* entries; gives how many there were."""
+        return await self._tx.run(PURGE, session=session, count=count)
 
     async def last(self, session: int, count: int) -> list[Entry]:
         """The last user and assistant entries, oldest first."""

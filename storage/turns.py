@@ -44,6 +44,8 @@ UPDATE tool_call SET state = :state, is_error = :is_error, ended = :now
 CALLS_LEFT = """
 UPDATE tool_call SET state = CASE WHEN started IS NULL THEN 'denied' ELSE 'unknown' END, ended = :now
  WHERE turn = :turn AND state = 'intent'"""
+CALLS_IN = "SELECT count(*) FROM tool_call c JOIN turn t ON t.id = c.turn WHERE t.session = :session"
+FORGET = "UPDATE turn SET error = NULL WHERE session = :session"
 CALLS = "SELECT call_id, name, state, started FROM tool_call WHERE turn = :turn AND step = :step ORDER BY id"
 
 
@@ -175,3 +177,12 @@ class Turns:
     async def calls(self, turn: int, step: int) -> list[tuple[str, str, str, int | None]]:
         """(call id, tool, state, when it was started or None) in order."""
         return [(r[0], r[1], r[2], r[3]) for r in await self._tx.all(CALLS, turn=turn, step=step)]
+
+    async def calls_in(self, session: int) -> int:
+        """How many calls of tools there were in all turns of a session."""
+        row = await self._tx.one(CALLS_IN, session=session)
+        return int(row[0]) if row is not None else 0
+
+    async def forget(self, session: int) -> None:
+        """What went wrong may quote what was said."""
+        await self._tx.run(FORGET, session=session)

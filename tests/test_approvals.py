@@ -215,7 +215,7 @@ async def test_killed_anywhere_it_is_asked_once_and_done_at_most_once(
         manager = SessionManager(p.core)
         p.core.dispatcher.commands = Table(manager=manager, roster=Roster(store=store, clock=clock))
         p.core.delivery.register(p.account, p.channel)
-        await p.core.dispatcher.connected(p.account.id)
+        await p.core.dispatcher.recovery.connected(p.account.id)
         said = {"done": "The shed is red.", "unknown": say("approval.unknown")}.get(state or "", "Shall I")
         if state in ("done", "unknown"):
             await p.channel.until(ANN, said)

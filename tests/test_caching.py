@@ -181,7 +181,7 @@ def test_openai_is_told_the_session_and_how_long_where_it_can_be(cache, model, t
     ],
 )
 def test_the_worst_case_is_of_the_kind_that_is_written(kind, cache, tokens):
-    worst = worst_case(ScriptedModel(kind=kind), Prompt(stable="x" * 50, messages=(user(),), cache=cache))
+    worst = worst_case(ScriptedModel(kind=kind), Prompt(stable="x" * 50, messages=(user(),), cache=cache), 50)
     assert [name for name in ("uncached", "write_5m", "write_1h") if getattr(worst, name)] == list(tokens)
 
 

@@ -37,7 +37,7 @@ async def test_after_a_turn_that_filled_the_context_the_earlier_part_becomes_not
         for number in range(6):
             await p.says(f"question {number}")
             await p.channel.until(ANN, f"question {number}", within=10)
-            while p.core.dispatcher._tasks:
+            while p.core.dispatcher.under_way:
                 await asyncio.sleep(0.01)
             if await p.value("SELECT count(*) FROM compaction"):
                 break
@@ -119,7 +119,7 @@ async def test_with_no_budget_for_notes_the_session_stays_as_it_is_while_there_i
         await p.says("question")
         await p.channel.until(ANN, "one two three")
         async with asyncio.timeout(5):
-            while len(p.model.asked) < 2 or p.core.dispatcher._tasks:
+            while len(p.model.asked) < 2 or p.core.dispatcher.under_way:
                 await asyncio.sleep(0.01)
         assert await p.rows("SELECT 1 FROM compaction") == []
         p.core.runner.options = SMALL

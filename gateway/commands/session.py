@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gateway.amounts import messages
 from gateway.calls import Call, Offer, Reply
-from gateway.commands.command import alone, by, misread, name_of, session_of, together
+from gateway.commands.command import alone, by, misread, name_of, session_of, together, viewer_of
 from gateway.commands.quote import plain, titled
 from gateway.errors import Refused
 from gateway.manager import Resumed, SessionManager, SessionMeta
@@ -58,9 +58,7 @@ async def press_previous(manager: SessionManager, args: Json, call: Call) -> Rep
 
 
 async def _resume(manager: SessionManager, code: str, call: Call) -> Reply:
-    # Whoever sits at the machine can read every session anyhow; elsewhere a foreign one does not exist.
-    anywhere = call.role in ("owner", "admin") and call.conversation.channel == "main"
-    return _back(await manager.resume(call.conversation.id, code, anywhere=anywhere), call)
+    return _back(await manager.resume(call.conversation.id, code, viewer=viewer_of(call)), call)
 
 
 def _back(resumed: Resumed, call: Call) -> Reply:

@@ -20,17 +20,25 @@ from gateway.habits import Habits
 from gateway.jobs.book import OPERATOR, Bounds, Jobs, JobSpec, JobView, Requester, RunView
 from gateway.jobs.carrier import Carrier
 from gateway.manager.accounting import Accounting
-from gateway.manager.agent import Agent
 from gateway.manager.budgeting import Budgeting
 from gateway.manager.choices import Choices
+from gateway.manager.closing import Closing
+from gateway.manager.configuring import Configuring
+from gateway.manager.documents import Documents
+from gateway.manager.forgetting import Forgetting
 from gateway.manager.here import Here
+from gateway.manager.labels import Labels
+from gateway.manager.listing import Listing
 from gateway.manager.posting import Posting
 from gateway.manager.reconciling import Reconciling
+from gateway.manager.turning import Turning
 from gateway.models.catalogue import DEMO, Catalogue
 from gateway.posting import Posted
 from gateway.pricing import Pricing
 from gateway.progress import Options
+from gateway.session_views import Closed, Deleted, Erased, Match, Rewound, SessionDetails
 from gateway.tools import default_tools
+from gateway.types import Filter, Viewer
 from gateway.views import (
     Compacted,
     ContextUsage,
@@ -51,28 +59,50 @@ if TYPE_CHECKING:
 __all__ = [
     "OPERATOR",
     "Audience",
+    "Closed",
     "Compacted",
     "ContextUsage",
+    "Deleted",
+    "Erased",
+    "Filter",
     "Generated",
     "JobSpec",
     "JobView",
     "Jobs",
+    "Match",
     "Message",
     "Offered",
     "Posted",
     "Requester",
     "Resumed",
+    "Rewound",
     "RunView",
+    "SessionDetails",
     "SessionManager",
     "SessionMeta",
     "Standing",
     "Stopped",
     "StoreHealth",
     "UsageRecord",
+    "Viewer",
 ]
 
 
-class SessionManager(Agent, Accounting, Budgeting, Choices, Posting, Reconciling, Here):
+class SessionManager(
+    Listing,
+    Turning,
+    Labels,
+    Configuring,
+    Closing,
+    Documents,
+    Forgetting,
+    Accounting,
+    Budgeting,
+    Choices,
+    Posting,
+    Reconciling,
+    Here,
+):
     """Sessions, accounting and the agent over one store.
 
     `async with await SessionManager.open("sqlite:///parley.db") as manager: ...`, or `from_store` over a store
@@ -139,7 +169,7 @@ class SessionManager(Agent, Accounting, Budgeting, Choices, Posting, Reconciling
         manager._closing.push_async_callback(store.close)
         manager._closing.push_async_callback(manager.core.catalogue.close)
         manager._closing.push_async_callback(manager.core.dispatcher.stop, 5.0)
-        await manager.core.dispatcher.recover()
+        await manager.core.dispatcher.recovery.recover()
         return manager
 
     @classmethod

@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
-from gateway import history, units
+from gateway import approvals, history, units
 from gateway.billing import Booking
 from gateway.errors import NotFound, Refused
 from gateway.failpoints import Point
@@ -17,12 +17,14 @@ from gateway.reports import (
     usage_summary,
 )
 from gateway.types import (
+    OPERATOR,
     Account,
     Inbound,
     Kind,
     Place,
     Sender,
     Session,
+    Viewer,
 )
 from gateway.views import (
     Compacted,
@@ -93,17 +95,20 @@ class Agent(Sessions):
                 if row in seen.inbox or seen.kind == "notice":
                     yield seen
 
-    async def cancel_operation(self, id: str) -> bool:
-        """Stop the turn that is running in that session; False when none is."""
+    async def cancel_operation(self, id: str, *, viewer: Viewer = OPERATOR) -> bool:
+        """Say no to what waits there for a person's yes, then stop the turn that is running; False: nothing was."""
+        now = self.core.clock()
 
-        async def work(unit: Unit) -> Session:
-            return await units.session_named(unit, id)
+        async def work(unit: Unit) -> tuple[Session, int]:
+            session = await units.session_named(unit, id, viewer)
+            return session, await approvals.denied(unit, session.id, now)
 
-        session = await self._store.read(work)
-        live = self.core.dispatcher.running(session.conversation)
-        if live is None or live.started.session.id != session.id:
-            return False
-        return await self.core.dispatcher.cancel(session.conversation)
+        session, refused = await self._store.commit(Point.CONTROL, work)
+        live = next(
+            (each for each in self.core.dispatcher.runs if each.started.session.id == session.id), None
+        )
+        stopped = live is not None and await self.core.dispatcher.cancel(live.started.turn.conversation)
+        return stopped or refused > 0
 
     async def compact(self, id: str, cause: str = "manual", *, identity: int | None = None) -> Compacted:
         """Replace what was said so far, in the next prompts, by a summary the model writes now; booked.

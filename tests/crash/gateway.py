@@ -12,10 +12,12 @@ from pathlib import Path
 
 from gateway import log
 from gateway.app import App, run
+from gateway.core import system_clock
 from gateway.errors import Refused, StoreError
 from gateway.protocols import Tool, ToolContext, ToolSpec
 from gateway.settings import Settings
 from gateway.types import Json
+from tests.crash.clock import FileClock
 from tests.crash.model import TOOL
 from tests.fakes.llm import KEY, OPENAI_MODELS
 
@@ -58,13 +60,13 @@ def settings(chosen: argparse.Namespace) -> Settings:
                 }
             },
             "channels": {chosen.platform: json.loads(chosen.settings)},
-            "jobs": [job] if chosen.job_to else [],
+            "jobs": [*([job] if chosen.job_to else []), *(json.loads(chosen.jobs) if chosen.jobs else [])],
         }
     )
 
 
 def prodded(name: str) -> Callable[[App], Awaitable[None]]:
-    """What otherwise happens once in a while only, three times a second: `sweep`, `alive` or `job`."""
+    """What otherwise happens once in a while only, three times a second: `sweep`, `alive`, `job` or `tick`."""
 
     async def prod(app: App) -> None:
         while True:
@@ -73,7 +75,9 @@ def prodded(name: str) -> Callable[[App], Awaitable[None]]:
                 if name == "sweep":
                     await app.core.dispatcher.sweep()
                 elif name == "alive":
-                    await app.core.dispatcher.alive()
+                    await app.core.dispatcher.recovery.alive()
+                elif name == "tick":
+                    app.cron.wake()  # so that nobody waits a minute until a clock that was set is noticed
                 elif name == "job" and not await app.cron.history(JOB):
                     await app.manager.jobs.run_now(JOB)
             except (Refused, StoreError) as error:
@@ -92,12 +96,17 @@ def main() -> None:
     parser.add_argument("--notes", type=Path, required=True, help="the file the tool writes to")
     parser.add_argument("--tool-seconds", type=float, default=0.03)
     parser.add_argument("--job-to", default="", help="address for a job's answers; none: no job")
-    parser.add_argument("--prod", default="", help="sweep, alive or job")
+    parser.add_argument("--jobs", default="", help="JSON, as in [[jobs]]: more jobs")
+    parser.add_argument(
+        "--clock", type=Path, help="a file that says how far the clock is ahead (microseconds)"
+    )
+    parser.add_argument("--prod", default="", help="sweep, alive, job or tick")
     chosen = parser.parse_args()
     log.set_up(level="info", stream=sys.stderr)
     tools: dict[str, Tool] = {TOOL: Note(chosen.notes, chosen.tool_seconds)}
     attached = prodded(chosen.prod) if chosen.prod else None
-    asyncio.run(run(settings(chosen), environ={}, tools=tools, attached=attached))
+    clock = FileClock(chosen.clock) if chosen.clock else system_clock
+    asyncio.run(run(settings(chosen), environ={}, clock=clock, tools=tools, attached=attached))
 
 
 if __name__ == "__main__":

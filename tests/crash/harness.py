@@ -20,6 +20,8 @@ from typing import Any
 
 import aiohttp
 
+from gateway.types import SECOND
+from tests.crash.clock import FileClock
 from tests.crash.model import last_line
 from tests.crash.platforms import PLATFORMS, Name, Platform, Shown
 
@@ -99,6 +101,7 @@ class Stage:
         """*file_every*: so many messages apart people send a file with one, by turns a photo and a text; 0: never."""
         self.folder = folder
         self.data = folder / "data"
+        self.clock = FileClock(folder / "clock.txt")  # the gateway's, which a test may set while it runs
         self.platform = PLATFORMS[platform]()
         self.evidence = Evidence(self.platform, delivery, self.data / "parley.db")
         self.chats: list[int] = []
@@ -178,7 +181,12 @@ class Stage:
         return await self.say_text(chat, f"{word} {kind}", **more)
 
     async def say_text(self, chat: int, text: str, **more: Any) -> Said:
-        """Any text; only one that begins with a word of ours is looked for in the answers."""
+        """Any text; only one that begins with a word of ours is looked for in the answers.
+
+        *more* goes to the fake; *date* is the second it was sent (by the gateway's clock, when that was set).
+        """
+        if self.clock.ahead and self.platform.name == "telegram":
+            more.setdefault("date", self.clock() // SECOND)
         return self._noted(Said(chat, text, await self.platform.say(self.control, chat, text, **more)))
 
     def _noted(self, said: Said) -> Said:
@@ -203,6 +211,7 @@ class Stage:
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", self.module),
                 *("--data", str(self.data), "--notes", str(self.folder / "notes.txt")),
+                *("--clock", str(self.clock.file)),
                 *("--platform", self.platform.name, "--settings", json.dumps(self.settings)),
                 *("--model-url", self.model_url, "--provider", self._provider, *arguments),
                 cwd=ROOT, env=environ, stdout=log, stderr=log,
