@@ -23,12 +23,6 @@ SELECT EXISTS (SELECT 1 FROM entry WHERE session = :session AND seq >= :upto AND
                                     AND (:turn IS NULL OR id <> :turn))
     OR EXISTS (SELECT 1 FROM inbox WHERE session = :session AND state IN ('waiting', 'taken')
                                      AND event_id <> :event)"""
-COPY = """
-INSERT INTO entry (session, seq, turn, kind, body, created)
-SELECT :new, seq, NULL, kind, body, created FROM entry WHERE session = :old AND seq < :upto"""
-COPIED = """
-UPDATE session SET next_seq = :upto, parent = :old, fork_seq = :upto,
-       title = (SELECT title FROM session WHERE id = :old) WHERE id = :new"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,8 +81,3 @@ class Asked:
         row = await self._tx.one(LATER, session=session, upto=upto, turn=turn, event=event)
         assert row is not None
         return bool(row[0])
-
-    async def copy(self, old: int, new: int, upto: int) -> None:
-        """Begin session *new* with what is in *old* before entry *upto*."""
-        await self._tx.run(COPY, old=old, new=new, upto=upto)
-        await self._tx.run(COPIED, old=old, new=new, upto=upto)

@@ -33,6 +33,7 @@ SELECT DISTINCT json_extract(m.value, '$.media') FROM family f JOIN session s ON
  WHERE f.id <> :session AND s.deleted IS NULL AND e.kind IN ('user', 'assistant')"""
 BUDGET_OF_SESSION = "DELETE FROM budget WHERE scope = 'session' AND scope_id = :code"
 COMPACTIONS = "DELETE FROM compaction WHERE session = :session"
+ASKED = "DELETE FROM asked WHERE session = :session"  # hashes of short texts can be guessed
 REQUESTS = "SELECT count(*) FROM usage WHERE session = :session"
 
 # Of a person, by their identities.
@@ -126,6 +127,7 @@ class Purging:
         await self._tx.run(INBOX_OF_SESSION, session=session)
         await self._tx.run(OUTBOX_OF_SESSION, session=session)
         await self._tx.run(COMPACTIONS, session=session)
+        await self._tx.run(ASKED, session=session)
         await self._tx.run(BUDGET_OF_SESSION, code=code)
         return int(scalar(await self._tx.one(REQUESTS, session=session)))
 

@@ -182,6 +182,44 @@ async def test_two_at_once_with_one_history_are_two_sessions(config: Settings) -
         assert {text, other_text} == {"A", "B"} and code != other
 
 
+async def test_what_was_archived_or_paused_is_not_gone_on_with(config: Settings) -> None:
+    async with talking(config) as (web, model, ai):
+        manager = web.app.manager
+        _, code = await ask(ai, "one")
+        await manager.pause_session(code)
+        with pytest.raises(openai.ConflictError) as paused:
+            await ask(ai, "one", "You said: one", "two")
+        assert say("session.paused") in paused.value.message
+        await manager.resume_session(code)
+        await manager.archive(code)
+        _, other = await ask(ai, "one", "You said: one", "two")
+        assert other != code and last_words(model) == ["one", "You said: one", "two"]
+        with pytest.raises(openai.ConflictError):
+            await ask(ai, "two", extra_headers={"x-parley-session": code})
+
+
+async def test_what_was_deleted_or_taken_back_is_not_what_the_program_knows(config: Settings) -> None:
+    async with talking(config) as (web, model, ai):
+        manager = web.app.manager
+        _, code = await ask(ai, "one")
+        await ask(ai, "one", "You said: one", "two")
+        await manager.undo(code)
+        _, other = await ask(ai, "one", "You said: one", "two", "You said: two", "three")
+        assert other != code
+        assert last_words(model) == ["one", "You said: one", "two", "You said: two", "three"]
+        for each in (code, other):
+            await manager.delete(each)
+        _, new = await ask(ai, "one", "You said: one", "two")
+        assert new not in (code, other) and await transcript(web, new) == [
+            (USER, "one"),
+            (ASSISTANT, "You said: one"),
+            (USER, "two"),
+            (ASSISTANT, "You said: two"),
+        ]
+        with closing(sqlite3.connect(web.app.settings.database)) as db:
+            assert db.execute("SELECT count(*) FROM asked").fetchone() == (1,)
+
+
 # -- streams --------------------------------------------------------------------------------------------------
 
 

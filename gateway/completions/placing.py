@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from gateway import transcript, units
+from gateway import rewinding, transcript, units
 from gateway.completions import lineage
 from gateway.completions.lineage import Continue, Decision, Held, Open, Repeat
 from gateway.completions.question import Question
@@ -115,7 +115,8 @@ async def _held(unit: Unit, found: Found) -> Held:
         state=state,
         said=said,
         told=found.told,
-        last=not later,
+        # One that was archived is read, and not continued.
+        last=not later and (await _get(unit, found.session)).archived is None,
         upto=upto,
     )
 
@@ -132,8 +133,12 @@ async def _again(unit: Unit, account: Account, event: str, text: str) -> Placed:
 async def _at(unit: Unit, account: Account, session: Session) -> Conversation:
     """Where a session is asked from here: in its own place, or beside it where that is a chat on a platform.
 
-    Raises Refused while it answers elsewhere.
+    Raises Refused for one that is paused or archived, and while it answers elsewhere.
     """
+    if session.paused:
+        raise Refused(key="session.paused")
+    if session.archived is not None:
+        raise Refused(key="session.archived", code=session.code)
     own = await unit.places.get(session.conversation)
     if own.account == account.id:
         return own
@@ -147,22 +152,30 @@ async def _at(unit: Unit, account: Account, session: Session) -> Conversation:
 async def _open(unit: Unit, account: Account, start: Open, owner: int, now: int) -> Session:
     code = new_code()
     where = await unit.places.at(account, Place(chat_id=f"{CHAT}{code}", kind="client"))
+    parent = await _get(unit, start.parent) if start.parent is not None else None
     session = await unit.sessions.add(
         code=code,
         conversation=where.id,
         owner=owner,
         now=now,
-        origin="new" if start.parent is None else "fork",
+        origin="new" if parent is None else "fork",
+        parent=start.parent,
+        fork_seq=None if parent is None else start.upto,
+        title=None if parent is None else parent.title,
     )
     await unit.places.point(where.id, session.id)
-    if start.parent is not None:
-        await unit.asked.copy(start.parent, session.id, start.upto)
-    for each in start.given:
+    if parent is not None:
+        entries = [each for each in await unit.transcript.all(parent.id) if each.seq < start.upto]
+        seqs = [each.seq for each in rewinding.standing(entries)]
+        await unit.transcript.copy(parent.id, session.id, seqs, next_seq=start.upto)
+        await unit.sessions.set_system_prompt(session.id, parent.system_prompt)
+    for number, each in enumerate(start.given):
+        turn = -1 - number  # it was not run here
         if each.asked:
-            await unit.transcript.add(session.id, "user", transcript.user(each.asked), now=now)
+            await unit.transcript.add(session.id, "user", transcript.user(each.asked), now=now, turn=turn)
         if each.answered:
             body = transcript.assistant((transcript.Text(each.answered),))
-            await unit.transcript.add(session.id, "assistant", body, now=now)
+            await unit.transcript.add(session.id, "assistant", body, now=now, turn=turn)
     first = next((title for each in start.given if (title := title_of(each.asked))), "")
     if first:
         await unit.sessions.set_title_if_empty(session.id, first)
