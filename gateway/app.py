@@ -9,7 +9,7 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -35,6 +35,7 @@ from gateway.cron import Cron
 from gateway.errors import DeliveryError, StoreError
 from gateway.failpoints import Point
 from gateway.fetcher import Fetcher
+from gateway.keys import Keys
 from gateway.manager import SessionManager
 from gateway.models.catalogue import Catalogue
 from gateway.protocols import Channel, Clock, Tool, Webhook
@@ -48,6 +49,7 @@ from gateway.settings import (
     load,
 )
 from gateway.tools import default_tools
+from gateway.tools.jobs import job_tools
 from gateway.types import DAY, MINUTE, Account
 from gateway.whereabouts import open_private
 
@@ -81,6 +83,7 @@ class App:
     core: Core
     manager: SessionManager
     roster: Roster
+    keys: Keys
     cron: Cron
     alerts: Alerts
     table: Table
@@ -304,7 +307,7 @@ async def start(
         store=store,
         catalogue=catalogue,
         pricing=pricing(settings),
-        tools=default_tools(*usable(settings, fetcher, data / MEDIA)) if tools is None else tools,
+        tools=_tools(settings, fetcher, data / MEDIA, lambda: manager) if tools is None else tools,
         options=options(settings),
         habits=habits(settings),
         media=data / MEDIA,
@@ -325,6 +328,7 @@ async def start(
     roster = Roster(
         store=store, clock=clock, delivery=core.delivery, policy=lambda: core.dispatcher.habits.policy
     )
+    keys = Keys(store=store, clock=clock, policy=lambda: core.dispatcher.habits.policy)
     manager = SessionManager(core, zone=settings.gateway.timezone)
     table = Table(manager=manager, roster=roster, rights=settings.commands)
     core.dispatcher.commands = table
@@ -334,6 +338,7 @@ async def start(
         core=core,
         manager=manager,
         roster=roster,
+        keys=keys,
         cron=manager.cron,
         alerts=alerts,
         table=table,
@@ -362,6 +367,16 @@ async def start(
     app.tasks.append(asyncio.create_task(app.sums(), name="sums"))
     log.info("started", version=__version__, model=catalogue.default, data=str(data))
     return app
+
+
+def _tools(
+    settings: Settings, fetcher: Fetcher, media: Path, manager: Callable[[], SessionManager]
+) -> Mapping[str, Tool]:
+    """*manager* is there once the first of them is called."""
+    jobs: Iterator[Tool] = iter(())
+    if settings.tools.jobs:
+        jobs = job_tools(lambda: manager().jobs, lambda place, who: manager().requester_in(place, who))
+    return default_tools(*usable(settings, fetcher, media), *jobs)
 
 
 def _stranger(channel: str, user_id: str) -> None:

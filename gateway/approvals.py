@@ -14,11 +14,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gateway import log, transcript
+from gateway import log, marking, transcript
 from gateway.codes import ALPHABET
 from gateway.delivery import Delivery
 from gateway.errors import Refused
 from gateway.failpoints import Point, passing
+from gateway.linking import named
 from gateway.notices import put, under
 from gateway.protocols import Clock, Consented, Tool, ToolContext, ToolFailed
 from gateway.texts import say
@@ -200,6 +201,26 @@ class Approvals:
             found = await self._carried_out(found)
         return _decided(found, mine=fresh or found.row == row)
 
+    async def mark(self, id: int) -> None:
+        """The message that asked says what was decided and has no buttons any more, where it can be edited."""
+
+        async def work(unit: Unit) -> tuple[Approval, bool, str]:
+            found = await _again(unit, id)
+            who = await unit.people.identity_by_id(found.decided_by) if found.decided_by is not None else None
+            return (
+                found,
+                (await unit.places.get(found.conversation)).shared,
+                named(who) if who is not None else "",
+            )
+
+        found, shared, name = await self._store.read(work)
+        if found.state == "waiting":
+            return
+        said = {"denied": "said_no", "expired": "said_nothing"}.get(found.state, "said_yes")
+        told = say(f"approval.{said}", found.lang, name=name or say("command.somebody", found.lang))
+        text = asked(found.action, found.token, found.lang, typed=False, shared=shared)
+        await marking.mark(self._store, self._delivery, f"approval:{id}", text, told)
+
     async def _carried_out(self, approval: Approval) -> Approval:
         tool = self._tools.get(approval.tool)
         context = ToolContext(
@@ -211,6 +232,7 @@ class Approvals:
             zone=approval.zone,
             now=self._clock(),
             lang=approval.lang,
+            asked=approval.expires - EXPIRES,
         )
         state: ApprovalState
         passing(Point.TOOL, "before")

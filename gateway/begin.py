@@ -200,6 +200,8 @@ async def _refusal(
     scheduled = row.kind is Kind.JOB  # it came in by the schedule, wherever it is to run
     if scheduled and identity is not None and not access.lets_in(identity, rules.policy):
         return "the job's maker may not ask any more"
+    if place.channel == "main" and identity is not None and not access.lets_in(identity, rules.policy):
+        return "not let in any more"
     verdict = access.may(
         kind=row.kind,
         channel="job" if scheduled else place.channel,
@@ -225,6 +227,8 @@ def _acting(place: Conversation, identity: Identity | None, rules: Rules) -> Ide
     """With the role that counts now: the configuration names owners."""
     if identity is None:
         return None
+    if place.channel == "main" != identity.channel:
+        return replace(identity, role=access.standing(identity, rules.policy))
     role = access.role_of(
         channel=place.channel,
         key=rules.key(place.account, place.channel),

@@ -519,6 +519,7 @@ class MediaSettings(Table):
 class ToolSettings(Table):
     """What the model may use besides the clock."""
 
+    jobs: bool = True  # list, make and remove the jobs of whoever asks, after their yes
     web_fetch: bool = True
     allow_hosts: Hosts = ()  # that web_fetch may read from, with what is below them; (): any public one
     deny_hosts: Hosts = ()  # that it may not

@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from gateway import intake, log
-from gateway.access import role_of
+from gateway.access import role_of, standing
 from gateway.begin import Ask, Collect, Command, Nothing, Poisoned, Rules, TurnedAway, begin
 from gateway.billing import Biller
 from gateway.calls import Commands
@@ -378,6 +378,8 @@ class Dispatcher:
         """As what somebody acts there; who stands for nobody known is a user."""
         if who is None:
             return "user"
+        if place.channel == "main" != who.channel:
+            return standing(who, self.habits.policy)  # from elsewhere, through the API
         return role_of(
             channel=place.channel,
             key=self._key(place.account, place.channel),

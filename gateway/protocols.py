@@ -383,6 +383,8 @@ class ToolContext:
     """On whose behalf a tool runs: set by us, never by the model.
 
     *call*: its id, unique in the turn's step. *zone* and *lang* (a BCP 47 tag, '' for unknown) are the person's.
+    *asked*: when the person was asked for the yes that it runs by, so that “tomorrow” is the day they were told;
+    None where no yes is needed.
     """
 
     session: int
@@ -393,6 +395,7 @@ class ToolContext:
     zone: str
     now: int
     lang: str = ""
+    asked: int | None = None
 
 
 class ToolFailed(Exception):

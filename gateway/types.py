@@ -134,7 +134,8 @@ class Inbound:
     session: int | None = None  # the session this must run in, whatever the rule says
     fresh: bool = False  # open a new session, whatever the rule says (isolated job runs)
     alone: bool = False  # a turn of its own, with nothing that waits beside it
-    # Of a job's run alone, ids of rows: where it runs when that is another place than it came from, and for whom.
+    # Ids of rows: where a job's run is when that is another place than it came from; for whom it is, and as whom
+    # somebody from elsewhere speaks through the API.
     conversation: int | None = None
     identity: int | None = None
     raw: str = ""  # the platform's own JSON

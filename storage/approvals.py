@@ -13,7 +13,7 @@ ApprovalState = Literal["waiting", "approved", "done", "failed", "unknown", "den
 
 COLUMNS = """
 SELECT id, token, turn, step, call_id, session, conversation, identity, tool, args, action, action_hash, lang, zone,
-       state, expires, row, outcome FROM approval"""
+       state, expires, row, outcome, decided_by FROM approval"""
 ADD = """
 INSERT INTO approval (token, turn, step, call_id, session, conversation, identity, tool, args, action, action_hash, lang,
                       zone, state, created, expires)
@@ -34,7 +34,8 @@ UPDATE approval SET state = :state, outcome = :outcome, ended = :now WHERE id = 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Approval:
-    """A call of a tool that waits for a yes. *row*: the inbox row that decided; *outcome*: what the tool gave."""
+    """A call of a tool that waits for a yes. *row*: the inbox row that decided; *outcome*: what the tool gave; *decided_by*:
+    the identity that did."""
 
     id: int
     token: str
@@ -54,6 +55,7 @@ class Approval:
     expires: int
     row: int | None = None
     outcome: str | None = None
+    decided_by: int | None = None
 
 
 def approval(row: Row) -> Approval:
@@ -76,6 +78,7 @@ def approval(row: Row) -> Approval:
         expires=row[15],
         row=row[16],
         outcome=row[17],
+        decided_by=row[18],
     )
 
 

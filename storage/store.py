@@ -16,6 +16,7 @@ from storage.costs import Costs
 from storage.database import Database, Tx
 from storage.inbox import Inbox
 from storage.jobs import Jobs
+from storage.keys import Keys
 from storage.listing import Listing
 from storage.media import Media
 from storage.meta import Meta
@@ -108,6 +109,10 @@ class Unit:
     @cached_property
     def pairings(self) -> Pairings:
         return Pairings(self.tx)
+
+    @cached_property
+    def keys(self) -> Keys:
+        return Keys(self.tx)
 
     @cached_property
     def audit(self) -> Audit:

@@ -31,6 +31,7 @@ from tests.path import ANN, BOB
 ADMINS = ["announce", "halt", "unhalt", "pair", "people", "block"]
 NAMES = [
     "start", "help", "new", "resume", "sessions", "stop", "approve", "deny", "status", "usage", "cost", "budget",
+    "job",
     "context", "compact", "clear", "model", "think", "queue", "verbose", "footer", "gap", "overhear", "tools", "lang",
     "zone", "whoami", "link",
 ]  # fmt: skip

@@ -17,6 +17,7 @@ from gateway.cli import (
     halt,
     init,
     jobs,
+    keys,
     people,
     prices,
     reconcile,
@@ -40,6 +41,8 @@ ORDER = (
     "budget",
     "prices",
     "jobs",
+    "keys",
+    "api",
     "config",
     "halt",
     "unhalt",
@@ -125,6 +128,8 @@ app.add_typer(reconcile.app, name="costs")
 app.add_typer(budget.app, name="budget")
 app.add_typer(prices.app, name="prices")
 app.add_typer(jobs.app, name="jobs")
+app.add_typer(keys.app, name="keys")
+app.command()(keys.api)
 app.add_typer(config.app, name="config")
 app.command()(halt.halt)
 app.command()(halt.unhalt)

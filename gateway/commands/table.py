@@ -16,6 +16,7 @@ from gateway.commands import (
     clock,
     consent,
     emergency,
+    job,
     model,
     place,
     session,
@@ -51,6 +52,8 @@ ALIASES = {
     "busy": "queue",
     "language": "lang",
     "timezone": "zone",
+    "jobs": "job",
+    "cron": "job",
 }
 # By action: whose rights count for it ('' nobody's), and what it does.
 PRESSES: dict[str, tuple[str, Press]] = {
@@ -201,6 +204,7 @@ def _commands(help: Handler, status: Handler) -> list[Command]:
         Command(name="usage", mode="now", handler=window.usage, private=True),
         Command(name="cost", mode="now", handler=cost, private=True),
         Command(name="budget", mode="now", handler=budgets.budget, private=True),
+        Command(name="job", mode="now", handler=job.job),
         Command(name="context", mode="now", handler=window.context),
         Command(name="compact", mode="between", handler=window.compact),
         Command(name="clear", mode="between", handler=session.clear, shared=admin),

@@ -20,7 +20,7 @@ from gateway.models.catalogue import Catalogue
 from gateway.protocols import Clock
 from gateway.reports import usage_summary
 from gateway.texts import say
-from gateway.types import Conversation, Inbound, Kind, Place, Sender
+from gateway.types import Identity, Inbound, Kind, Place, Sender
 from gateway.views import Generated
 
 if TYPE_CHECKING:
@@ -56,18 +56,21 @@ class Completions:
         """The models that may be named, as provider:model; the default one first."""
         return list(self._catalogue.allowed)
 
-    async def ask(self, question: Question) -> AsyncGenerator[Accepted | Seen | Generated]:
+    async def ask(
+        self, question: Question, *, who: Identity | None = None
+    ) -> AsyncGenerator[Accepted | Seen | Generated]:
         """Accepted, then Seen(kind='text') with the whole text so far, then one Generated.
 
-        Breaking off does not stop the turn; see `leave`. Raises Refused before Accepted.
+        *who*: as somebody from elsewhere, in their sessions only; None: whoever has the machine. Breaking off does not
+        stop the turn; see `leave`. Raises Refused before Accepted.
         """
         if not askable(question.past.question):
             raise Refused(key="message.too_long" if question.past.question.strip() else "message.empty")
         with ExitStack() as listening:
             async with self._placing:
-                placed = await self._place(question)
+                placed = await self._place(question, who)
                 queue = listening.enter_context(self._hub.listen(placed.place.id))
-                row = await self._enter(placed)
+                row = await self._enter(placed, who)
                 self._watched[placed.event] = self._watched.get(placed.event, 0) + 1
             try:
                 yield Accepted(
@@ -118,37 +121,36 @@ class Completions:
                 return
             await asyncio.sleep(0)  # its turn is on disk and about to be run
 
-    async def _place(self, question: Question) -> placing.Placed:
+    async def _place(self, question: Question, who: Identity | None) -> placing.Placed:
         now = self._clock()
         watched = frozenset(self._watched)
 
         async def work(unit: Unit) -> placing.Placed:
-            who = await unit.people.seen("main", LOCAL_USER, LOCAL_USER)
-            who = await unit.people.met(who, role="owner", now=now)
-            assert who.person is not None
-            event = f"chat:{who.id}:{question.key}" if question.key is not None else f"chat:{uuid.uuid4()}"
-            return await placing.place(
-                unit, question, owner=who.person, event=event, watched=watched, now=now
-            )
+            local = who or await unit.people.seen("main", LOCAL_USER, LOCAL_USER)
+            asking = await unit.people.met(local, role="user" if who is not None else "owner", now=now)
+            event = f"chat:{asking.id}:{question.key or uuid.uuid4()}"
+            return await placing.place(unit, question, asking, who, event=event, watched=watched, now=now)
 
         return await self._store.commit(Point.SESSION, work)
 
-    async def _enter(self, placed: placing.Placed) -> int:
+    async def _enter(self, placed: placing.Placed, who: Identity | None) -> int:
         """The inbox row of the question."""
         if not placed.repeated:
-            await self._dispatcher.accept(placed.account, [self._event(placed, placed.place)])
+            await self._dispatcher.accept(placed.account, [self._event(placed, who)])
         row = await self._store.read(lambda unit: unit.inbox.id_of(placed.account.id, placed.event))
         assert row is not None
         return row
 
-    def _event(self, placed: placing.Placed, place: Conversation) -> Inbound:
+    def _event(self, placed: placing.Placed, who: Identity | None) -> Inbound:
+        place = placed.place
         return Inbound(
             event_id=placed.event,
             kind=Kind.API,
             place=Place(
                 chat_id=place.chat_id, thread_id=place.thread_id, user_id=place.user_id, kind="client"
             ),
-            sender=Sender(user_id=LOCAL_USER, name=LOCAL_USER),
+            sender=None if who is not None else Sender(user_id=LOCAL_USER, name=LOCAL_USER),
+            identity=who.id if who is not None else None,
             text=placed.text,
             session=placed.session.id,
             sent=self._clock(),

@@ -11,7 +11,7 @@ from gateway.completions.lineage import Continue, Decision, Held, Open, Repeat
 from gateway.completions.question import Question
 from gateway.errors import Refused
 from gateway.sessions import new_code, title_of
-from gateway.types import Account, Conversation, Json, Place, Session
+from gateway.types import Account, Conversation, Identity, Json, Place, Session
 
 if TYPE_CHECKING:
     from storage import Unit
@@ -38,34 +38,46 @@ class Placed:
 
 
 async def place(
-    unit: Unit, question: Question, *, owner: int, event: str, watched: frozenset[str], now: int
+    unit: Unit,
+    question: Question,
+    asking: Identity,
+    who: Identity | None,
+    *,
+    event: str,
+    watched: frozenset[str],
+    now: int,
 ) -> Placed:
-    """Raises NotFound for a session that does not exist; Refused while it answers elsewhere, and for a key that was
+    """*asking*: whose bill it is, and whose sessions. *who*: the same, None for whoever has the machine.
+
+    Raises NotFound for a session that does not exist; Refused while it answers elsewhere, and for a key that was
     used for another question.
     """
-    account, _ = await units.local_place(unit, "main")
+    account = await unit.people.account("main", "local", "local")
+    owner = asking.person
+    assert owner is not None
+    mine = f"{who.channel}:{who.user_id}" if who is not None else ""
     text = question.past.question
     known = await unit.asked.get(event) if question.key is not None else None
     digest = _digest(question)
     if known is not None:
         if known[0] != digest:
             raise Refused(key="completion.key_used")
-        return await _again(unit, account, event, text)
+        return await _again(unit, account, event, text, mine)
     if question.session is not None:
-        session = await units.session_named(unit, question.session)
-        where = await _at(unit, account, session)
+        session = await units.theirs(unit, question.session, who)
+        where = await _at(unit, account, session, mine)
     else:
         decision = await decide(unit, question, account, owner, watched)
         match decision:
             case Repeat(before):
-                return await _again(unit, account, before, text)
+                return await _again(unit, account, before, text, mine)
             case Continue(id, skip):
                 text = lineage.joined(question.past.texts[skip:])
                 session = await _get(unit, id)
             case Open():
-                session = await _open(unit, account, decision, owner, now)
+                session = await _open(unit, account, decision, owner, mine, now)
         await _instruct(unit, session, question.instructions, now)
-        where = await _at(unit, account, session)
+        where = await _at(unit, account, session, mine)
     if question.session is None or question.model is not None:
         await unit.sessions.set_model(session.id, question.model)
     await unit.asked.add(event=event, session=session.id, digest=digest)
@@ -121,16 +133,16 @@ async def _held(unit: Unit, found: Found) -> Held:
     )
 
 
-async def _again(unit: Unit, account: Account, event: str, text: str) -> Placed:
+async def _again(unit: Unit, account: Account, event: str, text: str, mine: str) -> Placed:
     known = await unit.asked.get(event)
     assert known is not None
     session = await units.session_named(unit, known[1])
-    where = await _at(unit, account, session)
+    where = await _at(unit, account, session, mine)
     repeated = await unit.inbox.id_of(account.id, event) is not None
     return Placed(account=account, place=where, session=session, event=event, text=text, repeated=repeated)
 
 
-async def _at(unit: Unit, account: Account, session: Session) -> Conversation:
+async def _at(unit: Unit, account: Account, session: Session, mine: str) -> Conversation:
     """Where a session is asked from here: in its own place, or beside it where that is a chat on a platform.
 
     Raises Refused for one that is paused or archived, and while it answers elsewhere.
@@ -142,16 +154,18 @@ async def _at(unit: Unit, account: Account, session: Session) -> Conversation:
     own = await unit.places.get(session.conversation)
     if own.account == account.id:
         return own
-    beside = await unit.places.at(account, Place(chat_id=f"{CHAT}{session.code}", kind="client"))
+    beside = await unit.places.at(
+        account, Place(chat_id=f"{CHAT}{session.code}", user_id=mine, kind="client")
+    )
     latest = await unit.turns.latest(session.id)
     if latest is not None and latest.state in ("running", "parked") and latest.conversation != beside.id:
         raise Refused(key="session.busy")
     return beside
 
 
-async def _open(unit: Unit, account: Account, start: Open, owner: int, now: int) -> Session:
+async def _open(unit: Unit, account: Account, start: Open, owner: int, mine: str, now: int) -> Session:
     code = new_code()
-    where = await unit.places.at(account, Place(chat_id=f"{CHAT}{code}", kind="client"))
+    where = await unit.places.at(account, Place(chat_id=f"{CHAT}{code}", user_id=mine, kind="client"))
     parent = await _get(unit, start.parent) if start.parent is not None else None
     session = await unit.sessions.add(
         code=code,

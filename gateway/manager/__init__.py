@@ -17,11 +17,10 @@ from gateway.core import Core, build
 from gateway.cron import Cron
 from gateway.errors import Refused
 from gateway.habits import Habits
-from gateway.jobs.book import OPERATOR, Bounds, Jobs, JobSpec, JobView, Requester, RunView
+from gateway.jobs.book import OPERATOR, Bounds, Jobs, JobSpec, JobView, Planned, Requester, RunView
 from gateway.jobs.carrier import Carrier
 from gateway.manager.accounting import Accounting
 from gateway.manager.budgeting import Budgeting
-from gateway.manager.choices import Choices
 from gateway.manager.closing import Closing
 from gateway.manager.configuring import Configuring
 from gateway.manager.documents import Documents
@@ -31,6 +30,7 @@ from gateway.manager.labels import Labels
 from gateway.manager.listing import Listing
 from gateway.manager.posting import Posting
 from gateway.manager.reconciling import Reconciling
+from gateway.manager.requesting import Requesting
 from gateway.manager.turning import Turning
 from gateway.models.catalogue import DEMO, Catalogue
 from gateway.posting import Posted
@@ -38,6 +38,7 @@ from gateway.pricing import Pricing
 from gateway.progress import Options
 from gateway.session_views import Closed, Deleted, Erased, Match, Rewound, SessionDetails
 from gateway.tools import default_tools
+from gateway.tools.jobs import job_tools
 from gateway.types import Filter, Viewer
 from gateway.views import (
     Compacted,
@@ -72,6 +73,7 @@ __all__ = [
     "Match",
     "Message",
     "Offered",
+    "Planned",
     "Posted",
     "Requester",
     "Resumed",
@@ -98,7 +100,7 @@ class SessionManager(
     Forgetting,
     Accounting,
     Budgeting,
-    Choices,
+    Requesting,
     Posting,
     Reconciling,
     Here,
@@ -187,12 +189,15 @@ class SessionManager(
             store=store,
             catalogue=catalogue or Catalogue(providers={}, default=model or DEMO),
             pricing=Pricing(),
-            tools=default_tools(),
+            tools=default_tools(
+                *job_tools(lambda: manager.jobs, lambda place, who: manager.requester_in(place, who))
+            ),
             options=options or Options(),
             media=media,
             habits=Habits(policy=Policy(allow={}, owners={}), gap_minutes={"main": None, "telegram": 360}),
         )
-        return cls(core)
+        manager = cls(core)
+        return manager
 
     async def close(self) -> None:
         """Let running turns end (5 s), then give the database back."""

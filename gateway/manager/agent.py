@@ -16,9 +16,11 @@ from gateway.hub import Seen
 from gateway.reports import (
     usage_summary,
 )
+from gateway.texts import say
 from gateway.types import (
     OPERATOR,
     Account,
+    Identity,
     Inbound,
     Kind,
     Place,
@@ -60,23 +62,32 @@ class Agent(Sessions):
                 yield event
 
     async def say(
-        self, text: str, *, key: str = "main", session: str | None = None, event_id: str | None = None
+        self,
+        text: str,
+        *,
+        key: str = "main",
+        session: str | None = None,
+        event_id: str | None = None,
+        who: Identity | None = None,
     ) -> AsyncGenerator[Seen | Generated]:
         """A local person's message or command on `main`, under *key*; what happens, then one Generated.
 
         *session*: run there instead of in the key's current session. *event_id* makes a repeat harmless: what
-        was answered before is given again.
+        was answered before is given again. *who*: as somebody from elsewhere, with keys and event ids of their own
+        and their sessions only; None: whoever has the machine.
         """
         if not text.strip():
             raise Refused(key="message.empty")
-        inside = await self._store.read(units.by_code, session) if session is not None else None
-        account, place = await self._store.commit(Point.PEOPLE, units.local_place, key)
+        mine = f"{who.channel}:{who.user_id}" if who is not None else ""
+        inside = await self._store.read(units.theirs, session, who) if session is not None else None
+        account, place = await self._store.commit(Point.PEOPLE, units.local_place, key, mine)
         dispatcher, hub = self.core.dispatcher, self.core.hub
         event = Inbound(
-            event_id=event_id or str(uuid.uuid4()),
+            event_id=f"{mine} {event_id}" if mine and event_id else event_id or str(uuid.uuid4()),
             kind=Kind.COMMAND if text.startswith("/") else Kind.API,
-            place=Place(chat_id=key, kind="client"),
-            sender=Sender(user_id=LOCAL_USER, name="local"),
+            place=Place(chat_id=key, user_id=mine, kind="client"),
+            sender=None if who is not None else Sender(user_id=LOCAL_USER, name="local"),
+            identity=who.id if who is not None else None,
             text=text,
             session=inside.id if inside else None,
             sent=self.core.clock(),
@@ -183,9 +194,17 @@ class Agent(Sessions):
         return await self._store.read(work)
 
     async def _answered(self, account: Account, event_id: str) -> Generated:
-        """What a repeated event was answered the first time; waits while that is still being made."""
+        """What a repeated event was answered the first time; waits while that is still being made.
+
+        State kept while nothing can be asked: it is answered later.
+        """
+        dispatcher = self.core.dispatcher
         while True:
             found = await self._store.read(units.answer_to, account.id, event_id)
             if found is not None:
                 return found
+            if dispatcher.halted or dispatcher.outage_since is not None:
+                text = say("halt.kept" if dispatcher.halted else "turn.kept", self._language)
+                nothing = usage_summary([0] * 11)
+                return Generated(text=text, session_id="", state="kept", error=None, usage=nothing)
             await asyncio.sleep(0.2)

@@ -6,17 +6,16 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from starlette.responses import JSONResponse
-
 from gateway import log
 from gateway.errors import NotFound, ParleyError, Refused, StoreError
 from gateway.reports import UsageSummary
 from gateway.texts import say
 from gateway.views import Generated
+from gateway.web.completion_body import Answered, Cached, Choice, Completion, Usage
 from gateway.web.completion_request import Unfit
-from gateway.web.encoding import usd
+from gateway.web.encoding import plain, usd
+from gateway.web.openai_form import Problem
 
-FINAL = ("x-should-retry", "false")  # heeded by OpenAI's clients, which else repeat by the status alone
 END = b"data: [DONE]\n\n"
 
 
@@ -29,46 +28,24 @@ class Head:
     model: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Problem:
-    """An error. *final*: asking again would not help, or would be asking twice."""
-
-    status: int
-    text: str
-    type: str
-    code: str | None = None
-    param: str | None = None
-    final: bool = False
-
-    @property
-    def body(self) -> dict[str, Any]:
-        return {"error": {"message": self.text, "type": self.type, "param": self.param, "code": self.code}}
-
-    def response(self) -> JSONResponse:
-        return JSONResponse(self.body, self.status, headers=dict([FINAL]) if self.final else None)
+def usage(of: UsageSummary) -> Usage:
+    return Usage(
+        prompt_tokens=of.tokens.input,
+        completion_tokens=of.tokens.output,
+        total_tokens=of.tokens.input + of.tokens.output,
+        prompt_tokens_details=Cached(cached_tokens=of.tokens.read),
+        cost_usd=None if of.unpriced else usd(of.cost),
+    )
 
 
-def usage(of: UsageSummary) -> dict[str, Any]:
-    """As the ledger has it. *cost_usd* is ours: null as long as a price is not known."""
-    return {
-        "prompt_tokens": of.tokens.input,
-        "completion_tokens": of.tokens.output,
-        "total_tokens": of.tokens.input + of.tokens.output,
-        "prompt_tokens_details": {"cached_tokens": of.tokens.read},
-        "cost_usd": None if of.unpriced else usd(of.cost),
-    }
-
-
-def whole(head: Head, generated: Generated) -> dict[str, Any]:
-    message = {"role": "assistant", "content": generated.text, "refusal": None}
-    return {
-        "id": head.id,
-        "object": "chat.completion",
-        "created": head.created,
-        "model": head.model,
-        "choices": [{"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}],
-        "usage": usage(generated.usage),
-    }
+def whole(head: Head, generated: Generated) -> Completion:
+    return Completion(
+        id=head.id,
+        created=head.created,
+        model=head.model,
+        choices=[Choice(message=Answered(content=generated.text))],
+        usage=usage(generated.usage),
+    )
 
 
 def chunk(head: Head, delta: dict[str, Any], *, finish: str | None = None, with_usage: bool = False) -> bytes:
@@ -78,7 +55,7 @@ def chunk(head: Head, delta: dict[str, Any], *, finish: str | None = None, with_
 
 
 def counted(head: Head, of: UsageSummary) -> bytes:
-    return _line(head, [], {"usage": usage(of)})
+    return _line(head, [], {"usage": plain(usage(of))})
 
 
 def failed(problem: Problem) -> bytes:

@@ -16,13 +16,18 @@ from gateway.errors import ParleyError, Refused
 from gateway.hub import Seen
 from gateway.views import Generated
 from gateway.web import completion_answer as answer
-from gateway.web.completion_answer import Head, Problem
+from gateway.web.completion_answer import Head
 from gateway.web.feed import PULSE
 from gateway.web.guard import STOPPING
+from gateway.web.openai_form import Problem
 
 Event = Accepted | Seen | Generated
 Told = Callable[[str], Awaitable[None]]
 Left = Callable[[], None]
+CHUNKS = (
+    "Server-sent events, each a chat.completion.chunk of OpenAI's; with stream_options.include_usage the last one has "
+    "the usage. An error is {error} as elsewhere. At the end: [DONE]."
+)
 STOPPED = Problem(status=503, text=STOPPING, type="server_error", code="stopping")
 
 

@@ -22,6 +22,11 @@ from gateway.web.guard import STOPPING
 HEAD_START = 1.0  # seconds in which a refusal is still a status of its own
 PULSE = 15.0  # seconds; a line nobody reads, so that nothing in between takes the silence for the end
 
+EVENTS = (
+    "Server-sent events: started, text (the whole text so far), tool, notice, each with {text}; at last done, with "
+    "what the JSON answer is, or error."
+)
+
 Event = tuple[str, Any]  # its name, and its data
 
 

@@ -6,19 +6,21 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import Annotated
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 from pydantic import Field
 
 from gateway.app import App
 from gateway.errors import Refused
 from gateway.manager import Generated
 from gateway.web.body import Body, Name
-from gateway.web.encoding import Json, plain
+from gateway.web.caller import Calling
+from gateway.web.encoding import plain
 from gateway.web.faults import over
-from gateway.web.feed import Feed
+from gateway.web.feed import EVENTS, Feed
+from gateway.web.routes import Routes
 
 
-class Message(Body):
+class Saying(Body):
     """*key* names the conversation. A repeat with the same *event_id* is given the first one's answer."""
 
     text: Annotated[str, Field(min_length=1)]
@@ -28,28 +30,33 @@ class Message(Body):
     stream: bool = False
 
 
-def routes(app: App) -> APIRouter:
-    router = APIRouter(prefix="/v1/messages")
+def routes(app: App) -> Routes:
+    routes = Routes("/v1/messages")
 
-    @router.post("")
-    async def say(message: Message) -> Response:
-        """402 where a budget is in the way.
+    @routes.post("", who="user", faults=(402, 404, 409), media={"text/event-stream": EVENTS})
+    async def say(saying: Saying, caller: Calling) -> Generated | Response:
+        """As a message from a chat: on disk first, answered in its turn, by whoever's key it is.
 
-        With stream, events started, text (the whole text so far), notice and done. Leaving stops no turn.
+        402 where a budget is in the way. With stream, events started, text (the whole text so far), notice and
+        done. Leaving stops no turn.
         """
         events = app.manager.say(
-            message.text, key=message.key, session=message.session, event_id=message.event_id
+            saying.text,
+            key=saying.key,
+            session=saying.session,
+            event_id=saying.event_id,
+            who=caller.identity,
         )
-        if message.stream:
+        if saying.stream:
             return await Feed(events, stopping=app.stopping).response()
         async with aclosing(events):
             async for event in events:
                 if isinstance(event, Generated):
-                    return (
-                        Json(event)
-                        if event.over is None
-                        else over(event.over, **plain(replace(event, over=None)))
-                    )
+                    return event if event.over is None else over(event.over, **_unanswered(event))
         raise Refused(key="message.internal")
 
-    return router
+    return routes
+
+
+def _unanswered(event: Generated) -> dict[str, object]:
+    return dict(plain(replace(event, over=None)))
