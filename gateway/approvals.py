@@ -285,7 +285,10 @@ async def denied(unit: Unit, session: int, now: int) -> int:
 
 
 async def _note(unit: Unit, approval: Approval, text: str, now: int) -> None:
-    """The model reads with the next message what became of what it had proposed."""
+    """The model reads with the next message what became of what it had proposed, unless that session is deleted."""
+    session = await unit.sessions.get(approval.session)
+    if session is None or session.deleted is not None:
+        return
     body = transcript.note(f"What you proposed ({approval.tool}: {approval.action}): {text}")
     await unit.transcript.add(approval.session, "note", body, now=now)
 

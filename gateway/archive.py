@@ -111,7 +111,7 @@ def read(told: object) -> Document:
             closed=bool(fields.get("closed")),
             **{name: _text(fields, name) for name in FIELDS},
             settings=_settings(fields.get("settings")),
-            tags=tuple(str(each) for each in fields.get("tags") or ()),
+            tags=tuple(_tags(fields.get("tags"))),
             entries=entries,
             next_seq=max(_number(fields, "next_seq"), last + 1),
         )
@@ -176,7 +176,7 @@ def _fenced(text: str) -> str:
     """As a block of code that nothing in it can end."""
     longest = max((len(run) for run in text.replace("\n", " ").split() if set(run) == {"`"}), default=0)
     fence = "`" * max(3, longest + 1)
-    return f"{fence}\n{text}\n{fence}"
+    return f"{fence}\n{text.rstrip(chr(10))}\n{fence}"
 
 
 def _when(at: int, zone: str) -> str:
@@ -202,7 +202,11 @@ def _without_numbers(body: Json) -> Json:
 def _entry(row: object, number: int) -> Entry:
     match row:
         case {"seq": int(seq), "kind": str(kind), "created": int(created), "body": dict(body), **more} if (
-            0 <= seq < MOST_ENTRIES and 0 <= created < FAR and kind in KINDS and _readable(kind, body)
+            not isinstance(seq, bool)
+            and 0 <= seq < MOST_ENTRIES
+            and 0 <= created < FAR
+            and kind in KINDS
+            and _readable(kind, body)
         ):
             turn = more.get("turn")
             return Entry(
@@ -247,13 +251,21 @@ def _text(fields: Json, name: str) -> str | None:
     value = fields.get(name)
     if value is not None and not isinstance(value, str):
         raise ValueError(f"{name} is no text")
+    (value or "").encode()  # half a surrogate pair is none either
     return value
+
+
+def _tags(value: object) -> Iterator[str]:
+    if value is not None and not isinstance(value, list):
+        raise TypeError("tags are no list")
+    for each in value or ():
+        if not isinstance(each, str):
+            raise TypeError("a tag is no text")
+        yield each
 
 
 def _settings(value: object) -> Json:
     """Those that are ours; whatever else was in it is left out."""
     if not isinstance(value, dict):
         return {"v": 1}
-    return {
-        name: value[name] for name in ("v", "think", "auto_compact") if isinstance(value.get(name), str | int)
-    }
+    return {name: value[name] for name in ("v", "think", "compact") if isinstance(value.get(name), str | int)}

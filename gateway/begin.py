@@ -347,18 +347,18 @@ async def _turned_away(
     rules: Rules,
     key: str,
 ) -> TurnedAway:
+    """A person is told so; a job's run is skipped, and says why in its list of runs."""
     text = say(key, _lang(identity, rules))
     for row in rows:
         await unit.inbox.settle(row.id, "refused", error=key)
         if row.job_run is not None:
-            await unit.jobs.run_state(row.job_run, "failed", reason=say(key), ended=rules.now)
-    chunks = rules.render(place.account, text)
+            await unit.jobs.run_state(row.job_run, "skipped", reason=say(key), ended=rules.now)
     notices = await put(
         unit,
         account=place.account,
         conversation=place.id,
         origin=f"refused:{rows[0].id}",
-        chunks=chunks,
+        chunks=[] if rows[0].trigger is not None else rules.render(place.account, text),
         now=rules.now,
     )
     return TurnedAway(rows=tuple(rows), fence=fence, notices=tuple(notices), text=text)
@@ -394,6 +394,7 @@ async def _session(
             await unit.sessions.add(
                 code=new_code(),
                 conversation=place.id,
+                owner=identity.person if identity else None,  # whose job it is, they may open it
                 now=rules.now,
                 origin="job" if head.trigger else "new",
                 triggered_by=head.trigger,

@@ -15,8 +15,9 @@ SNIPPET = 160  # characters
 class SessionDetails:
     """A session with what there is to know of it. Times in microseconds UTC, *duration* in microseconds.
 
-    *turns* stand, of *turns_run* that were made. *parent* is the session it works for or is a copy of (None: of
-    none, or that is deleted). *children* work for it, *forks* are copies of it; all by code.
+    *turns* stand, of *turns_run* that were made; *approvals* were asked for. *parent* is the session it
+    works for or is a copy of (None: of none, or that is deleted). *children* work for it, *forks* are copies of it;
+    all by code.
     """
 
     session: SessionMeta
@@ -24,6 +25,7 @@ class SessionDetails:
     turns: int
     turns_run: int
     tool_calls: int
+    approvals: int
     duration: int
     effective_model: str
     thinking: str | None
@@ -53,6 +55,15 @@ class Rewound:
     turns: int
     left: int
     tools: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forked:
+    """A copy, current in *conversation*; *aside*: that is a thread which was opened for it."""
+
+    session: SessionMeta
+    conversation: int
+    aside: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

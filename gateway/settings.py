@@ -46,10 +46,12 @@ from gateway.config_tables import (
     TranscriptionSettings,
     WebSettings,
 )
+from gateway.config_upkeep import BackupSettings, RetentionSettings
 from gateway.types import Json
 
 __all__ = [
     "AgentSettings",
+    "BackupSettings",
     "Changes",
     "ChannelSettings",
     "DiscordAccount",
@@ -62,6 +64,7 @@ __all__ = [
     "Price",
     "Problem",
     "ProviderSettings",
+    "RetentionSettings",
     "SessionSettings",
     "Settings",
     "SettingsError",
@@ -83,6 +86,7 @@ EXAMPLE = "config.example.toml"
 # What a reload takes over at once; everything else waits for a restart.
 AT_ONCE = (
     "agent.*",
+    "backup.*",
     "budgets.*",
     "channels.*.access",
     "channels.*.allow",
@@ -99,6 +103,7 @@ AT_ONCE = (
     "limits.*",
     "media.*",
     "providers.*",
+    "retention.*",
     "sessions.*",
     "transcription.*",
 )
@@ -121,6 +126,8 @@ class Settings(Table):
     tools: ToolSettings = ToolSettings()
     jobs: tuple[JobSettings, ...] = ()
     web: WebSettings = WebSettings()
+    backup: BackupSettings = BackupSettings()
+    retention: RetentionSettings = RetentionSettings()
 
     _source: Path | None = PrivateAttr(default=None)
     _warnings: tuple[Problem, ...] = PrivateAttr(default=())

@@ -149,6 +149,11 @@ class Approvals:
         """False when it had been decided before; nothing is changed then."""
         return await self._tx.run(DECIDE, id=id, state=state, by=by, row=row, now=now) == 1
 
+    async def count(self, session: int) -> int:
+        """How many were ever asked for there."""
+        row = await self._tx.one("SELECT count(*) FROM approval WHERE session = :session", session=session)
+        return 0 if row is None else int(row[0])
+
     async def in_session(self, session: int) -> list[Approval]:
         """Those that wait there, oldest first, whether they have expired or not."""
         return [approval(row) for row in await self._tx.all(IN_SESSION, session=session)]

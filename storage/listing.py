@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from gateway.types import Filter, Session, Viewer
-from storage.database import Row, Tx
+from storage.database import Row, Tx, scalar
 from storage.sessions import COLUMNS, session
 
 WHOLE = ", ".join(f"s.{name.strip()}" for name in COLUMNS.split(","))
@@ -14,11 +14,11 @@ FROM = "FROM session s JOIN conversation c ON c.id = s.conversation JOIN account
 # In a shared chat one sees what is of that chat. A member's own session in a group is theirs alone.
 VISIBLE = """(:everything OR s.conversation = :seen_from
     OR s.id = (SELECT current_session FROM conversation WHERE id = :seen_from)
-    OR (s.owner = :viewer AND c.kind IN ('direct', 'client'))
+    OR (s.owner = :viewer AND c.kind IN ('direct', 'client', 'job'))
     OR (:groups AND c.kind IN ('group', 'thread') AND c.user_id = ''))"""
 MEANT = """s.deleted IS NULL
    AND (:conversation IS NULL OR s.conversation = :conversation)
-   AND (:person IS NULL OR (s.owner = :person AND (c.kind IN ('direct', 'client') OR c.user_id <> '')))
+   AND (:person IS NULL OR (s.owner = :person AND (c.kind IN ('direct', 'client', 'job') OR c.user_id <> '')))
    AND (:channel IS NULL OR a.channel = :channel)
    AND (:tag IS NULL OR EXISTS (SELECT 1 FROM tag t WHERE t.session = s.id AND t.tag = :tag))
    AND (:trigger IS NULL OR s.triggered_by = :trigger OR (:trigger = '' AND s.triggered_by IS NOT NULL))
@@ -41,13 +41,16 @@ SELECT {WHOLE} {FROM} WHERE s.code >= :prefix AND s.code < :prefix || '~' AND s.
 SHIFT = 16_777_216  # see the migration that made the table of words
 TITLE = SHIFT - 1
 MOST_HITS = 20_000  # so many are gathered in one go, within some milliseconds
-PAGE = 200  # sessions that are looked through at a time
-HITS = """
-SELECT rowid / 16777216, max(rowid % 16777216), count(*) FROM (
+# The latest message that has the words; -1: the title alone has them.
+WHERE = f"max(CASE rowid % {SHIFT} WHEN {TITLE} THEN -1 ELSE rowid % {SHIFT} END)"
+HITS = f"""
+SELECT rowid / {SHIFT}, {WHERE}, count(*) FROM (
        SELECT rowid FROM said WHERE said MATCH :words ORDER BY rowid DESC LIMIT :most) GROUP BY 1"""
-WITHIN = """
-SELECT rowid % 16777216 FROM said WHERE said MATCH :words AND rowid >= :first AND rowid < :first + 16777216
- ORDER BY rowid DESC LIMIT 1"""
+THROUGH = f"""
+SELECT {WHOLE} {FROM} WHERE {VISIBLE} AND {MEANT} AND EXISTS (
+  SELECT 1 FROM said WHERE said MATCH :words AND rowid >= s.id * {SHIFT} AND rowid < (s.id + 1) * {SHIFT})
+ ORDER BY s.last_active DESC, s.id DESC LIMIT :count OFFSET :skip"""
+WITHIN = f"SELECT {WHERE} FROM said WHERE said MATCH :words AND rowid >= :first AND rowid < :first + {SHIFT}"
 
 
 class Listing:
@@ -89,29 +92,15 @@ class Listing:
                 AMONG, ids=str(list(found)), **_seen(viewer), **asdict(filter), count=count, skip=skip
             )
             return [_hit(row, found[row[0]]) for row in rows]
-        return (await self._walk(words, viewer, filter, skip + count))[skip:]
-
-    async def _walk(
-        self, words: str, viewer: Viewer, filter: Filter, wanted: int
-    ) -> list[tuple[Session, int | None]]:
-        found: list[tuple[Session, int | None]] = []
-        page = 0
-        while len(found) < wanted:
-            rows = await self._tx.all(LIST, **_seen(viewer), **asdict(filter), count=PAGE, skip=page * PAGE)
-            for row in rows:
-                hit = await self._tx.one(WITHIN, words=words, first=row[0] * SHIFT)
-                if hit is not None:
-                    found.append(_hit(row, hit[0]))
-                    if len(found) == wanted:
-                        break
-            if len(rows) < PAGE:
-                break
-            page += 1
-        return found
+        rows = await self._tx.all(
+            THROUGH, words=words, **_seen(viewer), **asdict(filter), count=count, skip=skip
+        )
+        within = [await self._tx.one(WITHIN, words=words, first=row[0] * SHIFT) for row in rows]
+        return [_hit(row, int(scalar(one))) for row, one in zip(rows, within, strict=True)]
 
 
 def _hit(row: Row, seq: int) -> tuple[Session, int | None]:
-    return session(row), None if seq == TITLE else seq
+    return session(row), None if seq < 0 else seq
 
 
 def _seen(viewer: Viewer) -> dict[str, Any]:

@@ -31,6 +31,15 @@ WITH RECURSIVE family(id) AS (
 SELECT DISTINCT json_extract(m.value, '$.media') FROM family f JOIN session s ON s.id = f.id
   JOIN entry e ON e.session = f.id, json_each(e.body, '$.files') m
  WHERE f.id <> :session AND s.deleted IS NULL AND e.kind IN ('user', 'assistant')"""
+# What a tool would have done, in words; a yes that comes now finds nothing.
+APPROVALS_OF_SESSION = """
+UPDATE approval SET args = '{}', action = '', outcome = NULL, state = CASE WHEN state = 'waiting' THEN 'denied' ELSE state END
+ WHERE session = :session"""
+APPEALS_OF_SESSION = f"DELETE FROM appeal_notice WHERE {OF_TURNS}"
+RUNS_OF_SESSION = f"UPDATE job_run SET reason = NULL WHERE {OF_TURNS}"
+WAITING_FOR = """
+SELECT id, conversation FROM inbox
+ WHERE (session = :session AND state IN ('waiting', 'held')) OR (turn = :parked AND state = 'taken')"""
 BUDGET_OF_SESSION = "DELETE FROM budget WHERE scope = 'session' AND scope_id = :code"
 COMPACTIONS = "DELETE FROM compaction WHERE session = :session"
 ASKED = "DELETE FROM asked WHERE session = :session"  # hashes of short texts can be guessed
@@ -41,7 +50,7 @@ MINE = "identity IN (SELECT value FROM json_each(:identities))"
 REQUESTS_OF = f"SELECT count(*) FROM usage WHERE {MINE}"
 SESSIONS_OF = f"""
 SELECT s.id FROM session s JOIN conversation c ON c.id = s.conversation
- WHERE s.deleted IS NULL AND (c.kind IN ('direct', 'client') OR c.user_id <> '') AND (
+ WHERE s.deleted IS NULL AND (c.kind IN ('direct', 'client', 'job') OR c.user_id <> '') AND (
        s.owner = :person
     OR (SELECT count(*) FROM turn t WHERE t.session = s.id AND t.{MINE}) > 0)
  ORDER BY s.id"""
@@ -49,6 +58,11 @@ SELECT s.id FROM session s JOIN conversation c ON c.id = s.conversation
 SAID_OF = f"""
 SELECT e.session, e.seq, e.kind FROM entry e JOIN turn t ON t.id = e.turn JOIN session s ON s.id = e.session
  WHERE t.{MINE} AND e.kind IN ('user', 'assistant', 'results') AND s.deleted IS NULL ORDER BY e.session, e.seq"""
+# What was made of it: summaries of what they took part in.
+SUMMED_UP_OF = f"""
+SELECT e.session, e.seq, e.kind FROM entry e JOIN session s ON s.id = e.session
+ WHERE e.kind = 'summary' AND s.deleted IS NULL AND EXISTS (
+       SELECT 1 FROM turn t JOIN entry o ON o.turn = t.id WHERE t.{MINE} AND o.session = e.session AND o.seq < e.seq)"""
 # Taken into another person's turn on the way.
 STEERED_OF = f"""
 SELECT e.session, e.seq, e.kind FROM inbox i JOIN entry e ON e.turn = i.turn JOIN turn t ON t.id = i.turn
@@ -80,9 +94,11 @@ UPDATE person SET name = NULL, lang = NULL, zone = NULL, settings = '{"v":1}', r
  WHERE id = :person"""
 PAIRINGS_OF = f"DELETE FROM pairing WHERE {MINE}"
 BUDGETS_OF = (
-    "DELETE FROM budget WHERE scope = 'person' AND scope_id IN (SELECT value FROM json_each(:addresses))"
+    "DELETE FROM {table} WHERE scope = 'person' AND scope_id IN (SELECT value FROM json_each(:addresses))"
 )
-JOBS_OF = "UPDATE job SET state = 'removed', owner = NULL, spec = json_set(spec, '$.prompt', '') WHERE owner = :person"
+JOBS_OF = f"""
+UPDATE job SET state = 'removed', next_at = NULL, spec = json_set(spec, '$.prompt', '')
+ WHERE source <> 'config' AND {MINE}"""
 BUSY_OF = f"SELECT count(*) FROM turn WHERE {MINE} AND state IN ('running', 'parked')"
 
 # Of what has grown old: a bite at a time, each through an index.
@@ -104,10 +120,14 @@ DELETE FROM outbox WHERE id IN (SELECT id FROM outbox ORDER BY id LIMIT :count)
 DEAD_OUTBOX = """
 UPDATE outbox SET payload = NULL WHERE id IN (
   SELECT id FROM outbox WHERE state = 'dead' AND payload IS NOT NULL AND created < :before LIMIT :count)"""
+OLD = """
+SELECT (SELECT count(*) FROM inbox WHERE id > :after AND received < :inbox AND state NOT IN ('waiting', 'held', 'taken')),
+       (SELECT count(*) FROM outbox WHERE state IN ('sent', 'dead') AND created < :outbox),
+       (SELECT count(*) FROM outbox WHERE state = 'dead' AND payload IS NOT NULL AND created < :undelivered)"""
 TO_EXPORT = """
-SELECT code FROM session WHERE state = 'closed' AND exported IS NULL AND deleted IS NULL AND message_count > 0
+SELECT code FROM session WHERE state = 'closed' AND exported IS NULL AND deleted IS NULL AND next_seq > 0
  ORDER BY id LIMIT :count"""
-EXPORTED = "UPDATE session SET exported = :now WHERE code = :code"
+EXPORTED = "UPDATE session SET exported = :now WHERE code = :code AND deleted IS NULL"
 
 
 class Purging:
@@ -122,12 +142,20 @@ class Purging:
         found = await self._tx.all(MEDIA_OF_SESSION, session=session)
         return [(row[0], row[1]) for row in found if row[0] not in shared]
 
+    async def waiting_for(self, session: int, parked: int | None) -> list[tuple[int, int]]:
+        """(inbox row, conversation) of what is to be answered there, with that of the turn that is put aside."""
+        rows = await self._tx.all(WAITING_FOR, session=session, parked=parked)
+        return [(row[0], row[1]) for row in rows]
+
     async def session(self, session: int, code: str) -> int:
         """Everything around a deleted session but its entries; gives how many requests stay on the bill."""
         await self._tx.run(INBOX_OF_SESSION, session=session)
         await self._tx.run(OUTBOX_OF_SESSION, session=session)
         await self._tx.run(COMPACTIONS, session=session)
         await self._tx.run(ASKED, session=session)
+        await self._tx.run(APPROVALS_OF_SESSION, session=session)
+        await self._tx.run(APPEALS_OF_SESSION, session=session)
+        await self._tx.run(RUNS_OF_SESSION, session=session)
         await self._tx.run(BUDGET_OF_SESSION, code=code)
         return int(scalar(await self._tx.one(REQUESTS, session=session)))
 
@@ -146,6 +174,7 @@ class Purging:
         found = [
             *await self._tx.all(SAID_OF, identities=mine),
             *await self._tx.all(STEERED_OF, identities=mine),
+            *await self._tx.all(SUMMED_UP_OF, identities=mine),
         ]
         return sorted({(row[0], row[1], row[2]) for row in found})
 
@@ -172,11 +201,12 @@ class Purging:
             await self._tx.run(PLACE_GONE, conversation=conversation)
         await self._tx.run(INBOX_OF, identities=_list(mine))
         await self._tx.run(PAIRINGS_OF, identities=_list(mine))
-        await self._tx.run(BUDGETS_OF, addresses=json.dumps(list(addresses)))
+        await self._tx.run(JOBS_OF, identities=_list(mine))
+        for table in ("budget", "budget_warning"):
+            await self._tx.run(BUDGETS_OF.format(table=table), addresses=json.dumps(list(addresses)))
         for id in mine:
             await self._tx.run(IDENTITY_GONE, id=id)
         if person is not None:
-            await self._tx.run(JOBS_OF, person=person)
             await self._tx.run(PERSON_GONE, person=person, now=now)
         return places
 
@@ -214,12 +244,19 @@ class Purging:
         """Empty what could not be delivered and is from before then; gives how many."""
         return await self._tx.run(DEAD_OUTBOX, before=before, count=count)
 
+    async def old(self, *, after: int, inbox: int, outbox: int, undelivered: int) -> tuple[int, int, int]:
+        """How much the three would do in all, each with what is from before its moment."""
+        row = await self._tx.one(OLD, after=after, inbox=inbox, outbox=outbox, undelivered=undelivered)
+        assert row is not None
+        return row[0], row[1], row[2]
+
     async def to_export(self, count: int) -> list[str]:
         """Codes of closed sessions that were not written out yet."""
         return [row[0] for row in await self._tx.all(TO_EXPORT, count=count)]
 
-    async def exported(self, code: str, *, now: int) -> None:
-        await self._tx.run(EXPORTED, code=code, now=now)
+    async def exported(self, code: str, *, now: int) -> bool:
+        """False when it is deleted."""
+        return await self._tx.run(EXPORTED, code=code, now=now) == 1
 
 
 def _list(identities: Iterable[int]) -> str:

@@ -50,11 +50,11 @@ def take_over(
     ] = False,
     config: Config = None,
 ) -> None:
-    """Take over what OpenClaw, nanobot or Hermes was told: bots, keys, models, who may come in, jobs.
+    """Take over what OpenClaw, nanobot or Hermes was told.
 
-    Shows first what it would do, and what it would leave behind and why; nothing is written without --write, and
-    nothing of theirs is changed. Who lets everybody in there is closed here. A parley.toml that is there already
-    stays as it is: the new one is written beside it. Conversations are not taken over.
+    That is bots, keys, models, who may come in, and jobs; conversations are not. It shows what it would do, and what
+    it would leave behind and why; nothing is written without --write, and nothing of theirs is changed. Who lets
+    everybody in there is closed here. A parley.toml that is there stays as it is: the new one is written beside it.
 
     \b
     Examples:

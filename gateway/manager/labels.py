@@ -107,9 +107,14 @@ class Labels(Base):
         return await self._store.commit(Point.SESSION, work)
 
     async def _pause(self, id: str, paused: bool, viewer: Viewer) -> bool:
+        now = self.core.clock()
+
         async def work(unit: Unit) -> bool:
             session = await units.session_named(unit, id, viewer)
-            return await unit.sessions.pause(session.id, paused)
+            done = await unit.sessions.pause(session.id, paused)
+            if done and not paused:  # going on is a person's doing: the gap is measured from now
+                await unit.sessions.count(session.id, now=now, person=now)
+            return done
 
         return await self._store.commit(Point.SESSION, work)
 

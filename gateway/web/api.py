@@ -18,15 +18,31 @@ from gateway.web import (
     jobs,
     keys,
     messages,
+    metrics,
     operations,
     people,
+    retention,
     send,
     sessions,
 )
 from gateway.web.guard import Door, Guard
 from gateway.web.routes import Routes
 
-FAMILIES = (messages, completions, send, sessions, costs, budgets, people, jobs, halt, keys, operations)
+FAMILIES = (
+    messages,
+    completions,
+    send,
+    sessions,
+    costs,
+    budgets,
+    people,
+    jobs,
+    halt,
+    keys,
+    retention,
+    operations,
+    metrics,
+)
 
 
 def build(app: App, *, local: bool) -> FastAPI:

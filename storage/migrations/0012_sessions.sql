@@ -8,6 +8,7 @@ CREATE INDEX outbox_session ON outbox(session) WHERE payload IS NOT NULL;
 CREATE INDEX tag_tag ON tag(tag);
 CREATE INDEX session_parent ON session(parent) WHERE parent IS NOT NULL;
 CREATE INDEX session_deleted ON session(deleted) WHERE deleted IS NOT NULL AND purged IS NULL;
+CREATE INDEX session_unexported ON session(id) WHERE state = 'closed' AND exported IS NULL AND deleted IS NULL;
 CREATE INDEX entry_marks ON entry(session, seq) WHERE kind IN ('summary', 'mark');
 CREATE INDEX entry_turn ON entry(turn) WHERE turn IS NOT NULL;
 
@@ -15,20 +16,23 @@ CREATE INDEX entry_turn ON entry(turn) WHERE turn IS NOT NULL;
 -- with 16777215. The words alone are kept, the text is read where it stands.
 CREATE VIRTUAL TABLE said USING fts5(text, content = '', tokenize = 'unicode61 remove_diacritics 2');
 
-CREATE TRIGGER entry_said AFTER INSERT ON entry WHEN NEW.kind IN ('user', 'assistant') BEGIN
+-- What is no JSON has no words: a row that somebody has spoilt must not keep anything from being stored.
+CREATE TRIGGER entry_said AFTER INSERT ON entry WHEN NEW.kind IN ('user', 'assistant') AND json_valid(NEW.body) BEGIN
   INSERT INTO said (rowid, text) VALUES (NEW.session * 16777216 + NEW.seq,
     CASE NEW.kind WHEN 'user' THEN json_extract(NEW.body, '$.text')
     ELSE (SELECT group_concat(json_extract(value, '$.text'), ' ') FROM json_each(NEW.body, '$.parts')) END);
 END;
-CREATE TRIGGER entry_unsaid AFTER DELETE ON entry WHEN OLD.kind IN ('user', 'assistant') BEGIN
+CREATE TRIGGER entry_unsaid AFTER DELETE ON entry WHEN OLD.kind IN ('user', 'assistant') AND json_valid(OLD.body) BEGIN
   INSERT INTO said (said, rowid, text) VALUES ('delete', OLD.session * 16777216 + OLD.seq,
     CASE OLD.kind WHEN 'user' THEN json_extract(OLD.body, '$.text')
     ELSE (SELECT group_concat(json_extract(value, '$.text'), ' ') FROM json_each(OLD.body, '$.parts')) END);
 END;
-CREATE TRIGGER entry_said_anew AFTER UPDATE OF body ON entry WHEN OLD.kind IN ('user', 'assistant') BEGIN
+CREATE TRIGGER entry_said_before BEFORE UPDATE OF body ON entry WHEN OLD.kind IN ('user', 'assistant') AND json_valid(OLD.body) BEGIN
   INSERT INTO said (said, rowid, text) VALUES ('delete', OLD.session * 16777216 + OLD.seq,
     CASE OLD.kind WHEN 'user' THEN json_extract(OLD.body, '$.text')
     ELSE (SELECT group_concat(json_extract(value, '$.text'), ' ') FROM json_each(OLD.body, '$.parts')) END);
+END;
+CREATE TRIGGER entry_said_anew AFTER UPDATE OF body ON entry WHEN NEW.kind IN ('user', 'assistant') AND json_valid(NEW.body) BEGIN
   INSERT INTO said (rowid, text) VALUES (NEW.session * 16777216 + NEW.seq,
     CASE NEW.kind WHEN 'user' THEN json_extract(NEW.body, '$.text')
     ELSE (SELECT group_concat(json_extract(value, '$.text'), ' ') FROM json_each(NEW.body, '$.parts')) END);
@@ -46,6 +50,6 @@ INSERT INTO said (rowid, text)
   SELECT session * 16777216 + seq,
          CASE kind WHEN 'user' THEN json_extract(body, '$.text')
          ELSE (SELECT group_concat(json_extract(value, '$.text'), ' ') FROM json_each(body, '$.parts')) END
-    FROM entry WHERE kind IN ('user', 'assistant') ORDER BY session, seq;
+    FROM entry WHERE kind IN ('user', 'assistant') AND json_valid(body) ORDER BY session, seq;
 INSERT INTO said (rowid, text)
   SELECT id * 16777216 + 16777215, title FROM session WHERE title IS NOT NULL ORDER BY id;

@@ -44,25 +44,31 @@ class Note:
 
 
 def settings(chosen: argparse.Namespace) -> Settings:
+    """As below, with the tables of --also over them."""
+    found = tables(chosen)
+    for table, entries in json.loads(chosen.also or "{}").items():
+        found[table] = {**found.get(table, {}), **entries}
+    return Settings.model_validate(found)
+
+
+def tables(chosen: argparse.Namespace) -> Json:
     base_url = chosen.model_url + ("/v1" if chosen.provider == "openai" else "")
     model = OPENAI_MODELS[0] if chosen.provider == "openai" else "claude-sonnet-5"
     job = {"name": JOB, "schedule": "0 * * * *", "prompt": "job00000 short", "deliver_to": [chosen.job_to]}
-    return Settings.model_validate(
-        {
-            "gateway": {"data_dir": chosen.data, "drain_seconds": 5},
-            "agent": {"model": f"{chosen.provider}:{model}", "system_prompt": "Answer."},
-            "providers": {
-                chosen.provider: {
-                    "kind": chosen.provider,
-                    "api_key": KEY,
-                    "base_url": base_url,
-                    "price": {model: {"input": 3, "output": 15, "cache_read": 1, "cache_write_5m": 4}},
-                }
-            },
-            "channels": {chosen.platform: json.loads(chosen.settings)},
-            "jobs": [*([job] if chosen.job_to else []), *(json.loads(chosen.jobs) if chosen.jobs else [])],
-        }
-    )
+    return {
+        "gateway": {"data_dir": chosen.data, "drain_seconds": 5},
+        "agent": {"model": f"{chosen.provider}:{model}", "system_prompt": "Answer."},
+        "providers": {
+            chosen.provider: {
+                "kind": chosen.provider,
+                "api_key": KEY,
+                "base_url": base_url,
+                "price": {model: {"input": 3, "output": 15, "cache_read": 1, "cache_write_5m": 4}},
+            }
+        },
+        "channels": {chosen.platform: json.loads(chosen.settings)},
+        "jobs": [*([job] if chosen.job_to else []), *(json.loads(chosen.jobs) if chosen.jobs else [])],
+    }
 
 
 def prodded(name: str) -> Callable[[App], Awaitable[None]]:
@@ -87,7 +93,7 @@ def prodded(name: str) -> Callable[[App], Awaitable[None]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m tests.crash.gateway")
+    parser = argparse.ArgumentParser(prog="python -m tests.crash.gateway", fromfile_prefix_chars="@")
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--platform", required=True)
     parser.add_argument("--settings", required=True, help="JSON, as in [channels.PLATFORM]")
@@ -100,6 +106,7 @@ def main() -> None:
     parser.add_argument(
         "--clock", type=Path, help="a file that says how far the clock is ahead (microseconds)"
     )
+    parser.add_argument("--also", default="", help="JSON: tables of settings, which go before these")
     parser.add_argument("--prod", default="", help="sweep, alive, job or tick")
     chosen = parser.parse_args()
     log.set_up(level="info", stream=sys.stderr)

@@ -28,7 +28,7 @@ from tests.crash.platforms import PLATFORMS, Name, Platform, Shown
 ROOT = Path(__file__).resolve().parents[2]
 KINDS = ("short", "short", "medium", "long", "long", "tool")
 WORD = re.compile(r"\bm\d{5}\b")
-BOOT = 8.0  # seconds within which a gateway must poll
+BOOT = 30.0  # seconds within which a gateway must poll
 SETTLE = 60.0  # seconds within which everything must be answered at the end
 REPLY_DELAY = 0.04  # seconds from a call's effect to its answer: time enough for a kill in between
 QUIET = 1.2  # seconds without a call that count as the end
@@ -110,6 +110,7 @@ class Stage:
         self.calls: list[dict[str, Any]] = []  # every call to the platform: at, method, params
         self.life: Life | None = None
         self.module = "tests.crash.gateway"
+        self.model: tuple[str, ...] = ("tests.crash.model",)  # and what it is told besides its pace
         self._provider, self._count, self._file_every = provider, chats, file_every
         self._processes: list[asyncio.subprocess.Process] = []
         self._session: aiohttp.ClientSession | None = None
@@ -128,7 +129,7 @@ class Stage:
         wire = ("--reply-delay", str(REPLY_DELAY))
         told = json.loads(await self._fake(self.platform.fake, *wire, "--log", str(self._log)))
         self.platform_url = told["url"]
-        self.model_url = (await self._fake("tests.crash.model", *pace)).strip()
+        self.model_url = (await self._fake(*self.model, *pace)).strip()
         self.chats = await self.platform.people(self.control, self._count)
         self.settings = self.platform.settings(told) | {"allow": self.platform.allow(self.chats)}
         if not self.platform.exact:
