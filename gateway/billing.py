@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from gateway import usage
+from gateway import bounds, usage
 from gateway.bounds import Measures
 from gateway.budgets import Budget, OverBudget, Payer, Rules
 from gateway.errors import ModelError
@@ -91,6 +91,7 @@ class Request:
     at: int
     worst: Tokens
     seconds: int | None = None  # of audio, at most; None: it is no transcription
+    whole: int | None = None  # what its bytes bound its input by; None: it is no prompt
     session: int | None = None
     text: str = ""
     counted: Tokens | None = None
@@ -141,6 +142,7 @@ class Biller:
             model=model,
             at=self._clock(),
             worst=worst_case(model, prompt, bound),
+            whole=bounds.whole(model, prompt),
             session=booking.session,
         )
         await self._opened(request, booking, check)
@@ -199,6 +201,7 @@ class Biller:
             model_asked=model.model,
             at=request.at,
             units=request.seconds,
+            bound=request.whole,
             turn=booking.turn,
             step=booking.step,
             attempt=booking.attempt,

@@ -119,10 +119,14 @@ DELETE FROM outbox WHERE id IN (SELECT id FROM outbox ORDER BY id LIMIT :count)
 DEAD_OUTBOX = """
 UPDATE outbox SET payload = NULL WHERE id IN (
   SELECT id FROM outbox WHERE state = 'dead' AND payload IS NOT NULL AND created < :before LIMIT :count)"""
+OLD = """
+SELECT (SELECT count(*) FROM inbox WHERE id > :after AND received < :inbox AND state NOT IN ('waiting', 'held', 'taken')),
+       (SELECT count(*) FROM outbox WHERE state IN ('sent', 'dead') AND created < :outbox),
+       (SELECT count(*) FROM outbox WHERE state = 'dead' AND payload IS NOT NULL AND created < :undelivered)"""
 TO_EXPORT = """
-SELECT code FROM session WHERE state = 'closed' AND exported IS NULL AND deleted IS NULL AND message_count > 0
+SELECT code FROM session WHERE state = 'closed' AND exported IS NULL AND deleted IS NULL AND next_seq > 0
  ORDER BY id LIMIT :count"""
-EXPORTED = "UPDATE session SET exported = :now WHERE code = :code"
+EXPORTED = "UPDATE session SET exported = :now WHERE code = :code AND deleted IS NULL"
 
 
 class Purging:
@@ -238,12 +242,19 @@ class Purging:
         """Empty what could not be delivered and is from before then; gives how many."""
         return await self._tx.run(DEAD_OUTBOX, before=before, count=count)
 
+    async def old(self, *, after: int, inbox: int, outbox: int, undelivered: int) -> tuple[int, int, int]:
+        """How much the three would do in all, each with what is from before its moment."""
+        row = await self._tx.one(OLD, after=after, inbox=inbox, outbox=outbox, undelivered=undelivered)
+        assert row is not None
+        return row[0], row[1], row[2]
+
     async def to_export(self, count: int) -> list[str]:
         """Codes of closed sessions that were not written out yet."""
         return [row[0] for row in await self._tx.all(TO_EXPORT, count=count)]
 
-    async def exported(self, code: str, *, now: int) -> None:
-        await self._tx.run(EXPORTED, code=code, now=now)
+    async def exported(self, code: str, *, now: int) -> bool:
+        """False when it is deleted."""
+        return await self._tx.run(EXPORTED, code=code, now=now) == 1
 
 
 def _list(identities: Iterable[int]) -> str:

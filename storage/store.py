@@ -12,6 +12,7 @@ from storage.appeals import Appeals
 from storage.approvals import Approvals
 from storage.audit import Audit
 from storage.budgets import Budgets
+from storage.compactions import Compactions
 from storage.costs import Costs
 from storage.database import Database, Tx
 from storage.depths import Depths
@@ -70,6 +71,10 @@ class Unit:
     @cached_property
     def transcript(self) -> Transcript:
         return Transcript(self.tx)
+
+    @cached_property
+    def compactions(self) -> Compactions:
+        return Compactions(self.tx)
 
     @cached_property
     def inbox(self) -> Inbox:

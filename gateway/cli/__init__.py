@@ -23,7 +23,9 @@ from gateway.cli import (
     reconcile,
     run,
     send,
+    service,
     sessions,
+    tidy,
     upkeep,
 )
 from gateway.cli.options import Config
@@ -47,8 +49,10 @@ ORDER = (
     "halt",
     "unhalt",
     "reload",
+    "service",
     "backup",
     "restore",
+    "tidy",
     "migrate",
 )
 
@@ -134,8 +138,10 @@ app.add_typer(config.app, name="config")
 app.command()(halt.halt)
 app.command()(halt.unhalt)
 app.command()(upkeep.reload)
+app.add_typer(service.app, name="service")
 app.command()(upkeep.backup)
 app.command()(upkeep.restore)
+app.command()(tidy.tidy)
 app.command()(upkeep.migrate)
 
 

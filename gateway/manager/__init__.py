@@ -5,6 +5,7 @@ Sessions are named by their code (10 characters). Times are microseconds UTC, mo
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,12 +19,13 @@ from gateway.errors import Refused
 from gateway.habits import Habits
 from gateway.jobs.book import OPERATOR, Bounds, Jobs, JobSpec, JobView, Planned, Requester, RunView
 from gateway.jobs.carrier import Carrier
+from gateway.manager.ageing import Ageing
 from gateway.manager.branches import Branches
 from gateway.manager.budgeting import Budgeting
 from gateway.manager.closing import Closing
+from gateway.manager.compactions import Compactions
 from gateway.manager.configuring import Configuring
 from gateway.manager.documents import Documents
-from gateway.manager.forgetting import Forgetting
 from gateway.manager.labels import Labels
 from gateway.manager.listing import Listing
 from gateway.manager.measuring import Measuring
@@ -97,8 +99,9 @@ class SessionManager(
     Configuring,
     Closing,
     Documents,
-    Forgetting,
+    Ageing,
     Watching,
+    Compactions,
     Measuring,
     Budgeting,
     Requesting,
@@ -112,9 +115,12 @@ class SessionManager(
     started, as it is in a running gateway.
     """
 
-    def __init__(self, core: Core, *, zone: str = "UTC") -> None:
+    def __init__(
+        self, core: Core, *, zone: str = "UTC", exports: Callable[[], Path | None] = lambda: None
+    ) -> None:
         self.core = core
         self.zone = zone
+        self.exports = exports
         self._store: Store = core.store
         dispatcher = core.dispatcher
         carrier = Carrier(

@@ -20,13 +20,27 @@ from gateway.web import (
     metrics,
     operations,
     people,
+    retention,
     send,
     sessions,
 )
 from gateway.web.guard import Door, Guard
 from gateway.web.routes import Routes
 
-FAMILIES = (messages, send, sessions, costs, budgets, people, jobs, halt, keys, operations, metrics)
+FAMILIES = (
+    messages,
+    send,
+    sessions,
+    costs,
+    budgets,
+    people,
+    jobs,
+    halt,
+    keys,
+    retention,
+    operations,
+    metrics,
+)
 
 
 def build(app: App, *, local: bool) -> FastAPI:

@@ -145,7 +145,7 @@ async def _http(request: Request, error: Exception) -> Json:
         return _problems([{"field": "body", "problem": "is not JSON in UTF-8"}])
     headers = dict(error.headers or {})
     if error.status_code == 405:
-        headers["allow"] = ", ".join(sorted(_methods(request)))
+        headers = {"allow": ", ".join(sorted(_methods(request)))}
     return Json({"error": error.detail}, status_code=error.status_code, headers=headers)
 
 
