@@ -58,6 +58,7 @@ bench: $(VENV)/.dev ## side by side with a bare bot, both platforms at once, bad
 	@$(BIN)/python -m bench.files
 	@$(BIN)/python -m bench.render
 	@$(BIN)/python -m bench.prompts
+	@$(BIN)/python -m bench.bill
 	@$(BIN)/python -m bench.jobs
 
 lock: ## renew the locked versions (needs uv)

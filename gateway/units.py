@@ -140,7 +140,7 @@ async def answer_to(unit: Unit, account: int, event_id: str) -> Generated | None
     if turn is not None and refused is not None and refused.decision is not None:
         return await answer_to(unit, account, appeals.event_of(turn.id))
     if turn is None:
-        return Generated(text="", session_id="", state=row[0], error=None, usage=usage_summary([0] * 11))
+        return Generated(text="", session_id="", state=row[0], error=None, usage=usage_summary([0] * 12))
     session = await unit.sessions.get(turn.session)
     entries = [
         e for e in await unit.transcript.all(turn.session) if e.turn == turn.id and e.kind == "assistant"
