@@ -20,23 +20,34 @@ ERASED = "(erased)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Condemned:
-    """What is still to be done about it: *files* to remove, by their paths; *waiting* (row, conversation) to be told.
+class Emptied:
+    """What was around a session: *files* are still to be removed, by their paths; *requests* stay on the bill."""
 
-    *requests* stay on the bill.
+    requests: int
+    files: tuple[str, ...]
+
+
+async def condemned(unit: Unit, session: Session, now: int) -> list[tuple[int, int]]:
+    """From now on nobody finds it and nothing begins in it; what was said there is still to be purged.
+
+    A turn that waits to go on never will; one that runs is still to be stopped. Gives (inbox row, conversation) of
+    those who wait for an answer that will not come.
     """
+    latest = await unit.turns.latest(session.id)
+    parked = latest is not None and latest.state == "parked"
+    waiting = await unit.purging.waiting_for(session.id, latest.id if latest is not None and parked else None)
+    for row, _ in waiting:
+        await unit.inbox.forget(row, error="session.gone")
+    if latest is not None and parked:
+        await unit.turns.finish(latest.id, "cancelled", now=now, error_kind="deleted")
+    await unit.tags.clear(session.id)
+    await unit.places.leave(session.id)
+    await unit.sessions.delete(session.id, now=now)
+    return waiting
 
-    requests: int = 0
-    files: tuple[str, ...] = ()
-    waiting: tuple[tuple[int, int], ...] = ()
 
-
-async def condemned(unit: Unit, session: Session, now: int) -> Condemned:
-    """From now on nobody finds it; its entries are still to be purged.
-
-    A turn that waits to go on never will; one that runs must have been stopped.
-    """
-    waiting = await unit.purging.waiting_for(session.id)
+async def emptied(unit: Unit, session: Session, now: int) -> Emptied:
+    """Everything around it but its entries; whatever turn is not over there is over now."""
     latest = await unit.turns.latest(session.id)
     if latest is not None and latest.state in ("running", "parked"):
         await unit.turns.finish(latest.id, "cancelled", now=now, error_kind="deleted")
@@ -44,12 +55,9 @@ async def condemned(unit: Unit, session: Session, now: int) -> Condemned:
     files = await unit.purging.media_of(session.id)
     for id, _ in files:
         await unit.media.deleted(id, now=now)
-    await unit.tags.clear(session.id)
     await unit.turns.forget(session.id)
-    kept = await unit.purging.session(session.id, session.code)
-    await unit.places.leave(session.id)
-    await unit.sessions.delete(session.id, now=now)
-    return Condemned(requests=kept, files=tuple(path for _, path in files), waiting=tuple(waiting))
+    requests = await unit.purging.session(session.id, session.code)
+    return Emptied(requests=requests, files=tuple(path for _, path in files))
 
 
 async def purged(unit: Unit, session: int, now: int) -> int:
@@ -107,7 +115,7 @@ def _blank(kind: str, body: Json) -> tuple[Kind, Json]:
             return "user", {**transcript.user(ERASED), "erased": 1}
 
 
-async def resting(unit: Unit, session: Session) -> bool:
+async def resting(unit: Unit, session: int) -> bool:
     """Whether nothing runs in it; what was put aside does not run."""
-    latest = await unit.turns.latest(session.id)
+    latest = await unit.turns.latest(session)
     return latest is None or latest.state != "running"

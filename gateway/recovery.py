@@ -61,12 +61,14 @@ class Recovery:
             alive = int(await unit.meta.get("alive") or now)
             await unit.meta.put("alive", str(now))
             await unit.inbox.hold_old(before=now - self._habits().away_after)
+            for turn in await unit.turns.bury(now=now):
+                await unit.inbox.settle_turn(turn, "refused")
             unfinished = await unit.turns.open()
-            self.judged = {turn.id for turn in unfinished if turn.state == "running"}
+            self.judged = {each.id for each in unfinished if each.state == "running"}
             await unit.turns.blame()
             for row in await unit.ledger.open_rows():
                 await unit.ledger.settle(*self._settle(row))
-            places = {turn.conversation for turn in unfinished}
+            places = {each.conversation for each in unfinished}
             places.update(await unit.inbox.waiting_places())
             controls = await unit.inbox.open_control()
             local = {

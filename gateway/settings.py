@@ -46,10 +46,12 @@ from gateway.config_tables import (
     TranscriptionSettings,
     WebSettings,
 )
+from gateway.config_upkeep import BackupSettings
 from gateway.types import Json
 
 __all__ = [
     "AgentSettings",
+    "BackupSettings",
     "Changes",
     "ChannelSettings",
     "DiscordAccount",
@@ -83,6 +85,7 @@ EXAMPLE = "config.example.toml"
 # What a reload takes over at once; everything else waits for a restart.
 AT_ONCE = (
     "agent.*",
+    "backup.*",
     "budgets.*",
     "channels.*.access",
     "channels.*.allow",
@@ -121,6 +124,7 @@ class Settings(Table):
     tools: ToolSettings = ToolSettings()
     jobs: tuple[JobSettings, ...] = ()
     web: WebSettings = WebSettings()
+    backup: BackupSettings = BackupSettings()
 
     _source: Path | None = PrivateAttr(default=None)
     _warnings: tuple[Problem, ...] = PrivateAttr(default=())

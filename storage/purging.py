@@ -37,9 +37,9 @@ UPDATE approval SET args = '{}', action = '', outcome = NULL, state = CASE WHEN 
  WHERE session = :session"""
 APPEALS_OF_SESSION = f"DELETE FROM appeal_notice WHERE {OF_TURNS}"
 RUNS_OF_SESSION = f"UPDATE job_run SET reason = NULL WHERE {OF_TURNS}"
-WAITING_FOR = f"""
-SELECT id, conversation FROM inbox WHERE (session = :session AND state IN ('waiting', 'held'))
-    OR (state = 'taken' AND {OF_TURNS})"""
+WAITING_FOR = """
+SELECT id, conversation FROM inbox
+ WHERE (session = :session AND state IN ('waiting', 'held')) OR (turn = :parked AND state = 'taken')"""
 BUDGET_OF_SESSION = "DELETE FROM budget WHERE scope = 'session' AND scope_id = :code"
 COMPACTIONS = "DELETE FROM compaction WHERE session = :session"
 REQUESTS = "SELECT count(*) FROM usage WHERE session = :session"
@@ -120,9 +120,9 @@ DEAD_OUTBOX = """
 UPDATE outbox SET payload = NULL WHERE id IN (
   SELECT id FROM outbox WHERE state = 'dead' AND payload IS NOT NULL AND created < :before LIMIT :count)"""
 TO_EXPORT = """
-SELECT code FROM session WHERE state = 'closed' AND exported IS NULL AND deleted IS NULL AND message_count > 0
+SELECT code FROM session WHERE state = 'closed' AND exported IS NULL AND deleted IS NULL AND next_seq > 0
  ORDER BY id LIMIT :count"""
-EXPORTED = "UPDATE session SET exported = :now WHERE code = :code"
+EXPORTED = "UPDATE session SET exported = :now WHERE code = :code AND deleted IS NULL"
 
 
 class Purging:
@@ -137,9 +137,10 @@ class Purging:
         found = await self._tx.all(MEDIA_OF_SESSION, session=session)
         return [(row[0], row[1]) for row in found if row[0] not in shared]
 
-    async def waiting_for(self, session: int) -> list[tuple[int, int]]:
-        """(inbox row, conversation) of what is still to be answered there."""
-        return [(row[0], row[1]) for row in await self._tx.all(WAITING_FOR, session=session)]
+    async def waiting_for(self, session: int, parked: int | None) -> list[tuple[int, int]]:
+        """(inbox row, conversation) of what is to be answered there, with that of the turn that is put aside."""
+        rows = await self._tx.all(WAITING_FOR, session=session, parked=parked)
+        return [(row[0], row[1]) for row in rows]
 
     async def session(self, session: int, code: str) -> int:
         """Everything around a deleted session but its entries; gives how many requests stay on the bill."""
@@ -241,8 +242,9 @@ class Purging:
         """Codes of closed sessions that were not written out yet."""
         return [row[0] for row in await self._tx.all(TO_EXPORT, count=count)]
 
-    async def exported(self, code: str, *, now: int) -> None:
-        await self._tx.run(EXPORTED, code=code, now=now)
+    async def exported(self, code: str, *, now: int) -> bool:
+        """False when it is deleted."""
+        return await self._tx.run(EXPORTED, code=code, now=now) == 1
 
 
 def _list(identities: Iterable[int]) -> str:

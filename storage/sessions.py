@@ -30,7 +30,8 @@ WITH RECURSIVE below(id) AS (
 UPDATE session SET state = 'closed', close_reason = 'parent', closed = :now
  WHERE id IN (SELECT id FROM below) AND state = 'open'"""
 REOPEN = (
-    "UPDATE session SET state = 'open', close_reason = NULL, closed = NULL, last_active = :now WHERE id = :id"
+    "UPDATE session SET state = 'open', close_reason = NULL, closed = NULL, exported = NULL, last_active = :now "
+    "WHERE id = :id"
 )
 COUNT = """
 UPDATE session SET message_count = message_count + :messages, next_seq = next_seq + :entries,
@@ -59,7 +60,9 @@ DELETED = """
 UPDATE session SET deleted = :now, state = 'closed', close_reason = 'deleted', closed = coalesce(closed, :now), title = NULL,
        summary = NULL, system_prompt = NULL, settings = '{"v":1}', unread = 0, archived = NULL, paused = 0
  WHERE id = :id AND deleted IS NULL"""
-UNPURGED = "SELECT id FROM session WHERE deleted IS NOT NULL AND purged IS NULL ORDER BY id LIMIT :count"
+UNPURGED = (
+    f"SELECT {COLUMNS} FROM session WHERE deleted IS NOT NULL AND purged IS NULL ORDER BY id LIMIT :count"
+)
 PURGED = "UPDATE session SET purged = :now WHERE id = :id"
 UNREAD = "UPDATE session SET unread = :unread WHERE id = :id"
 SETTINGS = "UPDATE session SET settings = :settings WHERE id = :id"
@@ -265,9 +268,9 @@ class Sessions:
         """It is to be found no more; what was said in it is still to be purged. False when it was so already."""
         return await self._tx.run(DELETED, id=id, now=now) == 1
 
-    async def unpurged(self, count: int) -> list[int]:
+    async def unpurged(self, count: int) -> list[Session]:
         """Deleted ones of which something may be left."""
-        return [row[0] for row in await self._tx.all(UNPURGED, count=count)]
+        return [session(row) for row in await self._tx.all(UNPURGED, count=count)]
 
     async def purged(self, id: int, *, now: int) -> None:
         await self._tx.run(PURGED, id=id, now=now)

@@ -5,14 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 
-from gateway.types import Tokens, UsageOpen, UsageSettled
+from gateway.types import Tokens, UsageOpen, UsageSettled, Weighed
 from storage.database import Row, Tx, scalar
 
 OPEN = """
 INSERT INTO usage (uid, turn, step, attempt, session, conversation, identity, trigger, purpose, channel, provider,
-                   model_asked, state, at, tok_in, tok_w5m, tok_w1h, tok_out, units, reserved)
+                   model_asked, state, at, tok_in, tok_w5m, tok_w1h, tok_out, units, reserved, bound)
 VALUES (:uid, :turn, :step, :attempt, :session, :conversation, :identity, :trigger, :purpose, :channel, :provider,
-        :model_asked, 'open', :at, :tok_in, :tok_w5m, :tok_w1h, :tok_out, :units, :reserved) RETURNING id"""
+        :model_asked, 'open', :at, :tok_in, :tok_w5m, :tok_w1h, :tok_out, :units, :reserved,
+        :bound) RETURNING id"""
 SETTLE = """
 UPDATE usage SET state = :state, tok_in = :tok_in, tok_read = :tok_read, tok_w5m = :tok_w5m, tok_w1h = :tok_w1h,
        tok_out = :tok_out, model = :model, provider_id = :provider_id, cost = :cost, cost_state = :cost_state,
@@ -31,7 +32,7 @@ SELECT coalesce(sum(tok_in), 0), coalesce(sum(tok_read), 0), coalesce(sum(tok_w5
        coalesce(sum(CASE WHEN state = 'estimated' THEN cost ELSE 0 END), 0), coalesce(sum(saved), 0)
   FROM usage WHERE state <> 'open' AND """
 LAST_INPUT = """
-SELECT tok_in + tok_read + tok_w5m + tok_w1h, tok_out, coalesce(model, model_asked) FROM usage
+SELECT tok_in + tok_read + tok_w5m + tok_w1h, tok_out, at, bound FROM usage
  WHERE session = :session AND purpose = 'chat' AND state = 'known' ORDER BY id DESC LIMIT 1"""
 
 ASKED = """
@@ -70,6 +71,7 @@ class Ledger:
             tok_out=row.worst.output,
             units=row.units,
             reserved=row.reserved,
+            bound=row.bound,
         )
         return int(scalar(added))
 
@@ -126,10 +128,10 @@ class Ledger:
         assert row is not None
         return row
 
-    async def context(self, session: int) -> tuple[int, int, str] | None:
-        """(input tokens, output tokens, model) of the last exact chat request; None before the first."""
+    async def context(self, session: int) -> Weighed | None:
+        """The last exact chat request; None before the first."""
         row = await self._tx.one(LAST_INPUT, session=session)
-        return None if row is None else (row[0], row[1], row[2])
+        return None if row is None else Weighed(input=row[0], output=row[1], at=row[2], bound=row[3])
 
     async def asked(self, session: int, *, provider: str, model: str, most: int = 60) -> list[Row]:
         """(turn, at, tokens read and written for 5 min and 1 h, all tokens) of a model's latest answers, oldest first."""

@@ -1,4 +1,4 @@
-"""The agent: asking, stopping, shortening what it is told; the emergency stop."""
+"""The agent: asking, stopping; the emergency stop."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
-from gateway import approvals, history, units
-from gateway.billing import Booking
+from gateway import approvals, units
 from gateway.errors import NotFound, Refused
 from gateway.failpoints import Point
 from gateway.hub import Seen
@@ -29,7 +28,6 @@ from gateway.types import (
     Viewer,
 )
 from gateway.views import (
-    Compacted,
     Generated,
 )
 
@@ -98,6 +96,8 @@ class Agent(Sessions):
             if row is None:
                 yield await self._answered(account, event.event_id)
                 return
+            if receipt.state == "refused":
+                raise Refused("You are not let in any more.")
             while True:
                 seen = await queue.get()
                 if row in seen.inbox and seen.kind == "done":
@@ -107,7 +107,7 @@ class Agent(Sessions):
                     yield seen
 
     async def cancel_operation(self, id: str, *, viewer: Viewer = OPERATOR) -> bool:
-        """Say no to what waits there for a person's yes, then stop the turn that is running; False: nothing was."""
+        """Say no to what waits for a person's yes, then stop what runs: turn, compaction; False: nothing was."""
         now = self.core.clock()
 
         async def work(unit: Unit) -> tuple[Session, int]:
@@ -118,40 +118,9 @@ class Agent(Sessions):
         live = next(
             (each for each in self.core.dispatcher.runs if each.started.session.id == session.id), None
         )
+        shortening = self.core.compactor.flights.stop_session(session.id)
         stopped = live is not None and await self.core.dispatcher.cancel(live.started.turn.conversation)
-        return stopped or refused > 0
-
-    async def compact(self, id: str, cause: str = "manual", *, identity: int | None = None) -> Compacted:
-        """Replace what was said so far, in the next prompts, by a summary the model writes now; booked.
-
-        Raises Refused when a turn is running or there is nothing to compact, ModelError when no summary came.
-        """
-        session = await self._store.read(units.at_rest, id)
-        entries = await self._store.read(lambda unit: unit.transcript.live(session.id))
-        messages = history.build(entries, ask=False)
-        if len(messages) < 2:
-            raise Refused(key="window.nothing")
-        place = await self._store.read(lambda unit: unit.places.get(session.conversation))
-        done = await self.core.compactor.compact(
-            session,
-            self._model(session),
-            Booking(
-                purpose="compaction",
-                channel=place.channel,
-                session=session.id,
-                conversation=place.id,
-                identity=identity,
-                trigger=session.triggered_by,
-            ),
-            entries,
-            keep=session.next_seq,
-            cause=cause,
-            most=self.core.runner.options.max_output_tokens,
-            check=lambda unit: units.at_rest(unit, id),
-        )
-        if done is None or not done.summary:
-            raise Refused(key="window.no_summary")
-        return Compacted(messages=done.messages, before=done.before, after=done.after, summary=done.summary)
+        return stopped or shortening or refused > 0
 
     @property
     def halted(self) -> str | None:

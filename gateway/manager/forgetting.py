@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from gateway import archive, forgetting, units
 from gateway.errors import Refused
 from gateway.failpoints import Point
-from gateway.forgetting import Condemned
 from gateway.hub import Seen
 from gateway.manager.base import Base
 from gateway.roster import parse
 from gateway.session_views import Deleted, Erased
+from gateway.shelf import Shelf, name_of
 from gateway.texts import say
 from gateway.types import OPERATOR, Json, Session, Viewer
 
 if TYPE_CHECKING:
     from storage import Unit
 
-MOST_TRIES = 20  # at a moment at which nothing runs in a session
 PATIENCE = 10.0  # seconds for a stopped turn to end
+PAUSE = 0.02  # seconds between two looks whether it has
 
 
 class Forgetting(Base):
@@ -36,13 +35,18 @@ class Forgetting(Base):
         session = await self._store.read(units.session_named, id, viewer)
         for child in await self._store.read(lambda unit: unit.sessions.children(session.id)):
             await self.delete(child.code)
-        doomed = await self._condemn(session, viewer)
-        self._turn_away(session.id, doomed.waiting)
-        messages, now = await self._purge(session.id), self.core.clock()
-        await self.core.gallery.remove(doomed.files)
-        return Deleted(
-            id=session.code, at=now, messages=messages, files=len(doomed.files), requests_kept=doomed.requests
-        )
+        now = self.core.clock()
+
+        async def work(unit: Unit) -> list[tuple[int, int]]:
+            found = await units.session_named(unit, id, viewer)
+            await unit.audit.add(
+                at=now, actor=viewer.name, action=f"delete session {found.code}", outcome="done"
+            )
+            return await forgetting.condemned(unit, found, now)
+
+        self._turn_away(session.id, await self._store.commit(Point.SESSION, work))
+        await self._stop(session.id)
+        return await self._purge(session)
 
     async def destroy_session(self, id: str) -> bool:
         """The same; True when there was one."""
@@ -145,8 +149,8 @@ class Forgetting(Base):
     async def purge_deleted(self, count: int = 1) -> int:
         """Go on with what an earlier process had begun to delete; gives how many sessions that were."""
         left = await self._store.read(lambda unit: unit.sessions.unpurged(count))
-        for id in left:
-            await self._purge(id)
+        for session in left:
+            await self._purge(session)
         return len(left)
 
     def _turn_away(self, session: int, waiting: Sequence[tuple[int, int]]) -> None:
@@ -160,51 +164,37 @@ class Forgetting(Base):
         for place in {place for _, place in waiting}:
             self.core.dispatcher.wake(place)
 
-    async def _condemn(self, session: Session, viewer: Viewer) -> Condemned:
-        """Stop what runs, then make it unfindable. Raises Refused when turns begin faster than they are stopped."""
-        now = self.core.clock()
-
-        async def work(unit: Unit) -> Condemned | None:
-            found = await unit.sessions.get(session.id)
-            if found is None or found.deleted is not None:
-                return Condemned()
-            if not await forgetting.resting(unit, found):
-                return None
-            await unit.audit.add(
-                at=now, actor=viewer.name, action=f"delete session {found.code}", outcome="done"
-            )
-            return await forgetting.condemned(unit, found, now)
-
-        for _ in range(MOST_TRIES):
-            done = await self._store.commit(Point.SESSION, work)
-            if done is not None:
-                return done
-            await self._stop(session.id)
-        raise Refused(key="session.busy")
-
     async def _stop(self, session: int) -> None:
-        """Stop the turn that runs in it, and wait until that has ended on disk."""
-        live = next((each for each in self.core.dispatcher.runs if each.started.session.id == session), None)
-        turn = await self._store.read(lambda unit: unit.turns.latest(session))
-        if live is None or turn is None:
-            return
-        place = live.started.turn.conversation
-        with self.core.hub.listen(place) as queue:
-            if not await self.core.dispatcher.cancel(place):
-                return
-            with suppress(TimeoutError):
-                async with asyncio.timeout(PATIENCE):
-                    while True:
-                        seen = await queue.get()
-                        if seen.kind == "done" and seen.turn == turn.id:
-                            return
+        """Stop the turn that runs in it, and wait until that has ended on disk.
 
-    async def _purge(self, id: int) -> int:
+        Raises Refused when it does not: then the rest is purged at the next start.
+        """
+        dispatcher = self.core.dispatcher
+        try:
+            async with asyncio.timeout(PATIENCE):
+                while not await self._store.read(forgetting.resting, session):
+                    if dispatcher.recovery.visiting:
+                        return  # an earlier process has left it, and none will go on with it
+                    for live in dispatcher.runs:
+                        if live.started.session.id == session:
+                            await dispatcher.cancel(live.started.turn.conversation)
+                    await asyncio.sleep(PAUSE)
+        except TimeoutError:
+            raise Refused(key="session.busy") from None
+
+    async def _purge(self, session: Session) -> Deleted:
         """Bite by bite, so that nobody's message waits."""
         now, messages = self.core.clock(), 0
-        while count := await self._store.commit(Point.SWEEP, forgetting.purged, id, now):
+        gone = await self._store.commit(Point.SWEEP, forgetting.emptied, session, now)
+        await self.core.gallery.remove(gone.files)
+        folder = self.exports()
+        if folder is not None:
+            await asyncio.to_thread(Shelf(folder).remove, name_of(session))
+        while count := await self._store.commit(Point.SWEEP, forgetting.purged, session.id, now):
             messages += count
-        return messages
+        return Deleted(
+            id=session.code, at=now, messages=messages, files=len(gone.files), requests_kept=gone.requests
+        )
 
 
 async def _numbered(unit: Unit, id: int) -> Session | None:

@@ -17,6 +17,7 @@ from gateway.web import (
     jobs,
     keys,
     messages,
+    metrics,
     operations,
     people,
     send,
@@ -25,7 +26,7 @@ from gateway.web import (
 from gateway.web.guard import Door, Guard
 from gateway.web.routes import Routes
 
-FAMILIES = (messages, send, sessions, costs, budgets, people, jobs, halt, keys, operations)
+FAMILIES = (messages, send, sessions, costs, budgets, people, jobs, halt, keys, operations, metrics)
 
 
 def build(app: App, *, local: bool) -> FastAPI:

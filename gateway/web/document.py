@@ -82,7 +82,7 @@ def _complete(operation: dict[str, Any], declared: Declared, schemas: dict[str, 
     if declared.gives is not None:
         content["application/json"] = {"schema": schemas[_key(declared.gives)]}
     for type, what in declared.media.items():
-        content[type] = {"schema": {"type": "string", "description": what}}
+        content[type] = {"schema": {"type": "string", "description": what} if isinstance(what, str) else what}
     responses: dict[str, Any] = {
         str(declared.status): {"description": "As asked.", "content": content},
     }

@@ -141,6 +141,8 @@ def _problems(found: list[dict[str, str]]) -> Json:
 
 async def _http(request: Request, error: Exception) -> Json:
     assert isinstance(error, HTTPException)
+    if error.status_code == 400:  # FastAPI's, of a body that is not even text
+        return _problems([{"field": "body", "problem": "is not JSON in UTF-8"}])
     headers = dict(error.headers or {})
     if error.status_code == 405:
         headers["allow"] = ", ".join(sorted(_methods(request)))

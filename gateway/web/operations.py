@@ -11,11 +11,11 @@ from pydantic import Field
 
 from gateway import __version__, log
 from gateway.app import App
+from gateway.backup.copying import backup
 from gateway.manager import StoreHealth
 from gateway.models.catalogue import DEMO
 from gateway.settings import Changes
 from gateway.types import SECOND
-from gateway.web.backup import backup
 from gateway.web.body import Body, Name
 from gateway.web.encoding import Json
 from gateway.web.faults import Fault

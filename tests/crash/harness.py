@@ -28,7 +28,7 @@ from tests.crash.platforms import PLATFORMS, Name, Platform, Shown
 ROOT = Path(__file__).resolve().parents[2]
 KINDS = ("short", "short", "medium", "long", "long", "tool")
 WORD = re.compile(r"\bm\d{5}\b")
-BOOT = 8.0  # seconds within which a gateway must poll
+BOOT = 30.0  # seconds within which a gateway must poll
 SETTLE = 60.0  # seconds within which everything must be answered at the end
 REPLY_DELAY = 0.04  # seconds from a call's effect to its answer: time enough for a kill in between
 QUIET = 1.2  # seconds without a call that count as the end

@@ -110,6 +110,12 @@ class FakeChannel:
     async def place(self, id: str) -> Place:
         return Place(chat_id=id, kind="group" if id.startswith("-") else "direct")
 
+    async def open_thread(self, address: Address, title: str) -> Place | None:
+        if address.kind == "direct":
+            return None
+        await self._call("open_thread", address, Chunk(text=title))
+        return Place(chat_id=address.chat_id, thread_id=str(next(self._ids)), kind="thread")
+
     async def direct(self, user_id: str) -> str:
         return user_id
 
