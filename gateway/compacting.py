@@ -65,7 +65,8 @@ class Done:
 class _Scene:
     """A session as it is found: what its next request comes to, in tokens, and by what that is reckoned.
 
-    *next*: the number of the entry that comes next.
+    *next*: the number of the entry that comes next. *pruned*: old results were put away just now, and nothing was
+    asked since.
     """
 
     order: Order
@@ -75,6 +76,7 @@ class _Scene:
     next: int
     weighed: Weighed
     density: float
+    pruned: bool
 
     @property
     def before(self) -> int:
@@ -151,7 +153,7 @@ class Compactor:
         pruned = await self._pruned(scene, Prune(upto=keep, over=compaction.PRUNED_OVER))
         if (
             pruned is not None
-            and not order.focus
+            and not (order.focus or scene.pruned)
             and compaction.enough(scene.before, pruned.after, scene.window)
         ):
             return await self._stored(scene, replace(pruned, messages=len(messages)))
@@ -176,7 +178,8 @@ class Compactor:
         model = self._chain(order.model or session.model)[0]
         bound = await self.bound(model, session, entries)
         size = compaction.estimated(bound, last)
-        if order.first is None and last is not None and (latest is None or latest.changed < last.at):
+        asked = last is not None and (latest is None or latest.changed < last.at)
+        if order.first is None and last is not None and asked:
             size = last.input + last.output  # nothing was said since: that is exact
         return _Scene(
             order=order,
@@ -186,6 +189,7 @@ class Compactor:
             next=(current or session).next_seq,
             weighed=Weighed(input=size, output=0, at=0, bound=bound),
             density=compaction.density(last),
+            pruned=not asked and latest is not None and (latest.method, latest.state) == ("pruned", "on"),
         )
 
     async def bound(self, model: Model, session: Session, entries: Sequence[Entry]) -> int:

@@ -12,7 +12,7 @@ from gateway.vendors import key_name, loopback
 if TYPE_CHECKING:
     from gateway.settings import JobSettings, Settings
 
-OUR_PATHS = ("/v1/", "/healthz", "/readyz")  # of the HTTP API
+OUR_PATHS = ("/v1/", "/healthz", "/readyz", "/metrics")  # of the HTTP API
 
 ADDED = {"anthropic": "/v1", "google": "/v1beta"}  # to base_url, by the vendors' SDKs
 

@@ -126,7 +126,7 @@ def build(
         acting=lambda who: standing(who, dispatcher.habits.policy),
         on_short=short,
     )
-    hub = Hub()
+    hub = Hub(clock)
     folder = Folder(media or Path(tempfile.gettempdir()) / f"parley-{os.getpid()}")
     gallery = Gallery(store, folder)
     delivery = Delivery(
