@@ -265,7 +265,7 @@ class Runs:
         self._delivery.enqueue(finished.rows)
         if finished.end is not None:
             self.ended(finished.end)
-        if outcome.state == "done":
+        if outcome.state == "done" and outcome.model:  # a digest has asked nobody
             self._outage.over()
         self.publish_end(turn, outcome, tuple(row.id for row in started.rows))
         _log(started, outcome, progress, self._clock())
@@ -289,7 +289,8 @@ class Runs:
         found: list[Target] = []
         said = "".join(part.text for part in outcome.parts if isinstance(part, Text))
         if job is not None and outcome.state == "done":
-            if job.spec.silent and not outcome.files and silence.nothing(said):
+            quiet = job.spec.silent or job.spec.kind == "digest"
+            if quiet and not outcome.files and silence.nothing(said):
                 delivery = "silent"
             else:
                 found, later = await targets.of_job(self._store, self._delivery, started, text, outcome.files)

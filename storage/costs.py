@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Literal
 
@@ -37,9 +38,11 @@ JOINS = """
   FROM usage u LEFT JOIN identity i ON i.id = u.identity LEFT JOIN session s ON s.id = u.session
   LEFT JOIN conversation c ON c.id = u.conversation LEFT JOIN account a ON a.id = c.account
   LEFT JOIN turn t ON t.id = u.turn"""
+# *places*: a JSON list of conversations.
 BOUNDS = """
  WHERE u.state <> 'open' AND (:since IS NULL OR u.at >= :since) AND (:until IS NULL OR u.at < :until)
-   AND (:person IS NULL OR i.person = :person)"""
+   AND (:person IS NULL OR i.person = :person)
+   AND (:places IS NULL OR u.conversation IN (SELECT value FROM json_each(:places)))"""
 FROM = f"{JOINS} {BOUNDS}"
 # Where the price is not known nobody can say what a cache has saved.
 FROM_CACHED = f"""{JOINS} JOIN price q ON q.id = u.price {BOUNDS}
@@ -66,19 +69,31 @@ SELECT c.name, count(*), coalesce(sum(c.is_error), 0) FROM tool_call c JOIN turn
 class Costs:
     """Sums over usage, from *since* (inclusive) to *until* (exclusive), microseconds UTC; None means no bound.
 
-    *person* None: everybody's.
+    *person* None: everybody's. *places*: what was asked in those conversations; None: anywhere.
     """
 
     def __init__(
-        self, tx: Tx, *, since: int | None = None, until: int | None = None, person: int | None = None
+        self,
+        tx: Tx,
+        *,
+        since: int | None = None,
+        until: int | None = None,
+        person: int | None = None,
+        places: Sequence[int] | None = None,
     ) -> None:
         self._tx = tx
-        self._bounds = {"since": since, "until": until, "person": person}
+        inside = None if places is None else json.dumps(list(places))
+        self._bounds = {"since": since, "until": until, "person": person, "places": inside}
 
     def within(
-        self, *, since: int | None = None, until: int | None = None, person: int | None = None
+        self,
+        *,
+        since: int | None = None,
+        until: int | None = None,
+        person: int | None = None,
+        places: Sequence[int] | None = None,
     ) -> Costs:
-        return Costs(self._tx, since=since, until=until, person=person)
+        return Costs(self._tx, since=since, until=until, person=person, places=places)
 
     async def total(self) -> Row:
         row = await self._tx.one(f"SELECT {SUMMED} {FROM}", **self._bounds)

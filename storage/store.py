@@ -13,6 +13,7 @@ from storage.audit import Audit
 from storage.budgets import Budgets
 from storage.costs import Costs
 from storage.database import Database, Tx
+from storage.digests import Digests
 from storage.inbox import Inbox
 from storage.jobs import Jobs
 from storage.media import Media
@@ -108,6 +109,10 @@ class Unit:
     @cached_property
     def jobs(self) -> Jobs:
         return Jobs(self.tx)
+
+    @cached_property
+    def digests(self) -> Digests:
+        return Digests(self.tx)
 
 
 class Store:

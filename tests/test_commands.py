@@ -32,7 +32,7 @@ ADMINS = ["announce", "halt", "unhalt", "pair", "people", "block"]
 NAMES = [
     "start", "help", "new", "resume", "sessions", "stop", "approve", "deny", "status", "usage", "cost", "budget",
     "context", "compact", "clear", "model", "think", "queue", "verbose", "footer", "gap", "overhear", "tools", "lang",
-    "zone", "whoami", "link",
+    "zone", "digest", "whoami", "link",
 ]  # fmt: skip
 BETWEEN = ("new", "resume", "compact", "clear", "model", "think")
 CODE = re.compile(r"[0-9A-HJKMNP-TV-Z]{10}")

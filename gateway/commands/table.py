@@ -26,6 +26,7 @@ from gateway.commands import (
 from gateway.commands import budget as budgets
 from gateway.commands.command import Command, Handler, Press, admin, asker, changing, unknown
 from gateway.commands.cost import cost
+from gateway.commands.digest import digest
 from gateway.commands.people import People
 from gateway.commands.rights import Administers, check
 from gateway.errors import Refused
@@ -214,6 +215,7 @@ def _commands(help: Handler, status: Handler) -> list[Command]:
         Command(name="tools", mode="now", handler=about.tools),
         Command(name="lang", mode="now", handler=speech.lang, private=True),
         Command(name="zone", mode="now", handler=clock.zone, private=True),
+        Command(name="digest", mode="now", handler=digest, shared=changing),
         Command(name="whoami", mode="now", handler=about.whoami, private=True),
         Command(name="announce", mode="now", handler=announce.announce, role="admin", private=True),
         Command(name="halt", mode="now", handler=emergency.halt, role="admin"),

@@ -14,6 +14,7 @@ from gateway.announcing import Audience
 from gateway.compaction import NEAR_LIMIT as NEAR_LIMIT
 from gateway.core import Core, build
 from gateway.cron import Cron
+from gateway.digest.book import Digests
 from gateway.errors import Refused
 from gateway.habits import Habits
 from gateway.jobs.book import OPERATOR, Bounds, Jobs, JobSpec, JobView, Requester, RunView
@@ -101,6 +102,14 @@ class SessionManager(Agent, Accounting, Budgeting, Choices, Posting, Reconciling
             bounds=self._job_bounds,
             changed=self.cron.wake,
             hand_over=carrier.hand_over,
+        )
+        self.digests = Digests(
+            store=core.store,
+            jobs=self.jobs,
+            hub=core.hub,
+            clock=core.clock,
+            zone=zone,
+            changed=self.cron.wake,
         )
         self._closing = AsyncExitStack()
 
