@@ -51,6 +51,10 @@ COMMANDS = [
     ("jobs", "next"),
     ("jobs", "run"),
     ("jobs", "runs"),
+    ("digest", "list"),
+    ("digest", "on"),
+    ("digest", "off"),
+    ("digest", "now"),
     ("config", "check"),
     ("config", "show"),
     ("halt",),
@@ -435,6 +439,12 @@ def test_jobs_are_listed_and_run_by_hand(home: Path) -> None:
     parley("jobs", "run", "news")
     (run,) = told("jobs", "runs", "news")
     assert run["state"] in ("waiting", "running", "done")
+
+
+def test_a_digest_is_set_listed_and_switched_off(home: Path) -> None:
+    refused = parley("digest", "on", "telegram:1", "8:00", code=1).stderr
+    assert "telegram:1" in refused and "has to write to me first" in refused
+    assert parley("digest", "list").stdout.startswith("No digest is set.")
 
 
 # -- upkeep ---------------------------------------------------------------------------------------------------

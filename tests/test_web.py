@@ -790,6 +790,30 @@ async def test_a_job_is_listed_run_and_remembered(tmp_path: Path) -> None:
         ] == listed["next_at"]
 
 
+async def test_a_digest_is_set_made_and_switched_off(web: Web) -> None:
+    stranger = await web.local.post("/v1/digests", json={"to": "telegram:1", "at": "8:00"})
+    assert (stranger.status_code, "telegram:1" in stranger.json()["error"]) == (409, True)
+    await web.say("What is new?")
+    wrong = await web.local.post("/v1/digests", json={"to": "main", "at": "25:00"})
+    assert (wrong.status_code, wrong.json()["fields"][0]["field"]) == (422, "at")
+    asked = {"to": "main", "at": "7:30", "zone": "Europe/Berlin", "bill": True}
+    found = (await web.local.post("/v1/digests", json=asked)).json()
+    assert (found["name"], found["for"], found["schedule"]) == ("digest", "main:local", "30 7 * * *")
+    assert (found["zone"], found["bill"], found["state"]) == ("Europe/Berlin", True, "on")
+    assert (await web.local.get("/v1/digests")).json() == [found]
+    run = (await web.local.post("/v1/digests/now", json={"to": "main"})).json()["run"]
+    async with asyncio.timeout(10):
+        while (await web.local.get("/v1/jobs/digest/runs")).json()[0]["state"] != "done":
+            await asyncio.sleep(0.02)
+    (made,) = (await web.local.get("/v1/jobs/digest/runs")).json()
+    said = (await web.local.get(f"/v1/sessions/{made['session_id']}/messages")).json()
+    assert (
+        made["id"] == run and "“What is new?”" in said[-1]["text"] and "Everybody's bill" in said[-1]["text"]
+    )
+    for expected in (True, False):
+        assert (await web.local.post("/v1/digests/off", json={"to": "main"})).json() == {"was_on": expected}
+
+
 async def test_an_unknown_job_is_not_found(web: Web) -> None:
     assert (await web.local.post("/v1/jobs/nope/run")).status_code == 404
     assert (await web.local.get("/v1/jobs/nope/runs")).status_code == 404

@@ -13,6 +13,7 @@ from gateway.cli import (
     budget,
     chat,
     config,
+    digest,
     doctor,
     halt,
     init,
@@ -40,6 +41,7 @@ ORDER = (
     "budget",
     "prices",
     "jobs",
+    "digest",
     "config",
     "halt",
     "unhalt",
@@ -125,6 +127,7 @@ app.add_typer(reconcile.app, name="costs")
 app.add_typer(budget.app, name="budget")
 app.add_typer(prices.app, name="prices")
 app.add_typer(jobs.app, name="jobs")
+app.add_typer(digest.app, name="digest")
 app.add_typer(config.app, name="config")
 app.command()(halt.halt)
 app.command()(halt.unhalt)

@@ -84,13 +84,14 @@ def asked(args: str) -> Asked:
         if name in ("bill", "quiet"):
             bill, quiet = bill or name == "bill", quiet or name == "quiet"
         elif word[0].isdigit() and at is None:
-            at = _time(word)
+            at = time_of(word)
         else:
             zone.append(word)
     return Asked(what=what, at=at, zone=" ".join(zone), bill=bill, quiet=quiet)  # type: ignore[arg-type]
 
 
-def _time(word: str) -> tuple[int, int]:
+def time_of(word: str) -> tuple[int, int]:
+    """(hour, minute) of 8, 8:00, 8.00, 8am, 8:30pm. Raises Refused; pure."""
     found = _TIME.fullmatch(word)
     if found is None:
         raise Refused(key="digest.misread")

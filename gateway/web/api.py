@@ -6,7 +6,19 @@ from fastapi import FastAPI
 
 from gateway import __version__
 from gateway.app import App
-from gateway.web import budgets, costs, faults, halt, jobs, messages, operations, people, send, sessions
+from gateway.web import (
+    budgets,
+    costs,
+    digests,
+    faults,
+    halt,
+    jobs,
+    messages,
+    operations,
+    people,
+    send,
+    sessions,
+)
 from gateway.web.guard import Door, Guard
 
 
@@ -25,7 +37,7 @@ def build(app: App, *, local: bool, docs: bool = False) -> FastAPI:
         redirect_slashes=False,
     )
     faults.install(api)
-    for family in (messages, send, sessions, costs, budgets, people, jobs, halt, operations):
+    for family in (messages, send, sessions, costs, budgets, people, jobs, digests, halt, operations):
         api.include_router(family.routes(app))
     web = app.settings.web
     door = None if local else Door(host=web.host, token=web.token.get_secret_value())
