@@ -4,7 +4,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help run test check fix bench walk bill crash lock clean
+.PHONY: help run test check fix bench walk bill crash demo-digest lock clean
 help: ## list what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
 
@@ -40,6 +40,9 @@ fix: $(VENV)/.dev ## format and repair what can be repaired
 crash: $(VENV)/.dev ## kill -9 at 200 random points, on each platform and in each delivery mode
 	@$(BIN)/python -m tests.crash --kills 200 --messages 500
 	@$(BIN)/python -m tests.crash --kills 200 --messages 500 --platform discord
+
+demo-digest: $(VENV)/.dev ## a digest over a stop at eight, on the days on which the clocks change, with kill -9
+	@$(BIN)/python -m tests.demo_digest
 
 walk: $(VENV)/.dev ## many random walks over the path of a message, with crashes
 	@WALKS=400 $(BIN)/python -m pytest -q tests/test_stateful.py

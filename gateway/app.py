@@ -420,10 +420,11 @@ async def run(
     environ: Mapping[str, str] | None = None,
     tools: Mapping[str, Tool] | None = None,
     attached: Callable[[App], Awaitable[None]] | None = None,
+    clock: Clock = system_clock,
 ) -> None:
     """Run until SIGTERM or SIGINT (a second one ends at once). *attached* runs beside it and ends it."""
     heap.grow()
-    app = await start(settings, environ=os.environ if environ is None else environ, tools=tools)
+    app = await start(settings, environ=os.environ if environ is None else environ, tools=tools, clock=clock)
     loop = asyncio.get_running_loop()
 
     def end() -> None:

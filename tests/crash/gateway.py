@@ -12,10 +12,11 @@ from pathlib import Path
 
 from gateway import log
 from gateway.app import App, run
+from gateway.core import system_clock
 from gateway.errors import Refused, StoreError
 from gateway.protocols import Tool, ToolContext, ToolSpec
 from gateway.settings import Settings
-from gateway.types import Json
+from gateway.types import SECOND, Json
 from tests.crash.model import TOOL
 from tests.fakes.llm import KEY, OPENAI_MODELS
 
@@ -59,6 +60,7 @@ def settings(chosen: argparse.Namespace) -> Settings:
             },
             "channels": {chosen.platform: json.loads(chosen.settings)},
             "jobs": [job] if chosen.job_to else [],
+            **json.loads(chosen.tables),
         }
     )
 
@@ -93,11 +95,15 @@ def main() -> None:
     parser.add_argument("--tool-seconds", type=float, default=0.03)
     parser.add_argument("--job-to", default="", help="address for a job's answers; none: no job")
     parser.add_argument("--prod", default="", help="sweep, alive or job")
+    parser.add_argument("--tables", default="{}", help="JSON of further tables of the configuration")
+    parser.add_argument("--ahead", type=float, default=0.0, help="seconds that its clock is ahead of ours")
     chosen = parser.parse_args()
     log.set_up(level="info", stream=sys.stderr)
     tools: dict[str, Tool] = {TOOL: Note(chosen.notes, chosen.tool_seconds)}
     attached = prodded(chosen.prod) if chosen.prod else None
-    asyncio.run(run(settings(chosen), environ={}, tools=tools, attached=attached))
+    ahead = int(chosen.ahead * SECOND)
+    clock = (lambda: system_clock() + ahead) if ahead else system_clock
+    asyncio.run(run(settings(chosen), environ={}, tools=tools, attached=attached, clock=clock))
 
 
 if __name__ == "__main__":
