@@ -38,15 +38,14 @@ JOINS = """
   FROM usage u LEFT JOIN identity i ON i.id = u.identity LEFT JOIN session s ON s.id = u.session
   LEFT JOIN conversation c ON c.id = u.conversation LEFT JOIN account a ON a.id = c.account
   LEFT JOIN turn t ON t.id = u.turn"""
-# *places*: a JSON list of conversations.
 BOUNDS = """
- WHERE u.state <> 'open' AND (:since IS NULL OR u.at >= :since) AND (:until IS NULL OR u.at < :until)
-   AND (:person IS NULL OR i.person = :person)
-   AND (:places IS NULL OR u.conversation IN (SELECT value FROM json_each(:places)))"""
-FROM = f"{JOINS} {BOUNDS}"
+ WHERE u.state <> 'open' AND (:since IS NULL OR u.at >= :since) AND (:until IS NULL OR u.at < :until)"""
+# Each is looked up in an index of its own, which an OR with "anybody's" would not let it be.
+OF_PERSON = " AND u.identity IN (SELECT id FROM identity WHERE person = :person)"
+IN_PLACES = " AND u.conversation IN (SELECT value FROM json_each(:places))"
+PRICED = " JOIN price q ON q.id = u.price"
 # Where the price is not known nobody can say what a cache has saved.
-FROM_CACHED = f"""{JOINS} JOIN price q ON q.id = u.price {BOUNDS}
-   AND u.cost IS NOT NULL AND u.tok_read + u.tok_w5m + u.tok_w1h > 0"""
+USED_CACHE = " AND u.cost IS NOT NULL AND u.tok_read + u.tok_w5m + u.tok_w1h > 0"
 SUMS_BOOKED = """
   sum(u.tok_in), sum(u.tok_read), sum(u.tok_w5m), sum(u.tok_w1h), sum(u.tok_out), coalesce(sum(u.cost), 0), count(*),
   sum(u.cost IS NULL)"""
@@ -83,6 +82,10 @@ class Costs:
     ) -> None:
         self._tx = tx
         inside = None if places is None else json.dumps(list(places))
+        narrowed = BOUNDS + (OF_PERSON if person is not None else "")
+        narrowed += IN_PLACES if places is not None else ""
+        self._from = JOINS + narrowed
+        self._from_cached = JOINS + PRICED + narrowed + USED_CACHE
         self._bounds = {"since": since, "until": until, "person": person, "places": inside}
 
     def within(
@@ -96,22 +99,22 @@ class Costs:
         return Costs(self._tx, since=since, until=until, person=person, places=places)
 
     async def total(self) -> Row:
-        row = await self._tx.one(f"SELECT {SUMMED} {FROM}", **self._bounds)
+        row = await self._tx.one(f"SELECT {SUMMED} {self._from}", **self._bounds)
         assert row is not None
         return row
 
     async def cached(self) -> list[Row]:
         """('', price as JSON, tokens read, written for 5 minutes, written for an hour), a row each price."""
-        return await self._all(f"SELECT '', {CACHED} {FROM_CACHED} GROUP BY q.id, q.rates")
+        return await self._all(f"SELECT '', {CACHED} {self._from_cached} GROUP BY q.id, q.rates")
 
     async def by(self, key: Grouping) -> list[Row]:
         """(name, sums…) dearest first; one row a person, whatever platforms they write from."""
-        rows = await self._all(f"SELECT {KEYS[key]}, {SUMMED} {FROM} GROUP BY 1 ORDER BY 7 DESC, 1")
+        rows = await self._all(f"SELECT {KEYS[key]}, {SUMMED} {self._from} GROUP BY 1 ORDER BY 7 DESC, 1")
         return await self.named(key, rows)
 
     async def cached_by(self, key: Grouping) -> list[Row]:
         """As `cached`, with the names of `by`."""
-        rows = await self._all(f"SELECT {KEYS[key]}, {CACHED} {FROM_CACHED} GROUP BY 1, q.id, q.rates")
+        rows = await self._all(f"SELECT {KEYS[key]}, {CACHED} {self._from_cached} GROUP BY 1, q.id, q.rates")
         return await self.named(key, rows)
 
     async def named(self, key: Grouping, rows: list[Row]) -> list[Row]:
@@ -133,22 +136,24 @@ class Costs:
 
     async def span(self) -> tuple[int, int] | None:
         """When the first and the last request were made; None: there was none."""
-        row = await self._tx.one(f"SELECT min(u.at), max(u.at) {FROM}", **self._bounds)
+        row = await self._tx.one(f"SELECT min(u.at), max(u.at) {self._from}", **self._bounds)
         return None if scalar(row) is None or row is None else (row[0], row[1])
 
     async def days(self, offsets: Offsets) -> list[Row]:
         """(days since 1970-01-01 on that clock, sums…), earliest first."""
-        return await self._all(f"SELECT {_day(offsets)}, {SUMMED} {FROM} GROUP BY 1 ORDER BY 1")
+        return await self._all(f"SELECT {_day(offsets)}, {SUMMED} {self._from} GROUP BY 1 ORDER BY 1")
 
     async def models_of_days(self, offsets: Offsets) -> list[Row]:
         """(day as in `days`, model, cost)."""
         return await self._all(
-            f"SELECT {_day(offsets)}, {MODEL}, coalesce(sum(u.cost), 0) {FROM} GROUP BY 1, 2 ORDER BY 1, 2"
+            f"SELECT {_day(offsets)}, {MODEL}, coalesce(sum(u.cost), 0) {self._from} GROUP BY 1, 2 ORDER BY 1, 2"
         )
 
     async def cached_of_days(self, offsets: Offsets) -> list[Row]:
         """As `cached`, with the days of `days`."""
-        return await self._all(f"SELECT {_day(offsets)}, {CACHED} {FROM_CACHED} GROUP BY 1, q.id, q.rates")
+        return await self._all(
+            f"SELECT {_day(offsets)}, {CACHED} {self._from_cached} GROUP BY 1, q.id, q.rates"
+        )
 
     async def booked(self, offsets: Offsets, *, speech: bool) -> list[Row]:
         """(provider, model, day as in `days`, whether estimated, tokens of the five kinds, cost, requests, unpriced).

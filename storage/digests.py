@@ -14,21 +14,24 @@ from storage.database import Row, Tx, scalar
 from storage.jobs import COLUMNS, Job, job
 
 PLACES = "(SELECT value FROM json_each(:places))"
+ONES = "(SELECT id FROM identity WHERE person = :person)"
 # In a chat only what was begun and said there counts: a session can go on in another place.
-SAID = f"""
+SAID = {
+    "person": f"t.identity IN {ONES}",
+    "places": f"t.session IN (SELECT id FROM session WHERE conversation IN {PLACES}) AND t.conversation IN {PLACES}",
+}
+TALKS = """
+SELECT s.id, s.title, a.channel, c.kind, min(t.started), count(*), min(t.id), max(t.id)
   FROM turn t JOIN session s ON s.id = t.session JOIN conversation c ON c.id = s.conversation
-  JOIN account a ON a.id = c.account LEFT JOIN identity i ON i.id = t.identity
- WHERE t.trigger IS NULL AND s.deleted IS NULL
-   AND CASE WHEN :person IS NULL THEN t.conversation IN {PLACES} AND s.conversation IN {PLACES}
-            ELSE i.person = :person END"""
-TALKS = f"""
-SELECT s.id, s.title, a.channel, c.kind, min(t.started), count(*), min(t.id), max(t.id) {SAID}
-   AND t.started >= :since AND t.started < :until
+  JOIN account a ON a.id = c.account
+ WHERE t.trigger IS NULL AND s.deleted IS NULL AND t.started >= :since AND t.started < :until AND {said}
  GROUP BY s.id ORDER BY min(t.started), s.id"""
 EXCHANGE = """
 SELECT kind, body FROM entry WHERE session = :session AND turn = :turn AND kind IN ('user', 'assistant') ORDER BY seq"""
-PARKED = f"""
-SELECT t.id, t.session, t.started {SAID} AND t.state = 'parked' ORDER BY t.id LIMIT :most"""
+# By the index of what is not over.
+PARKED = """
+SELECT t.id, t.session, t.started FROM turn t
+ WHERE t.state IN ('running', 'parked') AND t.state = 'parked' AND t.trigger IS NULL AND {said} ORDER BY t.id LIMIT :most"""
 APPROVALS = f"""
 SELECT p.token, p.action, p.created, p.lang FROM approval p LEFT JOIN identity i ON i.id = p.identity
  WHERE p.state = 'waiting' AND p.expires > :now
@@ -42,7 +45,7 @@ JOBS = f"""
 SELECT {COLUMNS} FROM job
  WHERE kind <> 'digest'
    AND (identity IS NULL OR CASE WHEN :person IS NULL THEN conversation IN {PLACES}
-                                 ELSE identity IN (SELECT id FROM identity WHERE person = :person) END) ORDER BY id"""
+                                 ELSE identity IN {ONES} END) ORDER BY id"""
 OF_JOBS = "(SELECT value FROM json_each(:jobs))"
 RAN = f"""
 SELECT job, sum(state = 'done' AND delivery <> 'silent'), sum(state = 'done' AND delivery = 'silent'),
@@ -54,6 +57,10 @@ UNREAD = f"""
 SELECT r.job, r.session, r.turn, r.ended
   FROM job_run r JOIN session s ON s.id = r.session
  WHERE r.job IN {OF_JOBS} AND r.state = 'done' AND s.unread = 1 AND s.deleted IS NULL ORDER BY r.ended DESC, r.id DESC"""
+OLDER = f"""
+SELECT 1 FROM job j JOIN conversation c ON c.id = j.conversation
+ WHERE j.kind = 'digest' AND j.state = 'on' AND j.id < :job AND c.kind NOT IN ('group', 'thread') AND j.identity IN {ONES}
+ LIMIT 1"""
 # A forum's or a server's topics and threads are other chats: not all who are in one are in the others.
 SAME_CHAT = """
 SELECT o.id FROM conversation c JOIN conversation o
@@ -73,7 +80,9 @@ class Digests:
 
     async def talks(self, person: int | None, places: Sequence[int], *, since: int, until: int) -> list[Row]:
         """(session, title, channel, kind of place, first turn at, turns, the first and the last turn) of people, by time."""
-        return await self._tx.all(TALKS, person=person, places=_list(places), since=since, until=until)
+        return await self._tx.all(
+            _of(TALKS, person), person=person, places=_list(places), since=since, until=until
+        )
 
     async def exchange(self, session: int, turn: int) -> list[Row]:
         """(user or assistant, body) of a turn, in order."""
@@ -81,7 +90,7 @@ class Digests:
 
     async def parked(self, person: int | None, places: Sequence[int], *, most: int) -> list[Row]:
         """(turn, session, since when) of people's questions that wait for an answer, oldest first."""
-        return await self._tx.all(PARKED, person=person, places=_list(places), most=most)
+        return await self._tx.all(_of(PARKED, person), person=person, places=_list(places), most=most)
 
     async def approvals(self, person: int | None, places: Sequence[int], *, now: int, most: int) -> list[Row]:
         """(token, what would be done, asked at, its language), oldest first."""
@@ -103,6 +112,10 @@ class Digests:
         """(job, session, turn, ended at) of runs whose session nobody has opened or answered, newest first."""
         return await self._tx.all(UNREAD, jobs=_list(jobs))
 
+    async def older(self, job: int, person: int) -> bool:
+        """Whether that person has another private digest that is on and was there before."""
+        return await self._tx.one(OLDER, job=job, person=person) is not None
+
     async def cost_of(self, trigger: str, *, since: int, until: int) -> Row:
         """Sums of a job, in the order of storage.costs.SUMMED."""
         row = await self._tx.one(COST, trigger=trigger, since=since, until=until)
@@ -117,6 +130,10 @@ class Digests:
         """How many of those sessions' earlier parts were put into notes without anybody asking for it."""
         row = await self._tx.one(COMPACTIONS, sessions=_list(sessions), since=since, until=until)
         return int(scalar(row))
+
+
+def _of(sql: str, person: int | None) -> str:
+    return sql.format(said=SAID["places" if person is None else "person"])
 
 
 def _list(ids: Sequence[int]) -> str:

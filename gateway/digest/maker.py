@@ -67,17 +67,19 @@ class DigestMaker:
         mine = await self._whose(started)
         lang = mine.lang or started.lang
 
-        async def work(unit: Unit) -> tuple[Facts, bool]:
+        async def work(unit: Unit) -> Facts | None:
             run = started.turn.job_run
             job = await unit.jobs.of_run(run) if run is not None else None
             assert run is not None and job is not None
             planned = await unit.jobs.planned(run)
             span = span_of(planned, spec.zone, manual=not on_schedule(job, planned))
-            twin = await other_of(unit, mine, job.id)
-            return await gather(unit, mine, span, now, bill=spec.bill and mine.admin), twin
+            # Two identities that were joined after each had set one: nobody gets two.
+            if mine.person is not None and await unit.digests.older(job.id, mine.person):
+                return None
+            return await gather(unit, mine, span, now, bill=spec.bill and mine.admin)
 
-        facts, twin = await self._store.read(work)
-        if twin:
+        facts = await self._store.read(work)
+        if facts is None:
             log.info("digest.twin", job=spec.name, why="another digest of the same person is older")
             return Outcome(state="done")
         if facts.empty:
@@ -197,17 +199,3 @@ async def _reader(unit: Unit, target: str, place: Conversation | None) -> Identi
         return named
     writers = await unit.people.writers(place.id, place.chat_id, place.channel)
     return writers[0] if len(writers) == 1 else None
-
-
-async def other_of(unit: Unit, mine: Whose, job: int) -> bool:
-    """Whether the same person has an older digest that is on: two identities, joined after each had set one."""
-    if mine.person is None:
-        return False
-    for each in await unit.jobs.of_kind("digest"):
-        if each.id >= job or each.state != "on" or each.identity is None or each.conversation is None:
-            continue
-        maker = await unit.people.identity_by_id(each.identity)
-        place = await unit.places.get(each.conversation)
-        if maker is not None and maker.person == mine.person and not place.shared:
-            return True
-    return False

@@ -1,3 +1,3 @@
--- v16 (readable by v16+): a digest looks for what was said in a stretch of time.
+-- v16 (readable by v16+): a digest looks for what somebody asked in a stretch of time.
 
-CREATE INDEX turn_started ON turn(started);
+CREATE INDEX turn_asked ON turn(identity, started) WHERE identity IS NOT NULL;
