@@ -66,7 +66,7 @@ def chart(found: Sequence[Day], *, title: str, others: str, lang: str = "") -> b
     _dates(draw, font, [day.label for day in found], left, bottom)
     _legend(draw, font, sums, bottom + 2 * TEXT, lang)
     out = BytesIO()
-    picture.save(out, "PNG", optimize=True)
+    picture.save(out, "PNG")
     return out.getvalue()
 
 

@@ -279,8 +279,8 @@ async def test_other_peoples_words_are_no_formatting(here: Readers) -> None:
     here.path.model.queue = [Script(text="**Yes**, see [this](http://x) | `code`")]
     await here.talk("*bold* [link](http://evil) | pipe", f"{SATURDAY} 14:30", answer="Yes")
     text = await here.digested(EIGHT)
-    assert "“bold \\[link\\](http://evil) pipe”" in text
-    assert "Yes, see \\[this\\](http://x) code" in text
+    assert "“\\*bold\\* \\[link](http://evil) \\| pipe”" in text
+    assert "Yes, see \\[this](http://x) \\| code" in text
 
 
 async def test_unread_results_and_what_ran_are_told(here: Readers) -> None:

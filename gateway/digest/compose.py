@@ -17,7 +17,7 @@ from gateway.texts.forms import dated
 TITLE = 60  # characters, of a question or a title
 ANSWER = 110  # of an answer, a result or a summary
 MOST_SHARES = 6  # lines of a bill
-_DRESS = re.compile(r"[*_`#>|~]+")
+_DRESS = re.compile(r"\*\*|__|~~|`+|^\s*(#{1,6}\s+|>\s?)", re.MULTILINE)
 
 
 def composed(facts: Facts, lines: Mapping[int, str], *, now: int, lang: str = "") -> str:
