@@ -107,7 +107,8 @@ def _result(each: Result, zone: str, now: int, lang: str) -> str:
 
 def _ran(facts: Facts, lang: str) -> Iterator[str]:
     for each in facts.ran:
-        yield f"- {_runs(each, lang)}"
+        if not each.heartbeat or each.told or each.silent or each.failed:
+            yield f"- {_runs(each, lang)}"
     if facts.compactions:
         yield f"- {say('digest.compactions', lang, count=facts.compactions)}"
 
@@ -119,7 +120,7 @@ def _runs(ran: Ran, lang: str) -> str:
         parts.append(say("digest.silent", lang, count=ran.silent))
     if ran.failed:
         parts.append(say("digest.failed", lang, count=ran.failed, why=_words(ran.reason, TITLE)))
-    if ran.skipped:
+    if ran.skipped and not ran.heartbeat:  # it sleeps at night, and does not make up for anything
         parts.append(say("digest.skipped", lang, count=ran.skipped))
     if ran.usage.requests:
         parts.append(amounts.cost(ran.usage, lang))
@@ -140,7 +141,8 @@ def _bill(bill: Bill, lang: str) -> str:
     if not bill.total.requests:
         return ""
     head = say("digest.bill", lang, cost=amounts.cost(bill.total, lang))
-    return "\n".join([head, "", *_shares(bill.by_user, lang), *_shares(bill.by_model, lang)])
+    people, models = _shares(bill.by_user, lang), _shares(bill.by_model, lang)
+    return "\n".join([head, "", *people, "", say("digest.by_model", lang), "", *models])
 
 
 def _shares(found: Sequence[Share], lang: str) -> list[str]:

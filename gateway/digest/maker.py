@@ -179,10 +179,11 @@ class DigestMaker:
         dates = [facts.span.day - timedelta(days=ago) for ago in reversed(range(CHARTED))]
         if facts.span.today:
             dates.append(facts.span.day + timedelta(days=1))
+        bars = drawn(facts.days, dates, lang)
         data = await asyncio.to_thread(
             chart,
-            drawn(facts.days, dates, lang),
-            title=say("period.days", lang, count=len(dates)),
+            bars,
+            title=say("period.dates", lang, first=bars[0].label, last=bars[-1].label),
             others=say("cost.rest", lang),
             lang=lang,
         )
