@@ -4,9 +4,9 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help run test check fix bench walk bill crash demo-digest lock clean
+.PHONY: help run test check fix bench walk schedules bill crash demo-digest api lock clean
 help: ## list what can be made
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 11
 
 $(VENV)/bin/python:
 	@test -n "$(PYTHON)" || { echo "Parley needs Python 3.11, 3.12 or 3.13; none was found. Install one, or: make PYTHON=/path/to/python3.12 $(MAKECMDGOALS)"; exit 1; }
@@ -37,9 +37,10 @@ check: $(VENV)/.dev ## format, lint, types, import rules
 fix: $(VENV)/.dev ## format and repair what can be repaired
 	@$(BIN)/ruff check --fix-only . ; $(BIN)/ruff format .
 
-crash: $(VENV)/.dev ## kill -9 at 200 random points, on each platform and in each delivery mode
+crash: $(VENV)/.dev ## kill -9 at 200 random points, on each platform and in each delivery mode; around 100 planned times
 	@$(BIN)/python -m tests.crash --kills 200 --messages 500
 	@$(BIN)/python -m tests.crash --kills 200 --messages 500 --platform discord
+	@$(BIN)/python -m tests.crash.jobs --kills 100
 
 demo-digest: $(VENV)/.dev ## a digest over a stop at eight, on the days on which the clocks change, with kill -9
 	@$(BIN)/python -m tests.demo_digest
@@ -47,15 +48,23 @@ demo-digest: $(VENV)/.dev ## a digest over a stop at eight, on the days on which
 walk: $(VENV)/.dev ## many random walks over the path of a message, with crashes
 	@WALKS=400 $(BIN)/python -m pytest -q tests/test_stateful.py
 
-bill: $(VENV)/.dev ## many random loads, each reckoned against what the provider counted
-	@LOADS=200 $(BIN)/python -m pytest -q tests/test_bill.py
+schedules: $(VENV)/.dev ## planned times around every move of a clock until 2031, against a scan of every minute
+	@$(BIN)/python -m tests.schedules
 
-bench: $(VENV)/.dev ## side by side with a bare bot, both platforms at once, bad files, rendering, dollars; see bench/RESULTS.md
+api: $(VENV)/.dev ## the HTTP API against its own description, by schemathesis, for five minutes
+	@$(BIN)/python -m tests.api --seconds 300 --examples 200
+
+bill: $(VENV)/.dev ## many random loads, also with kill -9, each reckoned against what the provider counted; caps under 200 turns
+	@LOADS=200 $(BIN)/python -m pytest -q tests/test_bill.py
+	@$(BIN)/python -m tests.bill
+
+bench: $(VENV)/.dev ## side by side with a bare bot, both platforms at once, bad files, rendering, dollars, jobs; see bench/RESULTS.md
 	@$(BIN)/python -m bench
 	@$(BIN)/python -m bench.mixed
 	@$(BIN)/python -m bench.files
 	@$(BIN)/python -m bench.render
 	@$(BIN)/python -m bench.prompts
+	@$(BIN)/python -m bench.jobs
 
 lock: ## renew the locked versions (needs uv)
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header -o requirements.lock pyproject.toml requirements-build.in

@@ -9,7 +9,7 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -17,6 +17,7 @@ from pathlib import Path
 
 from gateway import __version__, heap, log
 from gateway.alerts import Alerts
+from gateway.chores import chores
 from gateway.commands.table import Table
 from gateway.configured import (
     default_model,
@@ -35,8 +36,10 @@ from gateway.cron import Cron
 from gateway.errors import DeliveryError, StoreError
 from gateway.failpoints import Point
 from gateway.fetcher import Fetcher
+from gateway.keys import Keys
 from gateway.manager import SessionManager
 from gateway.models.catalogue import Catalogue
+from gateway.nightly import Nightly
 from gateway.protocols import Channel, Clock, Tool, Webhook
 from gateway.roster import Roster
 from gateway.settings import (
@@ -48,6 +51,7 @@ from gateway.settings import (
     load,
 )
 from gateway.tools import default_tools
+from gateway.tools.jobs import job_tools
 from gateway.types import DAY, MINUTE, Account
 from gateway.whereabouts import open_private
 
@@ -56,6 +60,8 @@ MEDIA = "media"  # the folder of files, in the data folder
 SUMS_AFTER = 5.0  # seconds after the start
 TICK = 60.0  # seconds between two rounds of housekeeping
 DOWN_AFTER = 5 * MINUTE  # a channel that is down as long is an alert
+MOST_PURGED = 20  # deleted sessions in a minute that an earlier process had begun with
+MOST_WRITTEN = 20  # sessions at a time
 LEAST_FREE = 200 * 1024 * 1024  # bytes of disk
 LONGEST_SOCKET = 103 if sys.platform == "darwin" else 107  # bytes; sun_path in unix(7), less its final null
 
@@ -81,8 +87,10 @@ class App:
     core: Core
     manager: SessionManager
     roster: Roster
+    keys: Keys
     cron: Cron
     alerts: Alerts
+    nightly: Nightly
     table: Table
     fetcher: Fetcher
     environ: Mapping[str, str]
@@ -179,7 +187,9 @@ class App:
         state.account = account
         log.info("channel.connected", channel=state.name, account=id, name=name)
         # Not before the first poll: whoever writes now waits for nothing.
-        self.tasks.append(asyncio.create_task(self.core.dispatcher.connected(account.id), name="connected"))
+        self.tasks.append(
+            asyncio.create_task(self.core.dispatcher.recovery.connected(account.id), name="connected")
+        )
         self.tasks.append(asyncio.create_task(self._open_private(account, state.channel), name="private"))
 
     async def _open_private(self, account: Account, channel: Channel) -> None:
@@ -226,7 +236,7 @@ class App:
                 return
             now = self.clock()
             try:
-                await self.core.dispatcher.alive()
+                await self.core.dispatcher.recovery.alive()
                 if now - tidied >= DAY:
                     tidied = now
                     keep = self.settings.media.keep_days * DAY
@@ -234,6 +244,8 @@ class App:
                 if now - swept >= self.settings.sessions.idle_sweep_minutes * MINUTE:
                     swept = now
                     await self.core.dispatcher.sweep()
+                await self.manager.purge_deleted(MOST_PURGED)
+                await self._write_out()
             except StoreError as error:
                 self.alerts.tell("storage", f"nothing can be stored: {error}")
             else:
@@ -251,6 +263,16 @@ class App:
                         f"channel:{each.name}", f"{each.name} has been down for five minutes: {each.text}"
                     )
 
+    async def _write_out(self) -> None:
+        """Closed sessions, where the operator wants them as files."""
+        try:
+            while await self.manager.export_closed(MOST_WRITTEN) == MOST_WRITTEN:
+                pass
+        except OSError as error:
+            self.alerts.tell("export", f"closed sessions cannot be written to [sessions] export_dir: {error}")
+        else:
+            self.alerts.over("export", "Closed sessions are written out again.")
+
     async def stop(self) -> None:
         """Nothing new in, running turns to their end within drain_seconds, the rest parked; all on disk."""
         self.stopping.set()
@@ -266,7 +288,7 @@ class App:
         await self.core.catalogue.close()
         await self.fetcher.close()
         with suppress(StoreError):
-            await self.core.dispatcher.alive()
+            await self.core.dispatcher.recovery.alive()
         await self.core.store.close()
         log.info("stopped")
 
@@ -302,7 +324,7 @@ async def start(
         store=store,
         catalogue=catalogue,
         pricing=pricing(settings),
-        tools=default_tools(*usable(settings, fetcher, data / MEDIA)) if tools is None else tools,
+        tools=_tools(settings, fetcher, data / MEDIA, lambda: manager) if tools is None else tools,
         options=options(settings),
         habits=habits(settings),
         media=data / MEDIA,
@@ -323,7 +345,10 @@ async def start(
     roster = Roster(
         store=store, clock=clock, delivery=core.delivery, policy=lambda: core.dispatcher.habits.policy
     )
-    manager = SessionManager(core, zone=settings.gateway.timezone)
+    keys = Keys(store=store, clock=clock, policy=lambda: core.dispatcher.habits.policy)
+    manager = SessionManager(
+        core, zone=settings.gateway.timezone, exports=lambda: app.settings.sessions.export_dir
+    )
     table = Table(manager=manager, roster=roster, rights=settings.commands)
     core.dispatcher.commands = table
     app = App(
@@ -332,8 +357,12 @@ async def start(
         core=core,
         manager=manager,
         roster=roster,
+        keys=keys,
         cron=manager.cron,
         alerts=alerts,
+        nightly=Nightly(
+            store=store, clock=clock, chores=lambda: chores(app.settings, manager), tell=alerts.tell
+        ),
         table=table,
         fetcher=fetcher,
         environ=environ,
@@ -343,12 +372,12 @@ async def start(
     if not serving:
         # A job that delivers to a platform stays on disk for the gateway that can.
         core.dispatcher.expected.update(key.partition(".")[0] for key, _ in settings.channels.bots())
-        await core.dispatcher.void_leases()
+        await core.dispatcher.recovery.void_leases()
         await app.cron.sync(job_specs(settings))
         return app
     try:
         _channels(app, table)
-        await core.dispatcher.recover()
+        await core.dispatcher.recovery.recover()
         for state in app.channels:
             app.tasks.append(asyncio.create_task(app.serve(state), name=f"channel-{state.name}"))
         await app.cron.sync(job_specs(settings))
@@ -358,8 +387,19 @@ async def start(
         raise
     app.tasks.append(asyncio.create_task(app.housekeeping(), name="housekeeping"))
     app.tasks.append(asyncio.create_task(app.sums(), name="sums"))
+    app.tasks.append(asyncio.create_task(app.nightly.run(), name="nightly"))
     log.info("started", version=__version__, model=catalogue.default, data=str(data))
     return app
+
+
+def _tools(
+    settings: Settings, fetcher: Fetcher, media: Path, manager: Callable[[], SessionManager]
+) -> Mapping[str, Tool]:
+    """*manager* is there once the first of them is called."""
+    jobs: Iterator[Tool] = iter(())
+    if settings.tools.jobs:
+        jobs = job_tools(lambda: manager().jobs, lambda place, who: manager().requester_in(place, who))
+    return default_tools(*usable(settings, fetcher, media), *jobs)
 
 
 def _stranger(channel: str, user_id: str) -> None:
@@ -418,13 +458,13 @@ async def run(
     settings: Settings,
     *,
     environ: Mapping[str, str] | None = None,
+    clock: Clock = system_clock,
     tools: Mapping[str, Tool] | None = None,
     attached: Callable[[App], Awaitable[None]] | None = None,
-    clock: Clock = system_clock,
 ) -> None:
     """Run until SIGTERM or SIGINT (a second one ends at once). *attached* runs beside it and ends it."""
     heap.grow()
-    app = await start(settings, environ=os.environ if environ is None else environ, tools=tools, clock=clock)
+    app = await start(settings, environ=os.environ if environ is None else environ, clock=clock, tools=tools)
     loop = asyncio.get_running_loop()
 
     def end() -> None:

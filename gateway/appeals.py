@@ -5,24 +5,21 @@ Nobody types it anew: what was said stands in the transcript, and goes to the tu
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Protocol
 
-from gateway import log
+from gateway import marking
 from gateway.access import Policy, enough
 from gateway.begin import AGAIN
 from gateway.budgets import Budget, Payer, Shortfall, raised
 from gateway.delivery import Delivery
-from gateway.errors import DeliveryError, StoreError
 from gateway.linking import named
 from gateway.notices import Pen, enter, under
 from gateway.pairing import deciders, private_chat
 from gateway.progress import Outcome, Started
-from gateway.rate import Priority
 from gateway.texts import say
 from gateway.texts.forms import money
 from gateway.types import (
@@ -47,8 +44,6 @@ if TYPE_CHECKING:
 VALID = DAY  # an older question is not asked again
 QUIET = HOUR  # admins are told once of a budget, until they decide, or so long
 BUTTONS: tuple[Decision, ...] = ("allow", "raise")
-ON_ITS_WAY = ("ready", "placing", "placed", "sending")
-LOOKS, LOOK_EVERY = 12, 0.25  # seconds; who decides at once is quicker than the message that asks
 
 
 class Desk(Pen, Protocol):
@@ -299,35 +294,4 @@ async def _again(unit: Unit, asked: Turn, place: Conversation, over: Sequence[st
 async def mark(store: Store, delivery: Delivery, done: Decided, name: str) -> None:
     """Each message that asked says who has decided what, and has no buttons any more. What cannot be edited stays."""
     for origin, lang, text in done.notices:
-        try:
-            await _edit(store, delivery, origin, text, done.told(name, lang))
-        except (DeliveryError, StoreError) as error:
-            log.info("appeal.stays", origin=origin, error=str(error))
-
-
-async def _settled(store: Store, origin: str, part: int) -> OutboxRow | None:
-    """That part when it is on its way no longer, or as it is after some seconds."""
-    row: OutboxRow | None = None
-    for _ in range(LOOKS):
-        rows = await store.read(lambda unit: unit.outbox.of_origin(origin))
-        row = next((each for each in rows if each.part == part), None)
-        if row is None or row.state not in ON_ITS_WAY:
-            break
-        await asyncio.sleep(LOOK_EVERY)
-    return row
-
-
-async def _edit(store: Store, delivery: Delivery, origin: str, text: str, told: str) -> None:
-    rows = await store.read(lambda unit: unit.outbox.of_origin(origin))
-    line = delivery.line(rows[0].account) if rows else None
-    if line is None or not line.channel.can.edit:
-        return
-    # The buttons are under the last part of the text.
-    last = len(line.channel.render(text)) - 1
-    row = await _settled(store, origin, last)
-    if row is None or row.message_id is None or row.state != "sent":
-        return
-    chunks = line.channel.render(f"{text}\n\n*{told}*")
-    address = await delivery.address(row.conversation)
-    await line.gate.admit(address.chat_id, kind=address.kind, priority=Priority.APPROVAL)
-    await line.channel.edit(address, row.message_id, replace(chunks[min(last, len(chunks) - 1)], buttons=()))
+        await marking.mark(store, delivery, origin, text, done.told(name, lang))

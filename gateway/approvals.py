@@ -14,11 +14,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gateway import log, transcript
+from gateway import log, marking, transcript
 from gateway.codes import ALPHABET
 from gateway.delivery import Delivery
 from gateway.errors import Refused
 from gateway.failpoints import Point, passing
+from gateway.linking import named
 from gateway.notices import put, under
 from gateway.protocols import Clock, Consented, Tool, ToolContext, ToolFailed
 from gateway.texts import say
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 EXPIRES = DAY
 TOKEN = 5  # characters; it only tells apart what waits in one conversation
 TIMEOUT = 60.0  # seconds for the tool
+NO = "The person said no: it was not done."
 ASKED = (
     "NOT DONE YET. The person was shown this and asked for a yes or no: {action}\n"
     "Do not repeat it or ask again; tell them in a few words that it waits for their answer."
@@ -185,19 +187,39 @@ class Approvals:
                     # This very answer was cut off by the end of the process, with the tool perhaps half way.
                     text = say("approval.unknown", found.lang)
                     await unit.approvals.end(id, "unknown", outcome=text, now=now)
-                    await self._note(unit, found, text, now)
+                    await _note(unit, found, text, now)
                     return await _again(unit, id), False
                 return found, False
             state: ApprovalState = "expired" if now >= found.expires else "approved" if yes else "denied"
             await unit.approvals.decide(id, state, by=who.id if who else None, row=row, now=now)
             if state == "denied":
-                await self._note(unit, found, "The person said no: it was not done.", now)
+                await _note(unit, found, NO, now)
             return await _again(unit, id), True
 
         found, fresh = await self._store.commit(Point.CONTROL, work)
         if fresh and found.state == "approved":
             found = await self._carried_out(found)
         return _decided(found, mine=fresh or found.row == row)
+
+    async def mark(self, id: int) -> None:
+        """The message that asked says what was decided and has no buttons any more, where it can be edited."""
+
+        async def work(unit: Unit) -> tuple[Approval, bool, str]:
+            found = await _again(unit, id)
+            who = await unit.people.identity_by_id(found.decided_by) if found.decided_by is not None else None
+            return (
+                found,
+                (await unit.places.get(found.conversation)).shared,
+                named(who) if who is not None else "",
+            )
+
+        found, shared, name = await self._store.read(work)
+        if found.state == "waiting":
+            return
+        said = {"denied": "said_no", "expired": "said_nothing"}.get(found.state, "said_yes")
+        told = say(f"approval.{said}", found.lang, name=name or say("command.somebody", found.lang))
+        text = asked(found.action, found.token, found.lang, typed=False, shared=shared)
+        await marking.mark(self._store, self._delivery, f"approval:{id}", text, told)
 
     async def _carried_out(self, approval: Approval) -> Approval:
         tool = self._tools.get(approval.tool)
@@ -210,6 +232,7 @@ class Approvals:
             zone=approval.zone,
             now=self._clock(),
             lang=approval.lang,
+            asked=approval.expires - EXPIRES,
         )
         state: ApprovalState
         passing(Point.TOOL, "before")
@@ -227,15 +250,10 @@ class Approvals:
 
         async def work(unit: Unit) -> Approval:
             await unit.approvals.end(approval.id, state, outcome=outcome, now=now)
-            await self._note(unit, approval, f"The person said yes. {state}: {outcome}", now)
+            await _note(unit, approval, f"The person said yes. {state}: {outcome}", now)
             return await _again(unit, approval.id)
 
         return await self._store.commit(Point.CONTROL, work)
-
-    async def _note(self, unit: Unit, approval: Approval, text: str, now: int) -> None:
-        """The model reads with the next message what became of what it had proposed."""
-        body = transcript.note(f"What you proposed ({approval.tool}: {approval.action}): {text}")
-        await unit.transcript.add(approval.session, "note", body, now=now)
 
 
 def asked(action: str, token: str, lang: str, *, typed: bool, shared: bool) -> str:
@@ -255,6 +273,24 @@ def _may(asker: Identity | None, who: Identity | None, role: Role) -> bool:
     if asker is None or who is None:
         return asker is who
     return asker.id == who.id or (asker.person is not None and asker.person == who.person)
+
+
+async def denied(unit: Unit, session: int, now: int) -> int:
+    """No to everything that waits in a session; gives how much that was."""
+    waiting = await unit.approvals.in_session(session)
+    for each in waiting:
+        await unit.approvals.deny(each.id, now=now)
+        await _note(unit, each, NO, now)
+    return len(waiting)
+
+
+async def _note(unit: Unit, approval: Approval, text: str, now: int) -> None:
+    """The model reads with the next message what became of what it had proposed, unless that session is deleted."""
+    session = await unit.sessions.get(approval.session)
+    if session is None or session.deleted is not None:
+        return
+    body = transcript.note(f"What you proposed ({approval.tool}: {approval.action}): {text}")
+    await unit.transcript.add(approval.session, "note", body, now=now)
 
 
 async def _again(unit: Unit, id: int) -> Approval:

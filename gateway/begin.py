@@ -114,7 +114,17 @@ class Poisoned:
     end: End | None = None  # of the run that it was
 
 
-Begun = Nothing | Ask | Collect | Command | Poisoned
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnedAway:
+    """Messages for a session that takes none now; *text* is what the person is told."""
+
+    rows: tuple[Waiting, ...]
+    fence: int
+    notices: tuple[OutboxRow, ...]
+    text: str
+
+
+Begun = Nothing | Ask | Collect | Command | Poisoned | TurnedAway
 
 
 async def begin(unit: Unit, id: int, fence: int | None, rules: Rules) -> Begun:
@@ -189,6 +199,8 @@ async def _refusal(
     scheduled = row.kind is Kind.JOB  # it came in by the schedule, wherever it is to run
     if scheduled and identity is not None and not access.lets_in(identity, rules.policy):
         return "the job's maker may not ask any more"
+    if place.channel == "main" and identity is not None and not access.lets_in(identity, rules.policy):
+        return "not let in any more"
     verdict = access.may(
         kind=row.kind,
         channel="job" if scheduled else place.channel,
@@ -214,6 +226,8 @@ def _acting(place: Conversation, identity: Identity | None, rules: Rules) -> Ide
     """With the role that counts now: the configuration names owners."""
     if identity is None:
         return None
+    if place.channel == "main" != identity.channel:
+        return replace(identity, role=access.standing(identity, rules.policy))
     role = access.role_of(
         channel=place.channel,
         key=rules.key(place.account, place.channel),
@@ -240,9 +254,13 @@ def _run(head: Sequence[Waiting]) -> list[Waiting]:
 
 async def _first(
     unit: Unit, place: Conversation, identity: Identity | None, rows: list[Waiting], fence: int, rules: Rules
-) -> Ask:
-    session, notices = await _session(unit, place, identity, rows, rules)
+) -> Ask | TurnedAway:
     head = rows[0]
+    if await _gone(unit, head):
+        return await _turned_away(unit, place, identity, rows, fence, rules, "session.gone")
+    session, notices = await _session(unit, place, identity, rows, rules)
+    if session.paused:
+        return await _turned_away(unit, place, identity, rows, fence, rules, "session.paused")
     if session.unread and head.trigger is None:  # whoever answers has read it
         await unit.sessions.set_unread(session.id, False)
     turn = await unit.turns.add(
@@ -307,6 +325,44 @@ async def _job(unit: Unit, run: int | None) -> Job | None:
     return None if found is None else Job(spec=spec_of(found), made_in=found.conversation)
 
 
+async def _gone(unit: Unit, head: Waiting) -> bool:
+    """Whether a caller has named a session that goes on no more; who answers an old message goes on where he is."""
+    if head.session is None or head.kind is not Kind.API:
+        return False
+    named = await unit.sessions.get(head.session)
+    return named is None or not _goes_on(named)
+
+
+def _goes_on(session: Session) -> bool:
+    return session.archived is None and session.deleted is None
+
+
+async def _turned_away(
+    unit: Unit,
+    place: Conversation,
+    identity: Identity | None,
+    rows: list[Waiting],
+    fence: int,
+    rules: Rules,
+    key: str,
+) -> TurnedAway:
+    """A person is told so; a job's run is skipped, and says why in its list of runs."""
+    text = say(key, _lang(identity, rules))
+    for row in rows:
+        await unit.inbox.settle(row.id, "refused", error=key)
+        if row.job_run is not None:
+            await unit.jobs.run_state(row.job_run, "skipped", reason=say(key), ended=rules.now)
+    notices = await put(
+        unit,
+        account=place.account,
+        conversation=place.id,
+        origin=f"refused:{rows[0].id}",
+        chunks=[] if rows[0].trigger is not None else rules.render(place.account, text),
+        now=rules.now,
+    )
+    return TurnedAway(rows=tuple(rows), fence=fence, notices=tuple(notices), text=text)
+
+
 async def _overheard(unit: Unit, place: Conversation, before: int, rules: Rules) -> tuple[Json, ...]:
     """What was said in a group before the first message of a turn, without being meant for us."""
     count = rules.overheard(place)
@@ -328,7 +384,7 @@ async def _session(
     head = rows[0]
     if head.session is not None:
         named = await unit.sessions.get(head.session)
-        if named is not None:
+        if named is not None and _goes_on(named):
             if named.state == "closed":
                 await unit.sessions.reopen(named.id, now=rules.now)
             return named, []
@@ -337,6 +393,7 @@ async def _session(
             await unit.sessions.add(
                 code=new_code(),
                 conversation=place.id,
+                owner=identity.person if identity else None,  # whose job it is, they may open it
                 now=rules.now,
                 origin="job" if head.trigger else "new",
                 triggered_by=head.trigger,

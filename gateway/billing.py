@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import math
+import time
 import uuid
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
@@ -12,12 +12,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from gateway import usage
+from gateway import bounds, usage
+from gateway.bounds import Measures
 from gateway.budgets import Budget, OverBudget, Payer, Rules
 from gateway.errors import ModelError
 from gateway.failpoints import Point, passing
+from gateway.gauges import Gauges
 from gateway.halt import Halt
-from gateway.history import size
 from gateway.pricing import Pricing
 from gateway.protocols import (
     Answer,
@@ -31,7 +32,6 @@ from gateway.protocols import (
     Think,
     Thought,
     Transcript,
-    UserMessage,
 )
 from gateway.spending import Acting, Past, Reserved, reserve, stored_role
 from gateway.types import Purpose, Tokens, UsageOpen, UsageSettled
@@ -91,6 +91,8 @@ class Request:
     at: int
     worst: Tokens
     seconds: int | None = None  # of audio, at most; None: it is no transcription
+    whole: int | None = None  # what its bytes bound its input by; None: it is no prompt
+    session: int | None = None
     text: str = ""
     counted: Tokens | None = None
     near: tuple[Budget, ...] = ()  # of which little is left; whoever asked is to be told
@@ -123,6 +125,8 @@ class Biller:
         self._acting = acting
         self._on_short = on_short
         self._past = Past()
+        self._measures = Measures()
+        self.gauges = Gauges()
 
     async def open(
         self, model: Model, prompt: Prompt, booking: Booking, *, check: Callable[[Unit], Any] | None = None
@@ -132,8 +136,14 @@ class Biller:
         Raises ModelError when halted, and OverBudget when what it may cost does not fit.
         """
         self._halt.check()
+        bound = self._measures.bound(model, prompt, session=booking.session)
         request = Request(
-            uid=str(uuid.uuid4()), model=model, at=self._clock(), worst=worst_case(model, prompt)
+            uid=str(uuid.uuid4()),
+            model=model,
+            at=self._clock(),
+            worst=worst_case(model, prompt, bound),
+            whole=bounds.whole(model, prompt),
+            session=booking.session,
         )
         await self._opened(request, booking, check)
         return request
@@ -191,6 +201,7 @@ class Biller:
             model_asked=model.model,
             at=request.at,
             units=request.seconds,
+            bound=request.whole,
             turn=booking.turn,
             step=booking.step,
             attempt=booking.attempt,
@@ -254,10 +265,13 @@ class Biller:
             prompt = replace(prompt, max_output_tokens=request.worst.output, think=think)
         passing(Point.MODEL, "before")
         model = cast("Model", request.model)  # as it was opened with
+        begun, first, ended = time.monotonic(), None, "cancelled"
         try:
             self._halt.check()  # the row took its time to be written
             async with aclosing(model.stream(prompt)) as events:
                 async for event in events:
+                    if first is None and not isinstance(event, Counted):
+                        first = time.monotonic() - begun
                     match event:
                         case Counted(tokens):
                             request.counted = tokens
@@ -267,16 +281,21 @@ class Biller:
                         case Thought():
                             yield event
                         case Answer():
-                            request.settled = self._known(request, event)
+                            request.settled, ended = self._known(request, event), "ok"
+                            if event.tokens is not None:
+                                counted = event.tokens.input
+                                self._measures.learn(model, prompt, counted, session=request.session)
                             passing(Point.MODEL, "after")
                             yield event
         except ModelError as error:
-            request.settled = self._failed(request, error)
+            request.settled, ended = self._failed(request, error), error.kind
             raise
         except (asyncio.CancelledError, GeneratorExit):
             if request.settled is None:
                 request.settled = self._estimated(request)
             raise
+        finally:
+            self.gauges.asked(model.ref, first=first, whole=time.monotonic() - begun, ended=ended)
 
     async def settle(self, request: Request) -> None:
         """Settle alone, when there is nothing else to commit with it."""
@@ -372,16 +391,8 @@ class Biller:
         )
 
 
-def worst_case(model: Model, prompt: Prompt) -> Tokens:
-    """An upper bound: no tokenizer makes more than one token of a byte, and what is cached may be written first."""
-    text = len(prompt.stable.encode("utf-8", "replace")) + len(prompt.volatile.encode("utf-8", "replace"))
-    tools = sum(
-        len(tool.name) + len(tool.description) + len(json.dumps(tool.parameters)) + 64
-        for tool in prompt.tools
-    )
-    pictures = sum(len(each.pictures) for each in prompt.messages if isinstance(each, UserMessage))
-    seen = pictures * usage.picture_tokens(model.kind, model.model)
-    bound = usage.estimate_input(text + tools + size(prompt.messages)) + seen
+def worst_case(model: Model, prompt: Prompt, bound: int) -> Tokens:
+    """As what the most dear of it may be billed: what is cached may all be written first. *bound*: input tokens."""
     if prompt.cache == "off" or model.kind not in ("anthropic", "openrouter"):
         return Tokens(uncached=bound, output=prompt.max_output_tokens)
     if prompt.cache == "1h":

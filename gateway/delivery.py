@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
@@ -140,6 +141,17 @@ class Delivery:
             found = await self._store.read(lambda unit: unit.places.get(conversation))
             self._addresses[conversation] = found.address
         return self._addresses[conversation]
+
+    async def farewell(self, address: Address, text: str) -> None:
+        """Say something of which nothing may be kept: once, past the outbox. What cannot be said is logged."""
+        line = self.line(address.account)
+        for chunk in line.channel.render(text) if line is not None else ():
+            assert line is not None
+            try:
+                await line.channel.send(address, chunk, nonce=secrets.token_hex(8))
+            except DeliveryError as error:
+                log.warning("farewell.lost", kind=error.kind, error=str(error))
+                return
 
     async def _send_all(self, conversation: int) -> None:
         queue = self._queues[conversation]

@@ -5,17 +5,16 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Callable, Coroutine, Sequence
-from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
-from gateway import away, intake, log, working
-from gateway.access import role_of
-from gateway.begin import MOST_CRASHES, Ask, Collect, Command, Nothing, Poisoned, Rules, begin
+from gateway import intake, log
+from gateway.access import role_of, standing
+from gateway.begin import Ask, Collect, Command, Nothing, Poisoned, Rules, TurnedAway, begin
 from gateway.billing import Biller
 from gateway.calls import Commands
+from gateway.compacting import Compactor
 from gateway.controls import Controls
 from gateway.delivery import Delivery
-from gateway.errors import LeaseLost, StoreError
 from gateway.failpoints import Point
 from gateway.habits import Habits
 from gateway.halt import Halt
@@ -26,8 +25,9 @@ from gateway.outage import Outage
 from gateway.progress import Outcome
 from gateway.protocols import Clock
 from gateway.reactions import Reactions
-from gateway.runs import STORE_RETRY, Live, Runs
-from gateway.seats import Seats
+from gateway.recovery import Recovery
+from gateway.room import Room
+from gateway.runs import Live, Runs
 from gateway.sessions import gap_of
 from gateway.texts import say
 from gateway.turn import TurnRunner
@@ -42,8 +42,8 @@ from gateway.types import (
     Receipt,
     Role,
     UsageSettled,
-    Waiting,
 )
+from gateway.workers import Workers
 
 if TYPE_CHECKING:
     from storage import Store, Unit
@@ -58,6 +58,8 @@ class Dispatcher:
         store: Store,
         delivery: Delivery,
         runner: TurnRunner,
+        room: Room,
+        compactor: Compactor,
         biller: Biller,
         halt: Halt,
         hub: Hub,
@@ -71,8 +73,8 @@ class Dispatcher:
         self._store = store
         self._delivery = delivery
         self._biller = biller
+        self._compactor = compactor
         self._halt = halt
-        self._visiting = False  # for one command: what waits is the gateway's
         self._hub = hub
         self.habits = habits
         self._clock = clock
@@ -92,15 +94,16 @@ class Dispatcher:
         )
         self.expected: set[str] = set()  # platforms that are configured, connected or not
         self._owner = secrets.token_hex(8)
-        self._workers: dict[int, bool] = {}  # conversation -> something came in meanwhile
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._seats = Seats(habits.most_turns)
-        self._outage = Outage(clock=clock, wake=self.wake, spawn=self._spawn)
+        self._workers = Workers(
+            step=self._next, scheduled=self._scheduled, most=habits.most_turns, on_trouble=on_trouble
+        )
+        self._outage = Outage(clock=clock, wake=self.wake, spawn=self._workers.beside)
         self._reactions = Reactions(store=store, delivery=delivery, clock=clock)
         self.runs = Runs(
             store=store,
             delivery=delivery,
             runner=runner,
+            room=room,
             hub=hub,
             halt=halt,
             outage=self._outage,
@@ -108,15 +111,19 @@ class Dispatcher:
             clock=clock,
             habits=lambda: self.habits,
             key=self.key_of,
-            spawn=self._spawn,
+            spawn=self._workers.beside,
             on_trouble=on_trouble,
         )
-        self._owed: dict[int, list[int]] = {}  # account -> control rows of an earlier process
-        self._judged: set[int] = set()  # turns of an earlier process that were not taken up yet
-        self._stopping = False
-        self._away_timer: asyncio.TimerHandle | None = None
-        self._booted = clock()
-        self._last_alive = self._booted
+        self.recovery = Recovery(
+            store=store,
+            delivery=delivery,
+            halt=halt,
+            workers=self._workers,
+            clock=clock,
+            habits=lambda: self.habits,
+            settle=self._recovered,
+            control=self._control,
+        )
 
     @property
     def commands(self) -> Commands | None:
@@ -195,99 +202,34 @@ class Dispatcher:
     def _set_about(self, receipts: Sequence[Receipt]) -> None:
         for receipt in receipts:
             if receipt.state == "held":
-                self._tell_away_soon()
+                self.recovery.tell_away_soon()
             if receipt.state != "waiting" or receipt.conversation is None or receipt.inbox_id is None:
                 continue
             if receipt.lane is Lane.CONTROL:
-                self._spawn(self._controls.carry_out(receipt.inbox_id), f"control-{receipt.inbox_id}")
+                self._control(receipt.inbox_id)
             else:
                 self.wake(receipt.conversation)
+
+    def _control(self, id: int) -> None:
+        self._workers.beside(self._controls.carry_out(id), f"control-{id}")
 
     def _mode(self, name: str) -> Literal["now", "between"] | None:
         return self.commands.mode(name) if self.commands else None
 
     def wake(self, conversation: int) -> None:
         """There may be something to do in that conversation."""
-        if self._stopping:
-            return
-        if conversation in self._workers:
-            self._workers[conversation] = True
-        else:
-            self._workers[conversation] = False
-            self._spawn(self._work(conversation), f"work-{conversation}")
+        self._workers.wake(conversation)
 
     def take_up(self, conversation: int) -> None:
         """As wake, but not by one who only looks in: then it waits for the gateway."""
-        if not self._visiting:
+        if not self.recovery.visiting:
             self.wake(conversation)
 
     def beside(self, work: Coroutine[Any, Any, None], name: str) -> None:
         """Do it in a task of its own, whose end the stop waits for."""
-        self._spawn(work, name)
-
-    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
-        task = asyncio.create_task(self._guarded(work, name), name=name)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _guarded(self, work: Coroutine[Any, Any, None], name: str) -> None:
-        try:
-            await work
-        except Exception as error:  # noqa: BLE001 - the edge of a task: whatever nobody foresaw is told here
-            log.crash("task.failed", error, task=name)
-            self._on_trouble("internal", f"{name}: {type(error).__name__}: {error}")
+        self._workers.beside(work, name)
 
     # -- start and stop ---------------------------------------------------------------------------------------
-
-    async def recover(self) -> None:
-        """Take up what an earlier process left. The instance lock says that no other owner lives."""
-        await self._halt.load()
-        now = self._clock()
-
-        async def work(unit: Unit) -> tuple[list[int], list[Waiting], set[int], int]:
-            await unit.places.release_all()
-            await unit.inbox.loosen()
-            alive = int(await unit.meta.get("alive") or now)
-            await unit.meta.put("alive", str(now))
-            await unit.inbox.hold_old(before=now - self.habits.away_after)
-            unfinished = await unit.turns.open()
-            self._judged = {turn.id for turn in unfinished if turn.state == "running"}
-            await unit.turns.blame()
-            for row in await unit.ledger.open_rows():
-                await unit.ledger.settle(*self._recovered(row))
-            places = {turn.conversation for turn in unfinished}
-            places.update(await unit.inbox.waiting_places())
-            controls = await unit.inbox.open_control()
-            local = {
-                row.account
-                for row in controls
-                if row.conversation is None or (await unit.places.get(row.conversation)).channel in LOCAL
-            }
-            return sorted(places), controls, local, alive
-
-        places, controls, local, self._last_alive = await self._store.commit(Point.RECOVER, work)
-        for row in controls:
-            self._owed.setdefault(row.account, []).append(row.id)
-        for account in local:
-            self._take_up_controls(account)
-        for place in places:
-            self.wake(place)
-        self._tell_away_soon()
-
-    async def void_leases(self) -> None:
-        """What `recover` does for one who only looks in: nothing of an earlier process is taken up."""
-        self._visiting = True
-        await self._halt.load()
-        await self._store.commit(Point.RECOVER, lambda unit: unit.places.release_all())
-
-    def _take_up_controls(self, account: int) -> None:
-        """Commands and buttons that an earlier process left: not before a reply to them can be sent."""
-        for id in self._owed.pop(account, ()):
-            self._spawn(self._controls.carry_out(id), f"control-{id}")
-
-    async def alive(self) -> None:
-        """A sign of life on disk, so that the next start knows how long we were away; call it each minute."""
-        await self._store.commit(Point.META, _alive, str(self._clock()))
 
     async def sweep(self) -> int:
         """Close sessions that nobody came back to; the person is told with their next message. Gives how many."""
@@ -305,24 +247,19 @@ class Dispatcher:
 
     async def stop(self, seconds: float) -> None:
         """Begin nothing new, give running turns so long, park the rest; the next start finishes them."""
-        self._stopping = True
-        if self._away_timer is not None:
-            self._away_timer.cancel()
-        tasks = list(self._tasks)
-        if tasks:
-            await asyncio.wait(tasks, timeout=seconds)
-        self.runs.park()
-        if self._tasks:
-            _, late = await asyncio.wait(list(self._tasks), timeout=3.0)
-            for task in late:
-                task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self.recovery.stop()
+        await self._workers.stop(seconds, self.runs.park)
         await self._reactions.stop()
 
     # -- what is going on -------------------------------------------------------------------------------------
 
     def running(self, conversation: int) -> Live | None:
         return self.runs.get(conversation)
+
+    @property
+    def under_way(self) -> list[str]:
+        """The names of the tasks that have not ended."""
+        return self._workers.tasks
 
     @property
     def turns_running(self) -> int:
@@ -346,6 +283,7 @@ class Dispatcher:
         """
         await self._halt.pull(by, why, self._clock())
         turns = self.runs.park()
+        self._compactor.flights.halt()
         log.warning("halted", by=by, why=why or None, turns=turns)
         return turns
 
@@ -353,79 +291,19 @@ class Dispatcher:
         """Go on with everything that was kept. Raises Refused when nothing was halted."""
         await self._halt.release(by, self._clock())
         log.warning("unhalted", by=by)
-        if not self._visiting:
-            await self._wake_all()
+        if not self.recovery.visiting:
+            await self.recovery.wake_all()
 
     async def cancel(self, conversation: int) -> bool:
-        """Stop the running turn there; False when none is running."""
-        return await self.runs.cancel(conversation)
+        """Stop the running turn there, and a compaction; False when nothing is running."""
+        compaction = self._compactor.flights.stop(conversation)
+        return await self.runs.cancel(conversation) or compaction
 
     async def move(self, conversation: int, new: int, previous: int) -> bool:
         """Let the messages of the turn running in session *new* wait for session *previous* instead."""
         return self.runs.move(conversation, new, previous)
 
-    async def connected(self, account: int) -> None:
-        """An account can speak now: deliver what it left, and go on with its conversations."""
-        await self._delivery.recover(account)
-        self._take_up_controls(account)
-        await self._wake_all()
-        self._tell_away_soon()
-        await self._take_back_notices(account)
-
-    async def _take_back_notices(self, account: int) -> None:
-        """“Still working”, of turns whose end an earlier process did not live to see tidied up."""
-        line = self._delivery.line(account)
-        if line is None:
-            return
-        left = await self._store.read(lambda unit: unit.outbox.left_over(account, working.ORIGIN))
-        for conversation, turn in left:
-            address = await self._delivery.address(conversation)
-            await working.take_back(self._store, line, address, turn)
-
-    async def _wake_all(self) -> None:
-        async def work(unit: Unit) -> list[int]:
-            unfinished = [turn.conversation for turn in await unit.turns.open()]
-            waiting = await unit.inbox.waiting_places()
-            return sorted({*unfinished, *waiting})
-
-        for place in await self._store.read(work):
-            self.wake(place)
-
     # -- one conversation -------------------------------------------------------------------------------------
-
-    async def _work(self, conversation: int) -> None:
-        fence: int | None = None
-        failures = 0
-        try:
-            while not self._stopping:
-                self._workers[conversation] = False
-                try:
-                    async with self._seats.taken(partial(self._scheduled, conversation)):
-                        fence, go_on = await self._next(conversation, fence)
-                except LeaseLost as error:
-                    log.warning("lease.lost", conversation=conversation, error=str(error))
-                    return
-                except StoreError as error:
-                    self._on_trouble("storage", str(error))
-                    await asyncio.sleep(STORE_RETRY)
-                    fence, go_on = None, True
-                except Exception as error:  # noqa: BLE001 - the edge of a conversation: the turn is tried again
-                    failures += 1
-                    log.crash("conversation.failed", error, conversation=conversation)
-                    self._on_trouble(
-                        "internal", f"{type(error).__name__} in conversation {conversation}: {error}"
-                    )
-                    # Three attempts put a turn aside with a word to the person; what fails otherwise ends here.
-                    if failures > 2 * MOST_CRASHES:
-                        return
-                    await asyncio.sleep(0.5 * failures)
-                    fence, go_on = None, True
-                if not go_on and not self._workers[conversation]:
-                    return
-        finally:
-            again = self._workers.pop(conversation, False)
-            if again and not self._stopping:
-                self.wake(conversation)
 
     async def _scheduled(self, conversation: int) -> bool:
         """Whether what comes next there is a job's, for which nobody waits."""
@@ -458,17 +336,23 @@ class Dispatcher:
             case Command(row=waiting, fence=held):
                 await self._controls.command(waiting)
                 return held, True
+            case TurnedAway(rows=refused, fence=held, notices=told, text=text):
+                self._delivery.enqueue(told)
+                ids = tuple(row.id for row in refused)
+                self._hub.publish(
+                    Seen(kind="done", conversation=conversation, text=text, state="refused", inbox=ids)
+                )
+                return held, True
             case Ask(started=started, notices=notices, parts=parts):
-                self._judged.discard(started.turn.id)
-                for told in notices:
-                    seen = Seen(kind="notice", conversation=conversation, text=told.payload.text)
+                self.recovery.judged.discard(started.turn.id)
+                for notice in notices:
+                    seen = Seen(kind="notice", conversation=conversation, text=notice.payload.text)
                     self._hub.publish(seen)
                 self._delivery.enqueue(notices)
                 finished = await self.runs.run(started, list(parts))
                 if finished is None:
                     return None, False
-                if finished.used:
-                    await self.runs.tidy(started, finished)
+                await self.runs.tidy(started, finished)
                 return (started.turn.fence if finished.more else None), finished.more
         raise AssertionError(begun)
 
@@ -488,7 +372,7 @@ class Dispatcher:
             halted=self._halt.now is not None,
             overheard=lambda place: self.habits.hears(self.key_of(place), place),
             served=lambda account, channel: channel in LOCAL or self._delivery.line(account) is not None,
-            judged=lambda turn: turn in self._judged,
+            judged=lambda turn: turn in self.recovery.judged,
             connecting=lambda channel: channel in self.expected and self._delivery.line_of(channel) is None,
             language=self.habits.language,
         )
@@ -501,6 +385,8 @@ class Dispatcher:
         """As what somebody acts there; who stands for nobody known is a user."""
         if who is None:
             return "user"
+        if place.channel == "main" != who.channel:
+            return standing(who, self.habits.policy)  # from elsewhere, through the API
         return role_of(
             channel=place.channel,
             key=self._key(place.account, place.channel),
@@ -526,26 +412,3 @@ class Dispatcher:
     def render(self, account: int, text: str) -> list[Chunk]:
         """As messages of that account's channel."""
         return self._delivery.render(account, text)
-
-    # -- away -------------------------------------------------------------------------------------------------
-
-    def _tell_away_soon(self) -> None:
-        if self._away_timer is not None:
-            self._away_timer.cancel()
-        loop = asyncio.get_running_loop()
-        self._away_timer = loop.call_later(away.NOTICE_AFTER, self._tell_away_now)
-
-    def _tell_away_now(self) -> None:
-        if not self._stopping:
-            self._spawn(self._tell_away(), "away")
-
-    async def _tell_away(self) -> None:
-        span, habits = (self._last_alive, self._booted), self.habits
-        rows = await self._store.commit(
-            Point.NOTICE, away.tell, span, self.render, self._clock(), habits.language, habits.zone
-        )
-        self._delivery.enqueue(rows)
-
-
-async def _alive(unit: Unit, now: str) -> None:
-    await unit.meta.put("alive", now)

@@ -24,6 +24,7 @@ from gateway.types import (
     OutboxRow,
     Place,
     Receipt,
+    Role,
     Sender,
 )
 
@@ -94,6 +95,8 @@ async def _one(unit: Unit, account: Account, event: Inbound, door: Door, taken: 
         await _keep_rights(unit, account, event.place, event.text, door)
         return await _put(unit, account, event, door, DONE)
     scheduled = event.kind is Kind.JOB and account.channel in LOCAL
+    # Somebody from elsewhere who speaks through the API: with the rights that they have there.
+    borrowed = event.identity is not None and account.channel == "main" and not scheduled
     if scheduled and event.conversation is not None:
         place = await unit.places.get(event.conversation)
     else:
@@ -101,7 +104,7 @@ async def _one(unit: Unit, account: Account, event: Inbound, door: Door, taken: 
     if event.hint:
         await unit.places.hint(place.id, event.hint)
     identity = None
-    if scheduled and event.identity is not None:
+    if event.identity is not None and (scheduled or borrowed):
         identity = await unit.people.identity_by_id(event.identity)
     elif event.sender is not None and not event.sender.impersonal:
         identity = await unit.people.seen(
@@ -120,7 +123,7 @@ async def _one(unit: Unit, account: Account, event: Inbound, door: Door, taken: 
         chat=await _chat(unit, account, event.place),
         sender=event.sender,
         state=identity.state if identity else "new",
-        role=identity.role if identity else None,
+        role=_role(identity, door.policy) if borrowed else identity.role if identity else None,
         addressed=event.addressed,
         policy=door.policy,
     )
@@ -147,6 +150,10 @@ async def _one(unit: Unit, account: Account, event: Inbound, door: Door, taken: 
                 return await _refuse_flood(unit, account, event, place, identity, door, taken, flood)
     path = await path_of(unit, account, event, place, identity, door)
     return await _put(unit, account, event, door, path, place, identity)
+
+
+def _role(identity: Identity | None, policy: access.Policy) -> Role:
+    return access.standing(identity, policy) if identity is not None else "user"
 
 
 async def _met(unit: Unit, account: Account, sender: Sender) -> bool:

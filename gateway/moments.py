@@ -35,6 +35,16 @@ def shown(at: int, *, now: int, zone: str, lang: str = "") -> str:
     return f"{dated(then, say('moment.day', lang), lang)} {clock(at, zone, lang)}"
 
 
+def coming(at: int, *, now: int, zone: str, lang: str = "") -> str:
+    """Of what is to come: 'today 14:05', 'tomorrow 09:12', 'Fri 3 Jul 18:20', 'Fri 3 Jul 2026 18:20'."""
+    then, today = local(at, zone), local(now, zone).date()
+    time = clock(at, zone, lang)
+    if then.date() in (today, today + timedelta(days=1)):
+        return say("moment.today" if then.date() == today else "moment.tomorrow", lang, clock=time)
+    pattern = say("moment.planned" if then.year == today.year else "moment.planned_year", lang)
+    return f"{dated(then, pattern, lang)} {time}"
+
+
 def day(of: date, lang: str = "") -> str:
     """In numbers alone, for tables: '2026-07-03', '03.07.2026'."""
     return dated(datetime.combine(of, time()), say("moment.date", lang), lang)

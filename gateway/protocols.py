@@ -143,6 +143,13 @@ class Channel(Protocol):
         """
         ...
 
+    async def open_thread(self, address: Address, title: str) -> Place | None:
+        """A thread or topic of its own in that chat, under that name; None where the chat can have none.
+
+        Raises DeliveryError. It is not repeated: each call opens another one.
+        """
+        ...
+
     async def direct(self, user_id: str) -> str:
         """The id of the private chat with a person; whether they let us write there shows when we do."""
         ...
@@ -383,6 +390,8 @@ class ToolContext:
     """On whose behalf a tool runs: set by us, never by the model.
 
     *call*: its id, unique in the turn's step. *zone* and *lang* (a BCP 47 tag, '' for unknown) are the person's.
+    *asked*: when the person was asked for the yes that it runs by, so that “tomorrow” is the day they were told;
+    None where no yes is needed.
     """
 
     session: int
@@ -393,6 +402,7 @@ class ToolContext:
     zone: str
     now: int
     lang: str = ""
+    asked: int | None = None
 
 
 class ToolFailed(Exception):

@@ -44,11 +44,12 @@ def resolve(current: Session | None, *, received: int, gap_minutes: int | None) 
     """The rule: less than the gap since a person last wrote continues, the gap or more closes.
 
     *received* is when the message came in (microseconds UTC), so time spent queued is no pause, and a clock
-    that went back continues. *gap_minutes* None: an explicit session, continued however old it is.
+    that went back continues. *gap_minutes* None: an explicit session, continued however old it is; so is a paused
+    one, which ends when somebody says so.
     """
     if current is None or current.state == "closed":
         return New(None, None)
-    if gap_minutes is None:
+    if gap_minutes is None or current.paused:
         return Continue(current.id)
     since = current.created if current.last_person is None else current.last_person
     if received - since < gap_minutes * MINUTE:

@@ -47,10 +47,12 @@ from gateway.config_tables import (
     TranscriptionSettings,
     WebSettings,
 )
+from gateway.config_upkeep import BackupSettings, RetentionSettings
 from gateway.types import Json
 
 __all__ = [
     "AgentSettings",
+    "BackupSettings",
     "Changes",
     "ChannelSettings",
     "DigestSettings",
@@ -64,6 +66,7 @@ __all__ = [
     "Price",
     "Problem",
     "ProviderSettings",
+    "RetentionSettings",
     "SessionSettings",
     "Settings",
     "SettingsError",
@@ -85,6 +88,7 @@ EXAMPLE = "config.example.toml"
 # What a reload takes over at once; everything else waits for a restart.
 AT_ONCE = (
     "agent.*",
+    "backup.*",
     "budgets.*",
     "channels.*.access",
     "channels.*.allow",
@@ -103,6 +107,7 @@ AT_ONCE = (
     "limits.*",
     "media.*",
     "providers.*",
+    "retention.*",
     "sessions.*",
     "transcription.*",
 )
@@ -127,6 +132,8 @@ class Settings(Table):
     digest: DigestSettings = DigestSettings()
     heartbeat: HeartbeatSettings = HeartbeatSettings()
     web: WebSettings = WebSettings()
+    backup: BackupSettings = BackupSettings()
+    retention: RetentionSettings = RetentionSettings()
 
     _source: Path | None = PrivateAttr(default=None)
     _warnings: tuple[Problem, ...] = PrivateAttr(default=())

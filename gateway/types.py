@@ -19,7 +19,7 @@ DOLLAR = 1_000_000_000  # nano-dollars
 Json = dict[str, Any]
 Role = Literal["owner", "admin", "user"]
 PlaceKind = Literal["direct", "group", "thread", "client", "job"]
-CloseReason = Literal["idle", "command", "moved", "api", "resumed"]
+CloseReason = Literal["idle", "command", "moved", "api", "resumed", "forked", "archived", "parent", "deleted"]
 Purpose = Literal["chat", "compaction", "summary", "title", "memory", "transcription", "subagent"]
 
 
@@ -133,7 +133,8 @@ class Inbound:
     job_run: int | None = None
     session: int | None = None  # the session this must run in, whatever the rule says
     fresh: bool = False  # open a new session, whatever the rule says (isolated job runs)
-    # Of a job's run alone, ids of rows: where it runs when that is another place than it came from, and for whom.
+    # Ids of rows: where a job's run is when that is another place than it came from; for whom it is, and as whom
+    # somebody from elsewhere speaks through the API.
     conversation: int | None = None
     identity: int | None = None
     raw: str = ""  # the platform's own JSON
@@ -353,6 +354,53 @@ class Session:
     last_active: int
     closed: int | None
     settings: Json = field(default_factory=dict)  # "think": how long its model may think
+    paused: bool = False
+    archived: int | None = None
+    deleted: int | None = None
+    fork_seq: int | None = None  # up to where it is a copy of its parent's transcript; None: of nothing
+
+    @property
+    def child(self) -> bool:
+        """Whether it works for another session, and ends with that."""
+        return self.origin == "child" and self.parent is not None
+
+
+SessionState = Literal["open", "closed", "paused", "archived"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filter:
+    """Which sessions are meant; None: whatever. Archived ones only where *state* asks for them.
+
+    *channel* as telegram; *person* by number; *trigger*: the job that began it, '' for any job.
+    """
+
+    tag: str | None = None
+    channel: str | None = None
+    conversation: int | None = None
+    person: int | None = None
+    trigger: str | None = None
+    state: SessionState | None = None
+    unread: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Viewer:
+    """Who looks at sessions, and so which there are: those of one conversation, and more.
+
+    *person*: also their own, of direct chats elsewhere. *groups*: also those of every group. *everything*: all of
+    them, for whoever has the machine. *admin*: what only admins do.
+    """
+
+    conversation: int | None = None
+    person: int | None = None
+    groups: bool = False
+    everything: bool = False
+    admin: bool = False
+    name: str = "api"  # as the audit trail names it: channel:user id, cli, api
+
+
+OPERATOR = Viewer(everything=True, admin=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -418,6 +466,38 @@ class Entry:
     created: int
 
 
+Cause = Literal["manual", "api", "auto", "overflow"]
+"""What set off a compaction: a person, a caller, little room after a turn, a request that does not fit."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compaction:
+    """What was put away of a session's prompts, with the entry *entry_seq* that says so; times in microseconds UTC.
+
+    *method*: notes that a model wrote, 'beginnings' of the messages, or 'pruned' results of tools. *upto*: the first
+    entry it says nothing of. *before* and *after* in tokens, *after* estimated; *cost* in nano-dollars, None: not
+    known. *state*: 'off' was taken back, 'gone' too and for good.
+    """
+
+    id: int
+    session: int
+    entry_seq: int
+    cause: str
+    method: Literal["notes", "beginnings", "pruned"]
+    upto: int
+    messages: int
+    before: int
+    after: int | None
+    requests: int
+    cost: int | None
+    model: str | None
+    focus: str
+    state: Literal["on", "off", "gone"]
+    created: int
+    changed: int
+    summary: str
+
+
 @dataclass(frozen=True, slots=True)
 class Tokens:
     """Token counts of one request in disjoint kinds: what was read from a cache is not in *uncached*."""
@@ -463,6 +543,7 @@ class UsageOpen:
     trigger: str | None = None
     units: int | None = None  # seconds of audio; None: it is no transcription
     reserved: int | None = None  # the most that it can cost; None: its price is not known
+    bound: int | None = None  # of its input tokens, by its bytes alone; None: it is no prompt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -482,6 +563,19 @@ class UsageSettled:
     price: str | None = None  # JSON of the price applied
     provider_cost: int | None = None
     units: int | None = None  # None: as it was opened
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Weighed:
+    """What an exact request came to, in tokens, against the upper *bound* of its input (None: not written down).
+
+    *at* in microseconds UTC, when it was opened.
+    """
+
+    input: int
+    output: int
+    at: int
+    bound: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,14 +7,24 @@ from typing import TYPE_CHECKING, Literal
 from gateway import appeals, transcript
 from gateway.errors import NotFound, Refused
 from gateway.reports import usage_summary
-from gateway.sessions import ALPHABET, Continue, New, SessionDecision, new_code, resolve, title_of
+from gateway.sessions import (
+    ALPHABET,
+    CODE_LENGTH,
+    Continue,
+    New,
+    SessionDecision,
+    new_code,
+    resolve,
+    title_of,
+)
 from gateway.texts import say
 from gateway.texts.direction import isolated
-from gateway.types import Account, CloseReason, Conversation, Identity, Place, Session
+from gateway.types import OPERATOR, Account, CloseReason, Conversation, Identity, Place, Session, Turn, Viewer
 from gateway.views import Generated, SessionMeta, meta_of
 
 if TYPE_CHECKING:
     from storage import Unit
+    from storage.appeals import Appeal
 
 MOST_COUNTED = 1000  # waiting messages; more are shown as so many
 SHORTEST = 2  # characters of a code
@@ -25,29 +35,56 @@ def code_of(id: str) -> str:
     return str(id).strip().upper()
 
 
+def is_code(code: str) -> bool:
+    """Whether it is one that `new_code` could have made."""
+    return len(code) == CODE_LENGTH and set(code) <= set(ALPHABET)
+
+
 async def by_code(unit: Unit, id: str) -> Session:
     return await session_named(unit, id)
 
 
-async def session_named(unit: Unit, id: str) -> Session:
-    found = await unit.sessions.by_code(code_of(id))
+async def shown(unit: Unit, session: Session) -> SessionMeta:
+    """As it stands in this transaction."""
+    now = await unit.sessions.get(session.id)
+    assert now is not None
+    place = await unit.places.get(now.conversation)
+    return meta_of(now, place, await unit.tags.of(now.id))
+
+
+async def session_named(unit: Unit, id: str, viewer: Viewer = OPERATOR) -> Session:
+    """Raises NotFound, in the same words for one that is not for the viewer's eyes."""
+    found = await unit.listing.by_code(code_of(id), viewer)
     if found is None:
-        raise NotFound(f"There is no session {id}.")
+        raise NotFound(key="session.unknown", code=title_of(str(id), 2 * CODE_LENGTH))
     return found
 
 
-async def at_rest(unit: Unit, id: str) -> Session:
+async def at_rest(unit: Unit, id: str, viewer: Viewer = OPERATOR) -> Session:
     """Raises Refused while a turn is running in it."""
-    session = await session_named(unit, id)
-    latest = await unit.turns.latest(session.id)
-    if latest is not None and latest.state in ("running", "parked"):
+    session = await session_named(unit, id, viewer)
+    if await is_busy(unit, session.id):
         raise Refused(key="session.busy")
     return session
 
 
-async def local_place(unit: Unit, key: str) -> tuple[Account, Conversation]:
+async def is_busy(unit: Unit, session: int) -> bool:
+    """Whether a turn runs in it, or waits to go on."""
+    latest = await unit.turns.latest(session)
+    return latest is not None and latest.state in ("running", "parked")
+
+
+async def theirs(unit: Unit, id: str, who: Identity | None) -> Session:
+    """A session of somebody's own; any one for None. Raises NotFound."""
+    found = await session_named(unit, id)
+    if who is not None and (who.person is None or found.owner != who.person):
+        raise NotFound(f"There is no session {id}.")
+    return found
+
+
+async def local_place(unit: Unit, key: str, user_id: str = "") -> tuple[Account, Conversation]:
     account = await unit.people.account("main", "local", "local")
-    return account, await unit.places.at(account, Place(chat_id=key, kind="client"))
+    return account, await unit.places.at(account, Place(chat_id=key, user_id=user_id, kind="client"))
 
 
 async def place_of(unit: Unit, channel: str, key: str, user_id: str) -> Conversation:
@@ -105,6 +142,11 @@ async def answer_to(unit: Unit, account: int, event_id: str) -> Generated | None
         return await answer_to(unit, account, appeals.event_of(turn.id))
     if turn is None:
         return Generated(text="", session_id="", state=row[0], error=None, usage=usage_summary([0] * 11))
+    return await answer_of(unit, turn, refused)
+
+
+async def answer_of(unit: Unit, turn: Turn, refused: Appeal | None = None) -> Generated:
+    """The stored answer of a turn; *refused*: what a budget had against it."""
     session = await unit.sessions.get(turn.session)
     entries = [
         e for e in await unit.transcript.all(turn.session) if e.turn == turn.id and e.kind == "assistant"
@@ -119,8 +161,8 @@ async def answer_to(unit: Unit, account: int, event_id: str) -> Generated | None
     )
 
 
-async def meant(unit: Unit, typed: str, conversation: int | None) -> Session:
-    """The session whose code begins so; of one conversation only, if given.
+async def meant(unit: Unit, typed: str, viewer: Viewer) -> Session:
+    """The session whose code begins so, of those that the viewer may see.
 
     Raises Refused for none, with one text whether there is one elsewhere or not; for several, and for too little.
     """
@@ -129,7 +171,7 @@ async def meant(unit: Unit, typed: str, conversation: int | None) -> Session:
         raise Refused(key="session.short", least=SHORTEST)
     if not set(prefix) <= set(ALPHABET):
         raise Refused(key="session.not_here")
-    found = await unit.sessions.by_prefix(prefix, conversation=conversation, count=MOST_NAMED + 1)
+    found = await unit.listing.by_prefix(prefix, viewer, count=MOST_NAMED + 1)
     if not found:
         raise Refused(key="session.not_here")
     if len(found) > 1 and found[0].code != prefix:
@@ -197,7 +239,12 @@ async def leave(unit: Unit, conversation: int, now: int) -> SessionMeta | None:
 
 
 async def point_at(unit: Unit, conversation: int, session: Session, reason: CloseReason, now: int) -> bool:
-    """Close what is current and open *session*; False when it is current and open. Raises Refused while it answers."""
+    """Close what is current and open *session*; False when it is current and open.
+
+    Raises Refused while it answers elsewhere, and when it is archived.
+    """
+    if session.archived is not None:
+        raise Refused(key="session.archived", code=session.code)
     current = (await unit.places.get(conversation)).current_session
     if current == session.id and session.state == "open":
         return False

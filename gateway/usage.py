@@ -33,11 +33,9 @@ __all__ = [
     "Total",
     "context_window",
     "cost",
-    "estimate_input",
     "find_audio_price",
     "find_price",
     "longest",
-    "picture_tokens",
     "saved",
     "worst_case",
     "worst_hearing",
@@ -52,11 +50,6 @@ SAVED = 10**-FINEST_RATE
 DEAREST_WRITE = 2
 # What a provider adds unseen to a request with tools; Anthropic, tool use pricing, lists up to 530 tokens.
 HIDDEN_INPUT = 1024
-# Anthropic, vision: pictures are scaled down to 2,576 pixels and 4,784 tokens, by older models to fewer. OpenAI,
-# images: patches of 32 pixels, for the newer models as they are (12 megapixels are 11,970, times 1.2), for the older
-# ones 8 tiles at most. Gemini API, tokens: 258 a tile, 16 tiles assumed; newer models 1,120 a picture.
-PICTURES = {"anthropic": 4_784, "openai": 14_364, "google": 4_128, "demo": 0}
-DEAREST_PICTURE = 48_169  # OpenAI, images: gpt-4o-mini, 2,833 and 8 tiles of 5,667
 AUDIO_TOKENS = 10  # of a second; OpenAI, managing costs: one token is 100 ms of what a person says
 MOST_WRITTEN = 2_000  # tokens; OpenAI, models, gpt-4o-transcribe: maximum output
 LEAST_SECOND = 750  # bytes; RFC 6716, section 2: Opus begins at 6 kbit/s
@@ -357,21 +350,6 @@ def worst_case(
     dearest = max(rates.uncached, rates.read or Decimal(0), *writes)
     exact = Fraction(dearest) * input_tokens + Fraction(rates.output or 0) * output_tokens
     return math.ceil(exact * _PER_TOKEN + Fraction(rates.request) * DOLLAR)
-
-
-def estimate_input(bytes: int) -> int:
-    """An upper bound of the input tokens of a request whose body has so many *bytes*.
-
-    Every token stands for a byte at least; the body's own marks outweigh those between messages.
-    """
-    return bytes + HIDDEN_INPUT
-
-
-def picture_tokens(kind: str, model: str = "") -> int:
-    """An upper bound of the input tokens of one picture, whatever its size; *kind* as in gateway.vendors."""
-    if kind == "openrouter":
-        return max(DEAREST_PICTURE, *PICTURES.values())
-    return DEAREST_PICTURE if model.startswith("gpt-4o-mini") else PICTURES.get(kind, max(PICTURES.values()))
 
 
 def context_window(

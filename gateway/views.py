@@ -10,7 +10,7 @@ from gateway.budgets import Shortfall
 from gateway.pricing import Pricing
 from gateway.protocols import Model
 from gateway.reports import UsageSummary
-from gateway.types import Conversation, Entry, Session
+from gateway.types import Compaction, Conversation, Entry, Session, SessionState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +44,7 @@ class SessionMeta:
     """A session as callers see it. *key* is the chat's own name on its channel; times are microseconds UTC.
 
     *last_message_at* is when a person last wrote; None before that. *triggered_by* None: a person started it.
+    *archived_at* None: it is not archived; such a one is read, and not continued.
     """
 
     id: str
@@ -63,6 +64,15 @@ class SessionMeta:
     triggered_by: str | None
     origin: str
     model: str | None
+    tags: tuple[str, ...] = ()
+    is_paused: bool = False
+    archived_at: int | None = None
+
+    @property
+    def state(self) -> SessionState:
+        if self.archived_at is not None:
+            return "archived"
+        return "paused" if self.is_paused else "closed" if self.is_closed else "open"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,12 +101,13 @@ class UsageRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContextUsage:
-    """How full the model's window is; tokens of the last request."""
+    """How full the model's window is; tokens of the last request, or *estimated* for the next."""
 
     used_tokens: int
     max_tokens: int
     percent: float
     turns: int
+    estimated: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,12 +141,44 @@ class StoreHealth:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compacted:
-    """What a compaction did; tokens. *after* None: not known before the next request."""
+    """A compaction: what *trigger* (manual, api, auto, overflow) had put away, and how; times in microseconds UTC.
 
+    *method*: 'notes' that *model* wrote, in *summary*; 'beginnings', without a model; 'pruned', old results of tools.
+    *before* and *after* in tokens, *after* estimated (None: not known). *cost* in nano-dollars, of so many *requests*;
+    None: not known. *undone*: it was taken back.
+    """
+
+    id: int
+    trigger: str
+    method: str
     messages: int
     before: int
     after: int | None
     summary: str
+    focus: str
+    model: str | None
+    requests: int
+    cost: int | None
+    created_at: int
+    undone: bool
+
+
+def compacted_of(row: Compaction) -> Compacted:
+    return Compacted(
+        id=row.id,
+        trigger=row.cause,
+        method=row.method,
+        messages=row.messages,
+        before=row.before,
+        after=row.after,
+        summary=row.summary,
+        focus=row.focus,
+        model=row.model,
+        requests=row.requests,
+        cost=row.cost,
+        created_at=row.created,
+        undone=row.state != "on",
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,7 +200,7 @@ def offered(model: Model, pricing: Pricing, now: int) -> Offered:
     return Offered(ref=model.ref, input=rates.uncached, output=rates.output, free=price.state == "free")
 
 
-def meta_of(session: Session, place: Conversation) -> SessionMeta:
+def meta_of(session: Session, place: Conversation, tags: tuple[str, ...] = ()) -> SessionMeta:
     return SessionMeta(
         id=session.code,
         channel=place.channel,
@@ -176,6 +219,9 @@ def meta_of(session: Session, place: Conversation) -> SessionMeta:
         triggered_by=session.triggered_by,
         origin=session.origin,
         model=session.model,
+        tags=tags,
+        is_paused=session.paused,
+        archived_at=session.archived,
     )
 
 

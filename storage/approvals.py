@@ -13,7 +13,7 @@ ApprovalState = Literal["waiting", "approved", "done", "failed", "unknown", "den
 
 COLUMNS = """
 SELECT id, token, turn, step, call_id, session, conversation, identity, tool, args, action, action_hash, lang, zone,
-       state, expires, row, outcome FROM approval"""
+       state, expires, row, outcome, decided_by FROM approval"""
 ADD = """
 INSERT INTO approval (token, turn, step, call_id, session, conversation, identity, tool, args, action, action_hash, lang,
                       zone, state, created, expires)
@@ -26,13 +26,16 @@ WAITING = f"{COLUMNS} WHERE conversation = :conversation AND state = 'waiting' A
 TYPED = f"{COLUMNS} WHERE conversation = :conversation AND token = :token"
 DECIDE = """
 UPDATE approval SET state = :state, decided = :now, decided_by = :by, row = :row WHERE id = :id AND state = 'waiting'"""
+IN_SESSION = f"{COLUMNS} WHERE session = :session AND state = 'waiting' ORDER BY id"
+DENY = "UPDATE approval SET state = 'denied', decided = :now WHERE id = :id AND state = 'waiting'"
 END = """
 UPDATE approval SET state = :state, outcome = :outcome, ended = :now WHERE id = :id AND state = 'approved'"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Approval:
-    """A call of a tool that waits for a yes. *row*: the inbox row that decided; *outcome*: what the tool gave."""
+    """A call of a tool that waits for a yes. *row*: the inbox row that decided; *outcome*: what the tool gave; *decided_by*:
+    the identity that did."""
 
     id: int
     token: str
@@ -52,6 +55,7 @@ class Approval:
     expires: int
     row: int | None = None
     outcome: str | None = None
+    decided_by: int | None = None
 
 
 def approval(row: Row) -> Approval:
@@ -74,6 +78,7 @@ def approval(row: Row) -> Approval:
         expires=row[15],
         row=row[16],
         outcome=row[17],
+        decided_by=row[18],
     )
 
 
@@ -143,6 +148,19 @@ class Approvals:
     async def decide(self, id: int, state: ApprovalState, *, by: int | None, row: int, now: int) -> bool:
         """False when it had been decided before; nothing is changed then."""
         return await self._tx.run(DECIDE, id=id, state=state, by=by, row=row, now=now) == 1
+
+    async def count(self, session: int) -> int:
+        """How many were ever asked for there."""
+        row = await self._tx.one("SELECT count(*) FROM approval WHERE session = :session", session=session)
+        return 0 if row is None else int(row[0])
+
+    async def in_session(self, session: int) -> list[Approval]:
+        """Those that wait there, oldest first, whether they have expired or not."""
+        return [approval(row) for row in await self._tx.all(IN_SESSION, session=session)]
+
+    async def deny(self, id: int, *, now: int) -> bool:
+        """A no that came by no message; False when it had been decided before."""
+        return await self._tx.run(DENY, id=id, now=now) == 1
 
     async def end(self, id: int, state: ApprovalState, *, outcome: str, now: int) -> bool:
         """What came of one that was approved; False when that is known already."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Literal
 
 from gateway.types import Inbound, Json, Kind, Lane, Waiting
@@ -309,6 +310,11 @@ class Inbox:
         """(state, turn) of an event; None when it was never here."""
         row = await self._tx.one(BY_EVENT, account=account, event_id=event_id)
         return None if row is None else (row[0], row[1])
+
+    async def events(self, rows: Iterable[int]) -> list[str]:
+        """The ids that the events of these rows came with."""
+        sql = "SELECT event_id FROM inbox WHERE id = :id"
+        return [str(found[0]) for id in rows if (found := await self._tx.one(sql, id=id)) is not None]
 
     async def language(self, conversation: int, state: Literal["waiting", "held"]) -> str:
         """Of the last person with a row in that state there, as a BCP 47 tag; '' when it is not known."""

@@ -39,6 +39,7 @@ OWED = f"""
 SELECT r.id, r.planned, r.attempt, r.session, {", ".join(f"j.{each}" for each in COLUMNS.split(", "))}
   FROM job_run r JOIN job j ON j.id = r.job
  WHERE r.state = 'waiting' AND r.inbox IS NULL AND r.due <= :now ORDER BY r.planned, r.id LIMIT :count"""
+UNSKIP = "DELETE FROM job_run WHERE job = :job AND planned > :after AND state = 'skipped'"
 OWES = "SELECT 1 FROM job_run WHERE state = 'waiting' AND inbox IS NULL AND due <= :now LIMIT 1"
 HASTEN = "UPDATE job_run SET due = :latest WHERE state = 'waiting' AND inbox IS NULL AND due > :latest"
 LINK = """
@@ -257,6 +258,10 @@ class Jobs:
     async def hasten(self, latest: int) -> None:
         """No attempt waits for longer than until *latest*."""
         await self._tx.run(HASTEN, latest=latest)
+
+    async def unskip(self, job: int, *, after: int) -> None:
+        """Planned times later than *after* that were skipped come again."""
+        await self._tx.run(UNSKIP, job=job, after=after)
 
     async def owes(self, *, now: int) -> bool:
         """Whether a run is due that has no inbox row."""

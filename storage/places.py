@@ -163,6 +163,10 @@ class Places:
         await self._tx.run(POINT, session=session, id=id)
         return lost
 
+    async def leave(self, session: int) -> None:
+        """It is current nowhere any more."""
+        await self._tx.one(UNPOINT, session=session)
+
     async def audience(self, *, since: int) -> list[Conversation]:
         """Direct chats, whoever's they are, and groups with something going on *since* then (microseconds).
 

@@ -6,24 +6,31 @@ from collections.abc import Awaitable, Callable
 from functools import cached_property
 from typing import Concatenate, ParamSpec, TypeVar
 
+from gateway.errors import StoreError
 from gateway.failpoints import Point
 from storage.appeals import Appeals
 from storage.approvals import Approvals
 from storage.audit import Audit
 from storage.budgets import Budgets
+from storage.compactions import Compactions
 from storage.costs import Costs
 from storage.database import Database, Tx
+from storage.depths import Depths
 from storage.digests import Digests
 from storage.inbox import Inbox
 from storage.jobs import Jobs
+from storage.keys import Keys
+from storage.listing import Listing
 from storage.media import Media
 from storage.meta import Meta
 from storage.outbox import Outbox
 from storage.pairings import Pairings
 from storage.people import People
 from storage.places import Places
+from storage.purging import Purging
 from storage.rollup import Rollup
 from storage.sessions import Sessions
+from storage.tags import Tags
 from storage.transcript import Transcript
 from storage.turns import Turns
 from storage.usage import Ledger
@@ -55,8 +62,20 @@ class Unit:
         return Sessions(self.tx)
 
     @cached_property
+    def listing(self) -> Listing:
+        return Listing(self.tx)
+
+    @cached_property
+    def tags(self) -> Tags:
+        return Tags(self.tx)
+
+    @cached_property
     def transcript(self) -> Transcript:
         return Transcript(self.tx)
+
+    @cached_property
+    def compactions(self) -> Compactions:
+        return Compactions(self.tx)
 
     @cached_property
     def inbox(self) -> Inbox:
@@ -95,12 +114,24 @@ class Unit:
         return Pairings(self.tx)
 
     @cached_property
+    def keys(self) -> Keys:
+        return Keys(self.tx)
+
+    @cached_property
+    def depths(self) -> Depths:
+        return Depths(self.tx)
+
+    @cached_property
     def audit(self) -> Audit:
         return Audit(self.tx)
 
     @cached_property
     def media(self) -> Media:
         return Media(self.tx)
+
+    @cached_property
+    def purging(self) -> Purging:
+        return Purging(self.tx)
 
     @cached_property
     def rollup(self) -> Rollup:
@@ -120,10 +151,14 @@ class Store:
 
     `await store.commit(Point.X, work, a, b)` runs `work(unit, a, b)` in a transaction of its own and returns
     when it is on disk. Raises StoreError when nothing was stored.
+
+    *commits* of them were stored since it was opened, *failed* could not be.
     """
 
     def __init__(self, database: Database) -> None:
         self.database = database
+        self.commits = 0
+        self.failed = 0
 
     async def commit(
         self,
@@ -132,7 +167,13 @@ class Store:
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> T:
-        return await self.database.commit(point, lambda tx: work(Unit(tx), *args, **kwargs))
+        try:
+            done = await self.database.commit(point, lambda tx: work(Unit(tx), *args, **kwargs))
+        except StoreError:
+            self.failed += 1
+            raise
+        self.commits += 1
+        return done
 
     async def read(
         self, work: Callable[Concatenate[Unit, P], Awaitable[T]], *args: P.args, **kwargs: P.kwargs

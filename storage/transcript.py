@@ -1,8 +1,9 @@
-"""The entry table: append-only transcripts; and the compaction table that says what a summary stands for."""
+"""The entry table: append-only transcripts."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Literal
 
 from gateway.types import Entry, Json
@@ -22,12 +23,30 @@ OF_TURN = (
 LAST = """
 SELECT seq, turn, kind, body, created FROM entry WHERE session = :session AND kind IN ('user', 'assistant')
  ORDER BY seq DESC LIMIT :count"""
-SUMMARY = "SELECT max(seq) FROM entry WHERE session = :session AND kind = 'summary'"
-COMPACTION = """
-INSERT INTO compaction (session, entry_seq, cause, from_seq, to_seq, before, after, usage_uid, created)
-VALUES (:session, :entry_seq, :cause, :from_seq, :to_seq, :before, :after, :usage_uid, :now) RETURNING id"""
-COMPACTIONS = """
-SELECT id, cause, from_seq, to_seq, before, after, created FROM compaction WHERE session = :session ORDER BY id"""
+# The newest that was not taken back, or was put back again.
+SUMMARY = """
+SELECT max(e.seq) FROM entry e WHERE e.session = :session AND e.kind = 'summary' AND coalesce((
+       SELECT json_extract(m.body, '$.op') FROM entry m
+        WHERE m.session = e.session AND m.kind = 'mark' AND m.seq > e.seq AND json_extract(m.body, '$.seq') = e.seq
+          AND json_extract(m.body, '$.op') IN ('uncompact', 'recompact') ORDER BY m.seq DESC LIMIT 1), '') <> 'uncompact'"""
+# What was taken back from before *upto* on, or brought back, after it: then nothing can be left out.
+TURNED_BACK = """
+SELECT 1 FROM entry WHERE session = :session AND seq >= :upto AND kind = 'mark' AND (
+       json_extract(body, '$.op') = 'redo' OR (json_extract(body, '$.op') = 'rewind' AND json_extract(body, '$.seq') < :upto))"""
+COPY = """
+INSERT INTO entry (session, seq, turn, kind, body, created)
+SELECT :to, seq, turn, kind, body, created FROM entry
+ WHERE session = :session AND seq IN (SELECT value FROM json_each(:seqs)) ORDER BY seq"""
+NEXT_IS = """
+UPDATE session SET next_seq = :next, message_count = (SELECT count(*) FROM entry WHERE session = :to AND kind = 'user')
+ WHERE id = :to"""
+AT = "SELECT seq, turn, kind, body, created FROM entry WHERE session = :session AND seq = :seq"
+PUT = """
+INSERT INTO entry (session, seq, turn, kind, body, created) VALUES (:session, :seq, :turn, :kind, :body, :created)"""
+REDACT = "UPDATE entry SET kind = :kind, body = :body WHERE session = :session AND seq = :seq"
+PURGE = """
+DELETE FROM entry WHERE session = :session
+   AND seq IN (SELECT seq FROM entry WHERE session = :session ORDER BY seq LIMIT :count)"""
 
 Kind = Literal["user", "assistant", "results", "note", "summary", "mark"]
 
@@ -37,7 +56,7 @@ def entry(row: Row) -> Entry:
 
 
 class Transcript:
-    """Rows of entry and compaction."""
+    """Rows of entry."""
 
     def __init__(self, tx: Tx) -> None:
         self._tx = tx
@@ -55,14 +74,18 @@ class Transcript:
         return [entry(row) for row in await self._tx.all(ALL, session=session, since=since)]
 
     async def live(self, session: int) -> list[Entry]:
-        """What still bears on the next prompt: from what the latest summary left standing."""
+        """What still bears on the next prompt: from what the latest summary that holds left standing."""
         row = await self._tx.one(SUMMARY, session=session)
         since = 0
         if row is not None and row[0] is not None:
             found = await self._tx.all(ALL, session=session, since=row[0])
-            upto = json.loads(found[0][3]).get("upto")
+            body = json.loads(found[0][3])
+            upto, text = body.get("upto"), body.get("text")
             # One that makes no sense stands for nothing: then everything still counts.
-            since = upto if isinstance(upto, int) and upto <= row[0] else 0
+            if isinstance(upto, int) and upto <= row[0] and isinstance(text, str) and text.strip("\0 \n\t"):
+                since = upto
+        if since and await self._tx.one(TURNED_BACK, session=session, upto=since) is not None:
+            since = 0
         return await self.all(session, since=since)
 
     async def hand_on(self, session: int, old: int, new: int) -> None:
@@ -72,38 +95,40 @@ class Transcript:
     async def of_turn(self, session: int, turn: int) -> list[Entry]:
         return [entry(row) for row in await self._tx.all(OF_TURN, session=session, turn=turn)]
 
+    async def at(self, session: int, seq: int) -> Entry | None:
+        row = await self._tx.one(AT, session=session, seq=seq)
+        return None if row is None else entry(row)
+
+    async def copy(self, session: int, to: int, seqs: Sequence[int], *, next_seq: int) -> None:
+        """Give the session *to* these entries, under their own numbers; it goes on with *next_seq*."""
+        await self._tx.run(COPY, session=session, to=to, seqs=str(list(seqs)))
+        await self._tx.run(NEXT_IS, to=to, next=next_seq)
+
+    async def put(self, session: int, entries: Sequence[Entry], *, next_seq: int) -> None:
+        """Entries from elsewhere, under their own numbers. Their turns were not run here, so they count below 0."""
+        for each in entries:
+            await self._tx.run(
+                PUT,
+                session=session,
+                seq=each.seq,
+                turn=None if each.turn is None else -1 - each.turn,
+                kind=each.kind,
+                body=json.dumps(each.body, ensure_ascii=False),
+                created=each.created,
+            )
+        await self._tx.run(NEXT_IS, to=session, next=next_seq)
+
+    async def redact(self, session: int, seq: int, kind: Kind, body: Json) -> None:
+        """Write over what was said: only where a person has a right to be forgotten."""
+        await self._tx.run(
+            REDACT, session=session, seq=seq, kind=kind, body=json.dumps(body, ensure_ascii=False)
+        )
+
+    async def purge(self, session: int, *, count: int) -> int:
+        """Delete the first *count* entries; gives how many there were."""
+        return await self._tx.run(PURGE, session=session, count=count)
+
     async def last(self, session: int, count: int) -> list[Entry]:
         """The last user and assistant entries, oldest first."""
         rows = await self._tx.all(LAST, session=session, count=count)
         return [entry(row) for row in reversed(rows)]
-
-    async def compacted(
-        self,
-        session: int,
-        *,
-        entry_seq: int,
-        cause: str,
-        from_seq: int,
-        to_seq: int,
-        before: int,
-        after: int | None,
-        usage_uid: str | None,
-        now: int,
-    ) -> int:
-        """Log a compaction; *before* and *after* in tokens."""
-        row = await self._tx.one(
-            COMPACTION,
-            session=session,
-            entry_seq=entry_seq,
-            cause=cause,
-            from_seq=from_seq,
-            to_seq=to_seq,
-            before=before,
-            after=after,
-            usage_uid=usage_uid,
-            now=now,
-        )
-        return int(scalar(row))
-
-    async def compactions(self, session: int) -> list[Row]:
-        return await self._tx.all(COMPACTIONS, session=session)

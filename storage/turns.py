@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gateway.types import Turn
-from storage.database import Row, Tx
+from storage.database import Row, Tx, scalar
 
 COLUMNS = "id, session, n, conversation, identity, trigger, job_run, attempt, fence, state, started, finished, error_kind, error, over"
 ADD = f"""
@@ -20,12 +20,23 @@ UPDATE turn SET state = :state, finished = :now, error_kind = :error_kind, error
 AGAIN = """
 UPDATE turn SET state = 'running', attempt = attempt + :crashed, fence = :fence WHERE id = :id RETURNING attempt"""
 # What was running while the process was killed is not to blame for it, unless it had begun something that life.
+# Nobody waits any more for what is answered in a session that is deleted.
+BURY = """
+UPDATE turn SET state = 'cancelled', finished = :now, error_kind = 'deleted'
+ WHERE state IN ('running', 'parked') AND session IN (SELECT id FROM session WHERE deleted IS NOT NULL)
+RETURNING id"""
 BLAME = """
 UPDATE turn SET attempt = attempt + 1 WHERE state = 'running' AND (
        EXISTS (SELECT 1 FROM usage u WHERE u.turn = turn.id AND u.state = 'open')
     OR EXISTS (SELECT 1 FROM tool_call c WHERE c.turn = turn.id AND c.started IS NOT NULL AND c.ended IS NULL))"""
 UNFINISHED = f"""
 SELECT {COLUMNS} FROM turn WHERE conversation = :conversation AND state IN ('running', 'parked') ORDER BY id LIMIT 1"""
+ENDED = f"""
+SELECT {COLUMNS} FROM turn WHERE id > :after AND conversation = :conversation AND state NOT IN ('running', 'parked')
+ ORDER BY id LIMIT :count"""
+BEFORE = """
+SELECT coalesce((SELECT min(id) - 1 FROM turn WHERE conversation = :conversation AND state IN ('running', 'parked')),
+       (SELECT max(id) FROM turn), 0)"""
 PARK = "UPDATE turn SET state = 'parked' WHERE id = :id AND state = 'running'"
 CANCEL = "UPDATE turn SET cancel_at = :now WHERE id = :id AND state = 'running'"
 CURRENT = f"SELECT {COLUMNS} FROM turn WHERE conversation = :conversation AND state = 'running' ORDER BY id DESC LIMIT 1"
@@ -44,6 +55,8 @@ UPDATE tool_call SET state = :state, is_error = :is_error, ended = :now
 CALLS_LEFT = """
 UPDATE tool_call SET state = CASE WHEN started IS NULL THEN 'denied' ELSE 'unknown' END, ended = :now
  WHERE turn = :turn AND state = 'intent'"""
+CALLS_IN = "SELECT count(*) FROM tool_call c JOIN turn t ON t.id = c.turn WHERE t.session = :session"
+FORGET = "UPDATE turn SET error = NULL WHERE session = :session"
 CALLS = "SELECT call_id, name, state, started FROM tool_call WHERE turn = :turn AND step = :step ORDER BY id"
 
 
@@ -72,6 +85,15 @@ class Turns:
 
     def __init__(self, tx: Tx) -> None:
         self._tx = tx
+
+    async def ended(self, conversation: int, *, after: int, count: int) -> list[Turn]:
+        """Those there that are over, with a number above *after*; oldest first."""
+        rows = await self._tx.all(ENDED, conversation=conversation, after=after, count=count)
+        return [turn(row) for row in rows]
+
+    async def before(self, conversation: int) -> int:
+        """Up to which number no turn of that conversation is still to end."""
+        return int(scalar(await self._tx.one(BEFORE, conversation=conversation)))
 
     async def add(
         self,
@@ -133,6 +155,10 @@ class Turns:
         """After a crash, before the ledger is settled: count it against the turns that may have caused it."""
         await self._tx.run(BLAME)
 
+    async def bury(self, *, now: int) -> list[int]:
+        """End what an earlier process left unfinished in deleted sessions; gives the turns."""
+        return [row[0] for row in await self._tx.all(BURY, now=now)]
+
     async def park(self, id: int) -> None:
         await self._tx.run(PARK, id=id)
 
@@ -175,3 +201,12 @@ class Turns:
     async def calls(self, turn: int, step: int) -> list[tuple[str, str, str, int | None]]:
         """(call id, tool, state, when it was started or None) in order."""
         return [(r[0], r[1], r[2], r[3]) for r in await self._tx.all(CALLS, turn=turn, step=step)]
+
+    async def calls_in(self, session: int) -> int:
+        """How many calls of tools there were in all turns of a session."""
+        row = await self._tx.one(CALLS_IN, session=session)
+        return int(row[0]) if row is not None else 0
+
+    async def forget(self, session: int) -> None:
+        """What went wrong may quote what was said."""
+        await self._tx.run(FORGET, session=session)

@@ -23,6 +23,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from gateway.digest import summaries
+from gateway.types import SECOND
+from tests.crash.clock import FileClock
 from tests.fakes.llm import OPENAI_MODELS, Ask, FakeLLM, Pace, Reply
 from tests.fakes.telegram import FakeTelegram
 
@@ -71,7 +73,9 @@ class Play:
     tell: Callable[[str], None]
     wrong: list[str] = field(default_factory=list)
     process: asyncio.subprocess.Process | None = None
-    ahead: float = 0.0  # seconds
+
+    def __post_init__(self) -> None:
+        self.clock = FileClock(self.folder / "ahead")
 
     # -- the hands -------------------------------------------------------------------------------------------
 
@@ -83,7 +87,7 @@ class Play:
     async def start(self, day: date, clock: str) -> None:
         """The gateway begins, and by its clock it is that time in Berlin."""
         moment = datetime.combine(day, Clock.fromisoformat(clock), BERLIN)
-        self.ahead = moment.timestamp() - time.time()
+        self.clock.set(int(moment.timestamp()) * SECOND)
         self.tell(f"{moment:%A, %d %B %Y, %H:%M} in Berlin: the gateway starts.")
         arguments = {
             "--data": self.folder / "data",
@@ -98,8 +102,8 @@ class Play:
                     "allow": [ANN],
                 }
             ),
-            "--tables": json.dumps({"digest": {"model": f"openai:{OPENAI_MODELS[0]}"}}),
-            "--ahead": self.ahead,
+            "--also": json.dumps({"digest": {"model": f"openai:{OPENAI_MODELS[0]}"}}),
+            "--clock": self.clock.file,
         }
         begun = self.begun_lives()
         with (self.folder / "gateway.log").open("ab") as log:
@@ -146,7 +150,7 @@ class Play:
         """Ann, at the gateway's time."""
         self.tell(f"    Ann:  {text}")
         before = len(self.texts())
-        self.telegram.user_says(ANN, text, reply_to=reply_to, date=int(time.time() + self.ahead))
+        self.telegram.user_says(ANN, text, reply_to=reply_to, date=self.clock() // SECOND)
         await self.until(lambda: len(self.texts()) > before and self.quiet(), f"an answer to “{text}”")
         for each in self.texts()[before:]:
             self.tell(f"    bot:  {each}")

@@ -137,7 +137,7 @@ async def path(
     account = await store.commit(Point.PEOPLE, lambda unit: unit.people.account("telegram", "42", "bot"))
     if connect:
         core.delivery.register(account, channel)
-    await core.dispatcher.recover()
+    await core.dispatcher.recovery.recover()
     found = Path(store, core, channel, account, model, troubles, strangers)
     try:
         yield found

@@ -76,12 +76,54 @@ async def test_it_asks_with_buttons_and_does_nothing_before_the_yes(
         assert isinstance(note, UserMessage) and "done: The shed is red." in note.texts[0]
 
 
+def question(chat: Chat, place: str = ANN) -> tuple[str, dict[str, str]]:
+    """The message that asks, and its buttons, as they are now."""
+    messages = chat.path.channel.messages[place]
+    ((id, text),) = [(id, text) for id, text in messages.items() if "Shall I do that?" in text]
+    return text, chat.path.channel.buttons[id]
+
+
+async def shows(chat: Chat, told: str, place: str = ANN) -> None:
+    """Wait until the message that asked says so; it has no buttons then."""
+    async with asyncio.timeout(5):
+        while told not in question(chat, place)[0]:
+            await asyncio.sleep(0.005)
+    assert question(chat, place)[1] == {}
+
+
+async def test_what_is_decided_can_be_pressed_no_more_and_says_by_whom(
+    store: Store, clock: Clock, paint: Paint
+) -> None:
+    async with asked(store, clock, paint) as chat:
+        await chat.told("Paint it.", "Shall I do that?", "It waits for you.")
+        assert set(question(chat)[1]) == {"Yes", "No"}
+        await chat.presses("Yes")
+        await chat.sees("The shed is red.")
+        await shows(chat, "Paint the shed red.\n\nShall I do that?\n\n*Ann said yes.*")
+
+
+async def test_what_is_decided_by_text_or_too_late_can_be_pressed_no_more_either(
+    store: Store, clock: Clock, paint: Paint
+) -> None:
+    scripts = [wish(), Script("Asked."), wish('{"colour": "blue"}', "c2"), Script("Asked again.")]
+    async with asked(store, clock, paint, *scripts) as chat:
+        await chat.group("Paint it.", "Shall I do that?", "Asked.")
+        await chat.group("/deny", say("approval.denied"))
+        await shows(chat, "*Ann said no.*", GROUP)
+        await chat.told("Or blue.", "Shall I do that?", "Asked again.")
+        clock.forward(minutes=24 * 60)
+        await chat.presses("Yes")
+        await chat.sees(say("approval.expired"))
+        await shows(chat, "*Nobody answered within a day.*")
+
+
 async def test_a_no_is_a_no(store: Store, clock: Clock, paint: Paint) -> None:
     async with asked(store, clock, paint) as chat:
         await chat.told("Paint it.", "Shall I do that?", "It waits for you.")
+        later = chat.buttons()["Yes"]
         await chat.presses("No")
         await chat.sees(say("approval.denied"))
-        await chat.presses("Yes")
+        await chat.path.presses(later)
         await acked(chat, 2)
         assert chat.path.channel.acks[-1][1] == say("approval.decided")
         assert paint.painted == [] and await states(chat) == ["denied"]
@@ -215,7 +257,7 @@ async def test_killed_anywhere_it_is_asked_once_and_done_at_most_once(
         manager = SessionManager(p.core)
         p.core.dispatcher.commands = Table(manager=manager, roster=Roster(store=store, clock=clock))
         p.core.delivery.register(p.account, p.channel)
-        await p.core.dispatcher.connected(p.account.id)
+        await p.core.dispatcher.recovery.connected(p.account.id)
         said = {"done": "The shed is red.", "unknown": say("approval.unknown")}.get(state or "", "Shall I")
         if state in ("done", "unknown"):
             await p.channel.until(ANN, said)

@@ -47,20 +47,34 @@ COMMANDS = [
     ("budget", "refused"),
     ("budget", "allow"),
     ("prices", "check"),
+    ("jobs", "add"),
     ("jobs", "list"),
+    ("jobs", "show"),
     ("jobs", "next"),
     ("jobs", "run"),
+    ("jobs", "pause"),
+    ("jobs", "resume"),
+    ("jobs", "rm"),
+    ("jobs", "history"),
     ("jobs", "runs"),
     ("digest", "list"),
     ("digest", "on"),
     ("digest", "off"),
     ("digest", "now"),
+    ("keys", "list"),
+    ("keys", "add"),
+    ("keys", "revoke"),
+    ("api",),
     ("config", "check"),
     ("config", "show"),
     ("halt",),
     ("unhalt",),
     ("reload",),
     ("backup",),
+    ("service", "install"),
+    ("service", "uninstall"),
+    ("service", "status"),
+    ("tidy",),
     ("restore",),
     ("migrate",),
 ]
@@ -236,6 +250,28 @@ def test_a_conversation_is_listed_shown_and_on_the_bill() -> None:
     assert Path("bill.csv").read_text().splitlines()[1].startswith(session["id"])
     parley("costs", "--csv", "nowhere/bill.csv", code=1)
     parley("costs", "7d", "--since", "7d", code=1)
+
+
+def test_a_key_is_made_listed_and_revoked() -> None:
+    assert "No key" in parley("keys", "list").stdout
+    made = parley("keys", "add", "--scope", "operate", "--name", "Ada's editor", "--expires", "90d")
+    secret, prefix = made.stdout.strip(), made.stdout.split("_")[1]
+    assert re.fullmatch(r"parley_[a-z0-9]{8}_[\w-]{43}", secret)
+    assert "shown once" in made.stderr and f"parley keys revoke {prefix}" in made.stderr
+    listed = parley("keys", "list").stdout
+    assert all(each in listed for each in (prefix, "Ada's editor", "main:local", "operate", "valid", "never"))
+    assert secret.split("_", 2)[2] not in listed
+    assert f"{prefix} of main:local is revoked" in parley("keys", "revoke", prefix).stdout
+    assert told("keys", "list")[0]["state"] == "revoked"
+    assert "scope" in parley("keys", "add", "--scope", "everything", code=1).stderr
+    assert "people allow telegram:7" in parley("keys", "add", "--for", "telegram:7", code=1).stderr
+    assert "90d" in parley("keys", "add", "--expires", "soon", code=1).stderr
+    assert "no key" in parley("keys", "revoke", "../people", code=1).stderr
+
+
+def test_the_api_is_described_on_the_command_line() -> None:
+    described = json.loads(parley("api").stdout)
+    assert described["openapi"] == "3.1.0" and "/v1/messages" in described["paths"]
 
 
 def test_a_budget_is_set_shown_and_kept_between_commands() -> None:
@@ -467,6 +503,21 @@ def test_a_backup_brings_back_what_was_there_and_deletes_nothing(home: Path) -> 
     with closing(sqlite3.connect(before)) as database:
         found = database.execute("SELECT count(*) FROM identity WHERE user_id = '2'").fetchone()
     assert found == (1,)
+
+
+def test_what_is_too_old_is_shown_first_and_goes_when_it_is_asked_for(home: Path) -> None:
+    (home / "parley.toml").write_text("[retention]\ndelete_days = 365\ninbox_days = 0\n")
+    assert parley("tidy").stdout == "Nothing is too old.\n"
+    parley("chat", "-m", "hello")
+    with closing(sqlite3.connect(home / "data" / "parley.db")) as database:
+        database.execute("UPDATE session SET last_active = 1")
+        database.commit()
+    said = parley("tidy").stdout
+    assert said.startswith("Too old; ") and "\n  1 session of main to delete\n" in said
+    assert len(told("sessions", "list")) == 1
+    assert parley("tidy", "--now").stdout == "Done:\n  1 session of main deleted\n"
+    assert told("sessions", "list") == []
+    assert told("tidy") == {"archived": {}, "deleted": {}, "inbox": 0, "outbox": 0, "undelivered": 0}
 
 
 def test_a_backup_holds_no_secret_and_is_for_its_owner_only(home: Path) -> None:

@@ -428,6 +428,33 @@ async def test_a_clock_that_was_years_ahead_for_a_while_does_not_silence_a_job(g
     assert await gate.next_at("daily") == NINE
 
 
+async def test_what_was_skipped_while_the_clock_was_ahead_runs_when_its_time_comes(gate):
+    await gate.cron.sync([missing("none")])
+    gate.clock.now = NINE + 10 * MINUTE
+    await gate.cron.fire()
+    assert await gate.runs("a") == [(NINE, "skipped", MISSED["none"])]
+
+    gate.clock.now = MONDAY
+    await gate.cron.fire()
+    gate.clock.now = NINE
+    assert await gate.cron.fire() == 1
+    assert await gate.settled("a") == [(NINE, "done", None)]
+
+
+async def test_so_does_a_single_time(gate):
+    once = JobSpec(name="a", schedule="at 2026-03-02 09:00", zone="UTC", prompt="x")
+    await gate.cron.sync([once])
+    gate.clock.now = NINE + 3 * HOUR
+    await gate.cron.fire()
+    assert await gate.runs("a") == [(NINE, "skipped", MISSED["last"])]
+
+    gate.clock.now = MONDAY
+    await gate.cron.fire()
+    gate.clock.now = NINE
+    await gate.cron.fire()
+    assert await gate.settled("a") == [(NINE, "done", None)]
+
+
 async def test_a_job_whose_last_run_has_not_ended_is_skipped_and_says_why(gate):
     gate.model.go.clear()
     await gate.cron.sync([HOURLY])

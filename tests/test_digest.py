@@ -18,7 +18,7 @@ from gateway.errors import ModelError, Refused
 from gateway.failpoints import Point
 from gateway.jobs.slots import MISSED_DIGEST
 from gateway.moments import local
-from gateway.types import DAY, HOUR, MINUTE, Place, Sender
+from gateway.types import DAY, HOUR, MINUTE, Place, Sender, Viewer
 from storage import Store
 from tests.chats import GROUP
 from tests.digests import ANN, BERLIN, BOB, MONDAY, SATURDAY, SUNDAY, Readers, berlin, readers, until
@@ -125,7 +125,7 @@ async def test_one_that_waits_for_its_platform_holds_the_next_one_not_up(here: R
     await here.cron.fire()
     assert [run.state for run in await here.runs("digest")] == ["waiting", "waiting"]
     lines[here.path.account.id] = line
-    await dispatcher.connected(here.path.account.id)
+    await dispatcher.recovery.connected(here.path.account.id)
     await here.path.channel.until(ANN, "**Saturday", "", "**Sunday, 29 March**: nothing happened.")
 
 
@@ -161,7 +161,7 @@ async def test_what_was_said_at_midnight_is_in_one_digest_and_only_there(here: R
 
 
 async def test_it_can_be_looked_at_changed_and_switched_off(here: Readers) -> None:
-    assert "at 08:00 (Europe/Berlin)" in await here.chat.told("/digest", "Next: 29 Mar 08:00")
+    assert "at 08:00 (Europe/Berlin)" in await here.chat.told("/digest", "Next: tomorrow 08:00")
     # The zone stays as it was said; the other words hold as they are said last.
     await here.chat.told("/digest on 9:30 quiet", "09:30 (Europe/Berlin)")
     assert (await here.jobs.show("digest")).spec.silent
@@ -356,9 +356,9 @@ async def test_earlier_parts_put_into_notes_are_told(here: Readers) -> None:
 
     async def shortened(unit):  # type: ignore[no-untyped-def]
         for cause in ("auto", "manual"):
-            await unit.transcript.compacted(
-                session, entry_seq=1, cause=cause, from_seq=0, to_seq=1, before=9, after=1, usage_uid=None,
-                now=here.clock.now,
+            await unit.compactions.add(
+                session, entry_seq=1, cause=cause, method="notes", from_seq=0, upto=1, messages=1, before=9, after=1,
+                requests=1, cost=1, model="one", focus="", usage_uid=None, now=here.clock.now,
             )  # fmt: skip
 
     await here.path.store.commit(Point.COMPACT, shortened)
@@ -472,7 +472,7 @@ async def test_of_a_private_session_that_was_taken_into_a_group_nothing_is_told_
     await here.group("hello all", f"{SATURDAY} 12:30")
     private = await here.path.value("SELECT code FROM session ORDER BY id LIMIT 1")
     group = await here.path.value(f"SELECT id FROM conversation WHERE chat_id = '{GROUP}'")
-    await here.manager.resume(group, private, anywhere=True)  # type: ignore[arg-type]
+    await here.manager.resume(group, private, viewer=Viewer(everything=True))  # type: ignore[arg-type]
     await here.group("and on with it", f"{SATURDAY} 12:40")
     await here.chat.group("/digest on 8:00 Berlin", "The digest of this chat")
     text = await here.digested(EIGHT, user=GROUP, name="digest-2")

@@ -390,7 +390,7 @@ async def test_an_account_that_is_not_connected_yet_keeps_its_messages(store: St
         await asyncio.sleep(0.1)
         assert p.model.asked == []
         p.core.delivery.register(p.account, p.channel)
-        await p.core.dispatcher.connected(p.account.id)
+        await p.core.dispatcher.recovery.connected(p.account.id)
         await p.channel.until(ANN, "You said: hello")
 
 

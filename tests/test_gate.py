@@ -160,7 +160,7 @@ async def test_the_gate_is_passed_again_when_the_turn_begins(store: Store, clock
         shut = Policy(allow={"telegram": frozenset({ANN})}, owners={})
         p.core.dispatcher.habits = replace(habits, policy=shut)
         p.core.delivery.register(p.account, p.channel)
-        await p.core.dispatcher.connected(p.account.id)
+        await p.core.dispatcher.recovery.connected(p.account.id)
         await settled(p)
         assert await p.rows("SELECT state, error FROM inbox") == [("refused", "group not allowed")]
         await nothing_came_of_it(p)

@@ -99,7 +99,7 @@ async def check(p: Wired) -> dict[str, int]:
 async def answered(p: Wired, text: str, *, user: str = ANN, ending: str = "You said: {}") -> None:
     before = len(p.channel.texts(user))
     await p.says(text, user=user)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while len(p.channel.texts(user)) <= before or not await settled(p):
             await asyncio.sleep(0.005)
     assert ending.format(text) in "\n".join(p.channel.texts(user)[before:])

@@ -218,7 +218,7 @@ async def test_a_crash_while_fetching_loses_nothing(store: Store, clock: Clock, 
     async with path(store, clock=clock, media=tmp_path / "media", connect=False) as p:
         p.channel.attachments = attachments
         p.core.delivery.register(p.account, p.channel)
-        await p.core.dispatcher.connected(p.account.id)
+        await p.core.dispatcher.recovery.connected(p.account.id)
         await p.channel.until(ANN, "Look")
         assert len(kept(tmp_path / "media")) == 1 and asked(p.model.asked[0]).pictures
 
@@ -232,7 +232,7 @@ async def test_files_that_take_us_down_are_given_up(store: Store, clock: Clock) 
         async with path(store, clock=clock, connect=False) as p:
             p.channel.hold.clear()
             p.core.delivery.register(p.account, p.channel)
-            await p.core.dispatcher.connected(p.account.id)
+            await p.core.dispatcher.recovery.connected(p.account.id)
             await asyncio.sleep(0.05)
             for task in asyncio.all_tasks():
                 if task.get_name().startswith("work-"):

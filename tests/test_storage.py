@@ -559,7 +559,7 @@ class Room:
 async def room(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[tuple[Store, Room]]:
-    monkeypatch.setattr("gateway.dispatcher.STORE_RETRY", 0.05)
+    monkeypatch.setattr("gateway.workers.STORE_RETRY", 0.05)
     with small_disk(tmp_path / "small") as mounted:
         on_disk = request.param == "disk" and mounted
         if request.param == "disk" and not mounted:

@@ -105,9 +105,9 @@ async def test_what_a_crash_has_left_is_taken_back_at_the_next_start(store: Stor
             await unit.outbox.sent(row.id, now=clock(), message_id=left)
 
         await store.commit(Point.NOTICE, crashed)
-        await gw.core.dispatcher.connected(int(account))
+        await gw.core.dispatcher.recovery.connected(int(account))
         await gone(gw, ANN)
         # A second start finds nothing to do.
         before = len(gw.channel.calls)
-        await gw.core.dispatcher.connected(int(account))
+        await gw.core.dispatcher.recovery.connected(int(account))
         assert [call for call in gw.channel.calls[before:] if call[0] == "delete"] == []

@@ -124,7 +124,7 @@ async def wired(
     channel = FakeChannel()
     account = await store.commit(Point.PEOPLE, lambda unit: unit.people.account("telegram", "42", "bot"))
     core.delivery.register(account, channel)
-    await core.dispatcher.recover()
+    await core.dispatcher.recovery.recover()
     found = Wired(store, core, channel, account, ScriptedModel(), troubles, strangers)
     found.llm, found.manager = llm, SessionManager(core)
     try:

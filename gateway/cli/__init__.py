@@ -18,12 +18,15 @@ from gateway.cli import (
     halt,
     init,
     jobs,
+    keys,
     people,
     prices,
     reconcile,
     run,
     send,
+    service,
     sessions,
+    tidy,
     upkeep,
 )
 from gateway.cli.options import Config
@@ -42,12 +45,16 @@ ORDER = (
     "prices",
     "jobs",
     "digest",
+    "keys",
+    "api",
     "config",
     "halt",
     "unhalt",
     "reload",
+    "service",
     "backup",
     "restore",
+    "tidy",
     "migrate",
 )
 
@@ -128,12 +135,16 @@ app.add_typer(budget.app, name="budget")
 app.add_typer(prices.app, name="prices")
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(digest.app, name="digest")
+app.add_typer(keys.app, name="keys")
+app.command()(keys.api)
 app.add_typer(config.app, name="config")
 app.command()(halt.halt)
 app.command()(halt.unhalt)
 app.command()(upkeep.reload)
+app.add_typer(service.app, name="service")
 app.command()(upkeep.backup)
 app.command()(upkeep.restore)
+app.command()(tidy.tidy)
 app.command()(upkeep.migrate)
 
 

@@ -44,14 +44,13 @@ def all_digests(config: Config = None, json: AsJson = False) -> None:
 
 
 def _row(digest: dict[str, Any]) -> tuple[str, ...]:
-    last = digest["last_run"]
     return (
         digest["name"],
-        digest["for"] or "everybody there",
+        digest["owner"] or "everybody there",
         digest["chat"],
         digest["zone"],
         show.when(digest["next_at"]) if digest["next_at"] is not None else "off",
-        f"{last['state']}, {show.ago(last['planned_at'])}" if last else "-",
+        f"{digest['last_state']}, {show.ago(digest['last_planned_at'])}" if digest["last_state"] else "-",
     )
 
 

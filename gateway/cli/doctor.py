@@ -163,7 +163,7 @@ def _sums(connection: sqlite3.Connection) -> Iterator[Row]:
 
 
 def _schema(connection: sqlite3.Connection) -> Row:
-    from gateway.cli.schema import latest, version
+    from gateway.backup.schema import latest, version
 
     at, known = version(connection), latest()
     if at > known:

@@ -21,8 +21,6 @@ from gateway.errors import Locked, Refused, StoreError
 if TYPE_CHECKING:
     from gateway.settings import Settings
 
-BACKUPS = "backups"  # in the data folder
-
 
 def reload(config: Config = None, json: AsJson = False) -> None:
     """Let the running gateway read its configuration again.
@@ -60,7 +58,7 @@ async def _reload(config: Path | None) -> dict[str, Any]:
 def backup(
     path: Annotated[
         Path | None,
-        typer.Argument(metavar="[FILE]", help="Left out: backups/parley-TIME.tar.gz in the data folder."),
+        typer.Argument(metavar="[FILE]", help="Left out: parley-TIME.tar.gz in the folder of backups."),
     ] = None,
     config: Config = None,
     json: AsJson = False,
@@ -75,11 +73,12 @@ def backup(
       parley backup
       parley backup /mnt/backups/parley-$(date +%F).tar.gz
     """
-    from gateway.cli.archive import Found
+    from gateway.backup.archive import Found
+    from gateway.chores import backups
     from gateway.cli.client import settings_of
 
     settings = settings_of(config)
-    target = path or settings.gateway.data_dir / BACKUPS / f"parley-{_stamp()}.tar.gz"
+    target = path or backups(settings) / f"parley-{_stamp()}.tar.gz"
     if target.is_dir():
         target = target / f"parley-{_stamp()}.tar.gz"
     if target.exists():
@@ -93,7 +92,7 @@ def backup(
 
 
 async def _backup(settings: Settings, target: Path) -> Any:
-    from gateway.cli import archive
+    from gateway.backup import archive
     from gateway.cli.client import connect
     from gateway.settings import redacted
 
@@ -131,15 +130,16 @@ def restore(
     Examples:
       parley restore ~/.parley/backups/parley-20261101-030000.tar.gz
     """
-    from gateway.cli import archive
+    from gateway.backup import archive
+    from gateway.backup.schema import latest
+    from gateway.chores import backups
     from gateway.cli.client import settings_of
-    from gateway.cli.schema import latest
 
     settings = settings_of(config)
     database, data = settings.database, settings.gateway.data_dir
     if not file.is_file():
         raise Refused(
-            f"there is no file {file}; backups are in {data / BACKUPS} unless you put them elsewhere"
+            f"there is no file {file}; backups are in {backups(settings)} unless you put them elsewhere"
         )
     _folder(database.parent)
     with _alone(database), tempfile.TemporaryDirectory(prefix=".restore-", dir=database.parent) as folder:
@@ -200,8 +200,8 @@ def migrate(
       parley migrate --check
       parley migrate
     """
+    from gateway.backup.schema import migrations
     from gateway.cli.client import settings_of
-    from gateway.cli.schema import migrations
 
     settings = settings_of(config)
     at = _version(settings.database)
@@ -230,7 +230,7 @@ async def _migrate(settings: Settings) -> None:
 
 def _version(database: Path) -> int:
     """0 when there is no database yet. Raises StoreError."""
-    from gateway.cli.schema import version
+    from gateway.backup.schema import version
 
     if not database.exists():
         return 0

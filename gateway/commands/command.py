@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Literal
 
+from gateway.access import enough
 from gateway.calls import Call, Reply
 from gateway.commands.quote import plain
 from gateway.errors import Refused
 from gateway.manager import SessionManager, SessionMeta
 from gateway.texts import say
-from gateway.types import Json, Role
+from gateway.types import Json, Role, Viewer
 
 Handler = Callable[[SessionManager, Call], Awaitable[Reply]]
 Press = Callable[[SessionManager, Json, Call], Awaitable[Reply]]
@@ -104,3 +105,20 @@ async def session_of(manager: SessionManager, call: Call) -> SessionMeta:
     if found is None:
         raise Refused(key="session.none")
     return found
+
+
+def viewer_of(call: Call) -> Viewer:
+    """What of the sessions they see who give a command: in a shared chat those of that chat, for everybody reads on.
+
+    In their own chat also their own of elsewhere; admins those of groups, and at the machine itself all there are.
+    """
+    who, place = call.identity, call.conversation
+    admin = enough(call.role, "admin")
+    return Viewer(
+        conversation=place.id,
+        person=who.person if who is not None and not place.shared else None,
+        groups=admin and not place.shared,
+        everything=admin and place.channel == "main",
+        admin=admin,
+        name=f"{who.channel}:{who.user_id}" if who is not None else place.channel,
+    )

@@ -60,5 +60,7 @@ async def _decide(manager: SessionManager, id: int, call: Call, yes: bool) -> Re
         role=call.role,
         row=call.row.id,
     )
+    # Beside: the message that asks may still be on its way.
+    manager.core.dispatcher.beside(manager.core.approvals.mark(id), f"approval-{id}")
     text = say(done.key, call.lang, outcome=done.outcome)
     return Reply(text=text, toast=text if done.early else "")

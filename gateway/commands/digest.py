@@ -17,7 +17,7 @@ from gateway.jobs.rights import Requester
 from gateway.jobs.views import JobView
 from gateway.lanes import LOCAL
 from gateway.manager import SessionManager
-from gateway.moments import clock, shown
+from gateway.moments import clock, coming
 from gateway.texts import say
 
 LONGEST = 64  # characters of a zone's name
@@ -126,7 +126,7 @@ def _standing(manager: SessionManager, call: Call, view: JobView) -> Reply:
             call.lang,
             clock=clock(at, zone, call.lang),
             zone=zone,
-            next=shown(at, now=manager.core.clock(), zone=zone, lang=call.lang),
+            next=coming(at, now=manager.core.clock(), zone=zone, lang=call.lang),
         )
     ]
     if view.spec.silent:

@@ -1,22 +1,18 @@
-"""/new, /resume, /sessions, /clear and the buttons that go back: which session the next message belongs to."""
+"""/new, /resume, /clear and the buttons that go back: which session the next message belongs to."""
 
 from __future__ import annotations
 
 from gateway.amounts import messages
-from gateway.calls import Call, Offer, Reply
-from gateway.commands.command import alone, by, misread, name_of, session_of, together
-from gateway.commands.quote import plain, titled
+from gateway.calls import Call, Reply
+from gateway.commands.command import alone, by, name_of, session_of, together, viewer_of
+from gateway.commands.listed import OFFERED, current, line, offer
+from gateway.commands.quote import titled
 from gateway.errors import Refused
-from gateway.manager import Resumed, SessionManager, SessionMeta
-from gateway.moments import shown
-from gateway.sessions import title_of
+from gateway.manager import Resumed, SessionManager
 from gateway.texts import say
 from gateway.types import Json
 
 LISTED = 8
-PAGE = 20
-OFFERED = 4  # buttons: more of them push the list itself off a phone's screen
-LABEL = 40  # characters of a button
 
 
 async def new(manager: SessionManager, call: Call) -> Reply:
@@ -58,9 +54,7 @@ async def press_previous(manager: SessionManager, args: Json, call: Call) -> Rep
 
 
 async def _resume(manager: SessionManager, code: str, call: Call) -> Reply:
-    # Whoever sits at the machine can read every session anyhow; elsewhere a foreign one does not exist.
-    anywhere = call.role in ("owner", "admin") and call.conversation.channel == "main"
-    return _back(await manager.resume(call.conversation.id, code, anywhere=anywhere), call)
+    return _back(await manager.resume(call.conversation.id, code, viewer=viewer_of(call)), call)
 
 
 def _back(resumed: Resumed, call: Call) -> Reply:
@@ -72,44 +66,11 @@ def _back(resumed: Resumed, call: Call) -> Reply:
 
 
 async def _list(manager: SessionManager, call: Call) -> Reply:
-    here = await _here(manager, call)
+    here = await current(manager, call)
     found = await manager.list_sessions(3 * LISTED, conversation=call.conversation.id)
     rows = [each for each in found if each.message_count or each.id == here][:LISTED]
     if not rows:
         raise Refused(key="session.nowhere")
-    lines = [_line(manager, each, each.id == here, call) for each in rows]
-    offers = [_offer(each) for each in rows if each.id != here][:OFFERED]
+    lines = [line(manager, each, here, call) for each in rows]
+    offers = [offer(each) for each in rows if each.id != here][:OFFERED]
     return Reply(text="\n".join([*lines, "", say("session.resume_hint", call.lang)]), offers=offers)
-
-
-async def sessions(manager: SessionManager, call: Call) -> Reply:
-    """All of them, a page at a time, newest activity first."""
-    word = call.args.strip() or "1"
-    if not (word.isascii() and word.isdigit()) or not 1 <= int(word) <= 10_000:
-        raise misread(call, "sessions")
-    page, here = int(word), await _here(manager, call)
-    found = await manager.list_sessions(PAGE + 1, skip=(page - 1) * PAGE, conversation=call.conversation.id)
-    if not found:
-        raise Refused(key="session.no_page", page=page) if page > 1 else Refused(key="session.none")
-    lines = [_line(manager, each, each.id == here, call) for each in found[:PAGE]]
-    head = say("session.page", call.lang, page=page)
-    more = [Offer.run(say("session.next_page", call.lang), "sessions", str(page + 1))] if found[PAGE:] else []
-    return Reply(text="\n".join([head, "", *lines, "", say("session.resume_hint", call.lang)]), offers=more)
-
-
-async def _here(manager: SessionManager, call: Call) -> str | None:
-    current = await manager.current_session(call.conversation.id)
-    return current.id if current is not None and not current.is_closed else None
-
-
-def _line(manager: SessionManager, session: SessionMeta, current: bool, call: Call) -> str:
-    at = session.last_message_at or session.created_at
-    when = shown(at, now=manager.core.clock(), zone=call.zone, lang=call.lang)
-    mark = f" {say('session.current', call.lang)}" if current else ""
-    title = plain(session.title or "") or say("session.untitled", call.lang)
-    return f"- `{session.id}` {title} — {when}, {messages(session.message_count, call.lang)}{mark}"
-
-
-def _offer(session: SessionMeta) -> Offer:
-    label = title_of(session.title or "", LABEL) or session.id
-    return Offer(label=label, action="resume", args={"v": 1, "code": session.id})

@@ -19,7 +19,7 @@ from gateway.jobs.sync import put
 from gateway.jobs.views import JobView
 from gateway.lanes import LOCAL
 from gateway.protocols import Clock
-from gateway.schedule import next_after
+from gateway.schedule import ScheduleError, next_after, parse
 from gateway.types import Conversation, Place
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class Digests:
         """Every day *at* (hour, minute) on the clock of *zone*: what is left out stays as it was, at first 8:00 and the
         gateway's zone. *silent*: not on a day on which nothing happened.
 
-        Raises Refused for a bill that is not an admin's or not private, and where the configuration has set one.
+        Raises Refused for a zone that does not exist, a bill that is not an admin's or not private, and where the configuration has set one.
         """
         now = self._clock()
 
@@ -196,6 +196,10 @@ class Digests:
 def _spec(
     *, name: str, schedule: str, zone: str, place: Conversation, bill: bool = False, silent: bool = False
 ) -> JobSpec:
+    try:
+        parse(schedule, zone, now=0)
+    except ScheduleError as error:
+        raise Refused(key="job.schedule", problem=str(error)) from None
     return JobSpec(
         name=name,
         schedule=schedule,

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from gateway.access import LOCAL
+from gateway.addressee import HOME
+from gateway.addressee import parse as parse_address
 from gateway.errors import Refused
+from gateway.jobs import phrases
 from gateway.jobs.rights import Requester
-from gateway.jobs.spec import CHAT, LONGEST, NAME, RETRY_AFTER, JobSpec, Source
+from gateway.jobs.spec import CHAT, LONGEST, MAIN, NAME, RETRY_AFTER, JobSpec, Source
 from gateway.jobs.sync import put
+from gateway.jobs.views import SHOWN
 from gateway.lanes import askable
-from gateway.schedule import Schedule, ScheduleError, parse, upcoming
-from gateway.types import DAY, MINUTE
+from gateway.schedule import Cron, Schedule, ScheduleError, parse, upcoming
+from gateway.types import DAY, MINUTE, Identity
 
 if TYPE_CHECKING:
     from storage import Unit
@@ -22,6 +27,7 @@ if TYPE_CHECKING:
 # Enough times to meet the closest two of a crontab line: a whole day of every five minutes, or a year.
 LOOKED_AT = 300
 LOOKED_FOR = 366 * DAY
+TAKEN = frozenset({"next"})  # GET /v1/jobs/next is not a job
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,29 +43,60 @@ class Bounds:
     model: Callable[[str], None] = lambda ref: None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """A job as it would be, and when it would run next (microseconds UTC)."""
+
+    spec: JobSpec
+    next_times: tuple[int, ...]
+
+
 async def add(unit: Unit, spec: JobSpec, by: Requester, source: Source, bounds: Bounds, now: int) -> Job:
     """The new job's row. Raises Refused."""
-    spec = replace(spec, name=spec.name or await _free_name(unit))
-    _check(spec, by, bounds)
-    schedule = _plan(spec, now)
-    if by.identity is not None and not by.admin:
-        _check_pace(schedule, bounds, now)
-        mine = [job for job in await unit.jobs.all() if job.identity == by.identity]
-        if len(mine) >= bounds.each:
-            raise Refused(key="job.too_many", count=bounds.each)
-    await _check_targets(unit, spec, by)
-    old = await unit.jobs.get(spec.name)
-    if old is not None and (old.state != "removed" or old.identity != by.identity):
-        # A removed one's history is its maker's: nobody else goes on with it.
-        raise Refused(key="job.taken", name=spec.name)
+    spec = (await plan(unit, spec, by, bounds, now)).spec
     await put(unit, spec, None, now, source=source, identity=by.identity, conversation=by.conversation)
     found = await unit.jobs.get(spec.name)
     assert found is not None
     return found
 
 
+async def plan(unit: Unit, spec: JobSpec, by: Requester, bounds: Bounds, now: int) -> Planned:
+    """What `add` would make of it; nothing is written. Raises Refused."""
+    targets = spec.deliver_to
+    spec = replace(
+        spec,
+        name=spec.name or await _free_name(unit),
+        schedule=phrases.formal(spec.schedule, spec.zone, now),
+        deliver_to=await _targets(unit, spec, by),
+    )
+    _check(spec, by, bounds)
+    schedule = _schedule(spec, now)
+    own = await _own(unit, by)
+    mine = {each.id for each in own}
+    if by.identity is not None and not by.admin:
+        _check_pace(schedule, bounds, now)
+        if sum(job.identity in mine for job in await unit.jobs.all()) >= bounds.each:
+            raise Refused(key="job.too_many", count=bounds.each)
+        _check_own(targets, own)
+    old = await unit.jobs.get(spec.name)
+    if old is not None and (
+        old.state != "removed" or (old.identity not in mine and old.identity != by.identity)
+    ):
+        # A removed one's history is its maker's: nobody else goes on with it.
+        raise Refused(key="job.taken", name=spec.name)
+    return Planned(spec=spec, next_times=tuple(upcoming(schedule, now, SHOWN)))
+
+
+async def _targets(unit: Unit, spec: JobSpec, by: Requester) -> tuple[str, ...]:
+    """In the terminal this chat is where its sessions are shown."""
+    if CHAT not in spec.deliver_to or by.conversation is None:
+        return spec.deliver_to
+    here = await unit.places.get(by.conversation)
+    return tuple(MAIN if here.channel in LOCAL and to == CHAT else to for to in spec.deliver_to)
+
+
 def _check(spec: JobSpec, by: Requester, bounds: Bounds) -> None:
-    if not NAME.fullmatch(spec.name):
+    if not NAME.fullmatch(spec.name) or spec.name in TAKEN:
         raise Refused(key="job.bad_name", name=spec.name[:80])
     if not askable(spec.prompt):
         raise Refused(key="job.no_prompt")
@@ -69,16 +106,22 @@ def _check(spec: JobSpec, by: Requester, bounds: Bounds) -> None:
         raise Refused(key="job.retries", most=len(RETRY_AFTER))
     if spec.timeout is not None and not 0 < spec.timeout <= LONGEST:
         raise Refused(key="job.timeout", hours=LONGEST // 3600)
-    if spec.session == "chat" and len(spec.deliver_to) != 1:
+    if spec.session == "chat" and (len(spec.deliver_to) != 1 or spec.deliver_to[0] == MAIN):
         raise Refused(key="job.one_chat")
+    for target in spec.deliver_to:
+        if target not in (CHAT, MAIN) and parse_address(target).key == HOME:
+            raise Refused(key="job_line.home", text=target[:60])
+    if CHAT in spec.deliver_to and not by.posts:
+        raise Refused(key="job_line.group")
     if CHAT in spec.deliver_to and by.conversation is None:
         raise Refused(key="job.no_chat")
     if spec.mention and not by.admin:
         raise Refused(key="job.admins")
 
 
-def _plan(spec: JobSpec, now: int) -> Schedule:
+def _schedule(spec: JobSpec, now: int) -> Schedule:
     try:
+        Cron("0 0 * * *", spec.zone)  # an interval goes by no clock, but its times are shown on one
         return parse(spec.schedule, spec.zone, now=now)
     except ScheduleError as error:
         raise Refused(key="job.schedule", problem=str(error)) from None
@@ -90,14 +133,18 @@ def _check_pace(schedule: Schedule, bounds: Bounds, now: int) -> None:
         raise Refused(key="job.too_often", count=bounds.interval // MINUTE)
 
 
-async def _check_targets(unit: Unit, spec: JobSpec, by: Requester) -> None:
+async def _own(unit: Unit, by: Requester) -> list[Identity]:
+    """All that whoever asks is, on every platform; [] for the operator."""
+    who = None if by.identity is None else await unit.people.identity_by_id(by.identity)
+    if who is None:
+        return []
+    return [who] if who.person is None else await unit.people.of_person(who.person)
+
+
+def _check_own(targets: Sequence[str], own: Sequence[Identity]) -> None:
     """Who is no admin sends to the chat they are in, or to themselves."""
-    if by.admin or by.identity is None:
-        return
-    who = await unit.people.identity_by_id(by.identity)
-    own = [who] if who is None or who.person is None else await unit.people.of_person(who.person)
-    allowed = {CHAT, *(f"{each.channel}:{each.user_id}" for each in own if each is not None)}
-    if not allowed.issuperset(spec.deliver_to):
+    allowed = {CHAT, *(f"{each.channel}:{each.user_id}" for each in own)}
+    if not allowed.issuperset(targets):
         raise Refused(key="job.targets")
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gateway.errors import NotFound
 from gateway.failpoints import Point
-from gateway.jobs import adding, rights, slots, views
-from gateway.jobs.adding import Bounds
+from gateway.jobs import adding, phrases, rights, slots, views
+from gateway.jobs.adding import Bounds, Planned
 from gateway.jobs.rights import OPERATOR, Requester
 from gateway.jobs.spec import JobSpec, Source
 from gateway.jobs.views import JobView, RunView
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from storage import Store, Unit
     from storage.jobs import Job
 
-__all__ = ["OPERATOR", "Bounds", "JobSpec", "JobView", "Jobs", "Requester", "RunView"]
+__all__ = ["OPERATOR", "Bounds", "JobSpec", "JobView", "Jobs", "Planned", "Requester", "RunView"]
 
 
 class Jobs:
@@ -48,17 +49,36 @@ class Jobs:
         self._changed = changed
         self._hand_over = hand_over
 
-    async def add(self, spec: JobSpec, by: Requester = OPERATOR, source: Source = "chat") -> JobView:
+    async def add(
+        self,
+        spec: JobSpec,
+        by: Requester = OPERATOR,
+        source: Source = "chat",
+        *,
+        asked: int | None = None,
+    ) -> JobView:
         """A new job, with its next times. It is its maker's, who pays for it.
 
-        `spec.name` '' finds a name; CHAT in `deliver_to` is the chat it is made in. Raises Refused, with the remedy:
-        for a name that is taken, a schedule nobody can follow or that runs more often than allowed, a time that is
-        over, too many jobs, a model that is not offered, and targets that only an admin may name.
+        `spec.name` '' finds a name, `spec.zone` '' is the gateway's; `spec.schedule` may also be a phrase such as
+        "tomorrow at nine" (`jobs.phrases`). CHAT in `deliver_to` is the chat it is made in. Raises Refused, with the
+        remedy: for a name that is taken, a schedule nobody can follow or that runs more often than allowed, a time
+        that is over, too many jobs, a model that is not offered, and targets that only an admin may name.
+
+        *asked*: when "tomorrow" was said, None: now.
         """
         now, bounds = self._clock(), self._bounds()
+        spec = replace(spec, zone=spec.zone or self._zone)
+        if asked is not None:
+            spec = replace(spec, schedule=phrases.formal(spec.schedule, spec.zone, asked))
         job = await self._store.commit(Point.JOB, adding.add, spec, by, source, bounds, now)
         self._changed()
         return await self._store.read(views.view, job)
+
+    async def check(self, spec: JobSpec, by: Requester = OPERATOR) -> Planned:
+        """What `add` would make of it, and nothing is written. Raises Refused as `add` does."""
+        now, bounds = self._clock(), self._bounds()
+        spec = replace(spec, zone=spec.zone or self._zone)
+        return await self._store.read(lambda unit: adding.plan(unit, spec, by, bounds, now))
 
     async def show(self, name: str, by: Requester = OPERATOR) -> JobView:
         """Raises NotFound."""
@@ -126,7 +146,10 @@ class Jobs:
         after = self._clock() if after is None else after
         job = await self._store.read(lambda unit: unit.jobs.get(name_or_expr))
         here = job is not None and job.state != "removed"
-        schedule = slots.plan_of(job) if job and here else slots.plan(name_or_expr, zone or self._zone, after)
+        if job is not None and here:
+            return upcoming(slots.plan_of(job), after, count)
+        place = zone or self._zone
+        schedule = slots.plan(phrases.formal(name_or_expr, place, after), place, after)
         return upcoming(schedule, after, count)
 
     async def list(self, by: Requester = OPERATOR, *, everybody: bool = True) -> list[JobView]:

@@ -17,12 +17,14 @@ if TYPE_CHECKING:
 class Requester:
     """*identity* None: the operator, at the command line or the HTTP API. *conversation*: the chat they ask in.
 
-    The ids are those of rows.
+    The ids are those of rows. *posts*: whether they may have something said there again and again; in a group that
+    is for its administrators.
     """
 
     identity: int | None = None
     admin: bool = False
     conversation: int | None = None
+    posts: bool = True
 
 
 OPERATOR = Requester(admin=True)

@@ -95,10 +95,13 @@ async def take_manually(unit: Unit, job: Job, now: int) -> int:
 async def replan(unit: Unit, now: int) -> None:
     """After the clock went back: nothing waits for a time that the right clock reaches much later."""
     for job in await unit.jobs.all():
-        if job.state == "on" and job.next_at is not None and job.next_at > now:
-            earlier = next_after(plan_of(job), now)
-            if earlier is not None and earlier < job.next_at:
-                await unit.jobs.advance(job.id, earlier)
+        if job.state != "on":
+            continue
+        # What was skipped at a time that has not come was not missed at all.
+        await unit.jobs.unskip(job.id, after=now)
+        earlier = next_after(plan_of(job), now)
+        if earlier is not None and (job.next_at is None or earlier < job.next_at):
+            await unit.jobs.advance(job.id, earlier)
     await unit.jobs.hasten(now + RETRY_AFTER[-1] * SECOND)
 
 

@@ -5,6 +5,7 @@ Sessions are named by their code (10 characters). Times are microseconds UTC, mo
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,20 +18,30 @@ from gateway.cron import Cron
 from gateway.digest.book import Digests
 from gateway.errors import Refused
 from gateway.habits import Habits
-from gateway.jobs.book import OPERATOR, Bounds, Jobs, JobSpec, JobView, Requester, RunView
+from gateway.jobs.book import OPERATOR, Bounds, Jobs, JobSpec, JobView, Planned, Requester, RunView
 from gateway.jobs.carrier import Carrier
-from gateway.manager.accounting import Accounting
-from gateway.manager.agent import Agent
+from gateway.manager.ageing import Ageing
+from gateway.manager.branches import Branches
 from gateway.manager.budgeting import Budgeting
-from gateway.manager.choices import Choices
-from gateway.manager.here import Here
+from gateway.manager.closing import Closing
+from gateway.manager.compactions import Compactions
+from gateway.manager.configuring import Configuring
+from gateway.manager.documents import Documents
+from gateway.manager.labels import Labels
+from gateway.manager.listing import Listing
+from gateway.manager.measuring import Measuring
 from gateway.manager.posting import Posting
 from gateway.manager.reconciling import Reconciling
+from gateway.manager.requesting import Requesting
+from gateway.manager.watching import Watching
 from gateway.models.catalogue import DEMO, Catalogue
 from gateway.posting import Posted
 from gateway.pricing import Pricing
 from gateway.progress import Options
+from gateway.session_views import Closed, Deleted, Erased, Forked, Match, Rewound, SessionDetails
 from gateway.tools import default_tools
+from gateway.tools.jobs import job_tools
+from gateway.types import Filter, Viewer
 from gateway.views import (
     Compacted,
     ContextUsage,
@@ -51,28 +62,53 @@ if TYPE_CHECKING:
 __all__ = [
     "OPERATOR",
     "Audience",
+    "Closed",
     "Compacted",
     "ContextUsage",
+    "Deleted",
+    "Erased",
+    "Filter",
+    "Forked",
     "Generated",
     "JobSpec",
     "JobView",
     "Jobs",
+    "Match",
     "Message",
     "Offered",
+    "Planned",
     "Posted",
     "Requester",
     "Resumed",
+    "Rewound",
     "RunView",
+    "SessionDetails",
     "SessionManager",
     "SessionMeta",
     "Standing",
     "Stopped",
     "StoreHealth",
     "UsageRecord",
+    "Viewer",
 ]
 
 
-class SessionManager(Agent, Accounting, Budgeting, Choices, Posting, Reconciling, Here):
+class SessionManager(
+    Listing,
+    Branches,
+    Labels,
+    Configuring,
+    Closing,
+    Documents,
+    Ageing,
+    Watching,
+    Compactions,
+    Measuring,
+    Budgeting,
+    Requesting,
+    Posting,
+    Reconciling,
+):
     """Sessions, accounting and the agent over one store.
 
     `async with await SessionManager.open("sqlite:///parley.db") as manager: ...`, or `from_store` over a store
@@ -80,9 +116,12 @@ class SessionManager(Agent, Accounting, Budgeting, Choices, Posting, Reconciling
     started, as it is in a running gateway.
     """
 
-    def __init__(self, core: Core, *, zone: str = "UTC") -> None:
+    def __init__(
+        self, core: Core, *, zone: str = "UTC", exports: Callable[[], Path | None] = lambda: None
+    ) -> None:
         self.core = core
         self.zone = zone
+        self.exports = exports
         self._store: Store = core.store
         dispatcher = core.dispatcher
         carrier = Carrier(
@@ -139,7 +178,7 @@ class SessionManager(Agent, Accounting, Budgeting, Choices, Posting, Reconciling
         manager._closing.push_async_callback(store.close)
         manager._closing.push_async_callback(manager.core.catalogue.close)
         manager._closing.push_async_callback(manager.core.dispatcher.stop, 5.0)
-        await manager.core.dispatcher.recover()
+        await manager.core.dispatcher.recovery.recover()
         return manager
 
     @classmethod
@@ -157,12 +196,15 @@ class SessionManager(Agent, Accounting, Budgeting, Choices, Posting, Reconciling
             store=store,
             catalogue=catalogue or Catalogue(providers={}, default=model or DEMO),
             pricing=Pricing(),
-            tools=default_tools(),
+            tools=default_tools(
+                *job_tools(lambda: manager.jobs, lambda place, who: manager.requester_in(place, who))
+            ),
             options=options or Options(),
             media=media,
             habits=Habits(policy=Policy(allow={}, owners={}), gap_minutes={"main": None, "telegram": 360}),
         )
-        return cls(core)
+        manager = cls(core)
+        return manager
 
     async def close(self) -> None:
         """Let running turns end (5 s), then give the database back."""

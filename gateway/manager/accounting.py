@@ -7,8 +7,6 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING, get_args
 
 from gateway import units
-from gateway.compacting import compacted, window
-from gateway.compaction import NEAR_LIMIT
 from gateway.errors import Refused
 from gateway.failpoints import Point
 from gateway.moments import DAY, day_of, local, offsets
@@ -26,13 +24,11 @@ from gateway.reports import (
 )
 from gateway.types import (
     DOLLAR,
-    Session,
     Tokens,
     UsageOpen,
     UsageSettled,
 )
 from gateway.views import (
-    ContextUsage,
     StoreHealth,
     UsageRecord,
 )
@@ -158,37 +154,6 @@ class Accounting(Base):
             return
         clock = offsets(0, now + YEARS * 366 * DAY, self.zone)
         await self._store.commit(Point.META, lambda unit: unit.rollup.rebuild(name, clock))
-
-    async def record_compaction(
-        self, id: str, trigger: str, pre_tokens: int, summary: str, messages_compacted: int
-    ) -> None:
-        """Write a compaction that was made elsewhere: the next prompt starts from its summary."""
-        now = self.core.clock()
-
-        async def work(unit: Unit) -> None:
-            session = await units.at_rest(unit, id)
-            await compacted(unit, session, summary, trigger, pre_tokens, None, now, messages_compacted)
-
-        await self._store.commit(Point.COMPACT, work)
-
-    async def context_usage(self, id: str) -> ContextUsage:
-        """Of the last exact request; zeros before the first."""
-
-        async def work(unit: Unit) -> tuple[Session, tuple[int, int, str] | None]:
-            session = await units.session_named(unit, id)
-            return session, await unit.ledger.context(session.id)
-
-        session, last = await self._store.read(work)
-        model = self._model(session)
-        most = window(model, self.core.runner.options.context_window)
-        used = last[0] + last[1] if last else 0
-        return ContextUsage(
-            used_tokens=used, max_tokens=most, percent=100 * used / most, turns=session.next_turn
-        )
-
-    async def is_near_limit(self, id: str) -> bool:
-        """Whether the next requests may not fit: 80 % of the window is used."""
-        return (await self.context_usage(id)).percent >= 100 * NEAR_LIMIT
 
     async def store_health(self) -> StoreHealth:
         """Look at the database: never raises for a sick one, says so."""

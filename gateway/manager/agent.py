@@ -1,4 +1,4 @@
-"""The agent: asking, stopping, shortening what it is told; the emergency stop."""
+"""The agent: asking, stopping; the emergency stop."""
 
 from __future__ import annotations
 
@@ -8,24 +8,26 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
-from gateway import history, units
-from gateway.billing import Booking
+from gateway import approvals, units
 from gateway.errors import NotFound, Refused
 from gateway.failpoints import Point
 from gateway.hub import Seen
 from gateway.reports import (
     usage_summary,
 )
+from gateway.texts import say
 from gateway.types import (
+    OPERATOR,
     Account,
+    Identity,
     Inbound,
     Kind,
     Place,
     Sender,
     Session,
+    Viewer,
 )
 from gateway.views import (
-    Compacted,
     Generated,
 )
 
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
 
 from gateway.manager.sessions import Sessions
 
+LOOK_AGAIN = 2.0  # seconds without a word, after which a waiting client's message is looked at
+OUT = "You are not let in any more."
 LOCAL_USER = "local"  # who speaks through the terminal and the local API
 
 
@@ -58,23 +62,32 @@ class Agent(Sessions):
                 yield event
 
     async def say(
-        self, text: str, *, key: str = "main", session: str | None = None, event_id: str | None = None
+        self,
+        text: str,
+        *,
+        key: str = "main",
+        session: str | None = None,
+        event_id: str | None = None,
+        who: Identity | None = None,
     ) -> AsyncGenerator[Seen | Generated]:
         """A local person's message or command on `main`, under *key*; what happens, then one Generated.
 
         *session*: run there instead of in the key's current session. *event_id* makes a repeat harmless: what
-        was answered before is given again.
+        was answered before is given again. *who*: as somebody from elsewhere, with keys and event ids of their own
+        and their sessions only; None: whoever has the machine.
         """
         if not text.strip():
             raise Refused(key="message.empty")
-        inside = await self._store.read(units.by_code, session) if session is not None else None
-        account, place = await self._store.commit(Point.PEOPLE, units.local_place, key)
+        mine = f"{who.channel}:{who.user_id}" if who is not None else ""
+        inside = await self._store.read(units.theirs, session, who) if session is not None else None
+        account, place = await self._store.commit(Point.PEOPLE, units.local_place, key, mine)
         dispatcher, hub = self.core.dispatcher, self.core.hub
         event = Inbound(
-            event_id=event_id or str(uuid.uuid4()),
+            event_id=f"{mine} {event_id}" if mine and event_id else event_id or str(uuid.uuid4()),
             kind=Kind.COMMAND if text.startswith("/") else Kind.API,
-            place=Place(chat_id=key, kind="client"),
-            sender=Sender(user_id=LOCAL_USER, name="local"),
+            place=Place(chat_id=key, user_id=mine, kind="client"),
+            sender=None if who is not None else Sender(user_id=LOCAL_USER, name="local"),
+            identity=who.id if who is not None else None,
             text=text,
             session=inside.id if inside else None,
             sent=self.core.clock(),
@@ -82,60 +95,42 @@ class Agent(Sessions):
         with hub.listen(place.id) as queue:
             (receipt,) = await dispatcher.accept(account, [event])
             row = receipt.inbox_id
+            if receipt.state == "refused":
+                raise Refused(OUT)
             if row is None:
                 yield await self._answered(account, event.event_id)
                 return
             while True:
-                seen = await queue.get()
+                try:
+                    async with asyncio.timeout(LOOK_AGAIN):
+                        seen = await queue.get()
+                except TimeoutError:
+                    # Of whoever was blocked while they waited nothing is published.
+                    found = await self._store.read(units.answer_to, account.id, event.event_id)
+                    if found is not None and found.state == "refused":
+                        raise Refused(OUT) from None
+                    continue
                 if row in seen.inbox and seen.kind == "done":
                     yield await self._generated(seen)
                     return
                 if row in seen.inbox or seen.kind == "notice":
                     yield seen
 
-    async def cancel_operation(self, id: str) -> bool:
-        """Stop the turn that is running in that session; False when none is."""
+    async def cancel_operation(self, id: str, *, viewer: Viewer = OPERATOR) -> bool:
+        """Say no to what waits for a person's yes, then stop what runs: turn, compaction; False: nothing was."""
+        now = self.core.clock()
 
-        async def work(unit: Unit) -> Session:
-            return await units.session_named(unit, id)
+        async def work(unit: Unit) -> tuple[Session, int]:
+            session = await units.session_named(unit, id, viewer)
+            return session, await approvals.denied(unit, session.id, now)
 
-        session = await self._store.read(work)
-        live = self.core.dispatcher.running(session.conversation)
-        if live is None or live.started.session.id != session.id:
-            return False
-        return await self.core.dispatcher.cancel(session.conversation)
-
-    async def compact(self, id: str, cause: str = "manual", *, identity: int | None = None) -> Compacted:
-        """Replace what was said so far, in the next prompts, by a summary the model writes now; booked.
-
-        Raises Refused when a turn is running or there is nothing to compact, ModelError when no summary came.
-        """
-        session = await self._store.read(units.at_rest, id)
-        entries = await self._store.read(lambda unit: unit.transcript.live(session.id))
-        messages = history.build(entries, ask=False)
-        if len(messages) < 2:
-            raise Refused(key="window.nothing")
-        place = await self._store.read(lambda unit: unit.places.get(session.conversation))
-        done = await self.core.compactor.compact(
-            session,
-            self._model(session),
-            Booking(
-                purpose="compaction",
-                channel=place.channel,
-                session=session.id,
-                conversation=place.id,
-                identity=identity,
-                trigger=session.triggered_by,
-            ),
-            entries,
-            keep=session.next_seq,
-            cause=cause,
-            most=self.core.runner.options.max_output_tokens,
-            check=lambda unit: units.at_rest(unit, id),
+        session, refused = await self._store.commit(Point.CONTROL, work)
+        live = next(
+            (each for each in self.core.dispatcher.runs if each.started.session.id == session.id), None
         )
-        if done is None or not done.summary:
-            raise Refused(key="window.no_summary")
-        return Compacted(messages=done.messages, before=done.before, after=done.after, summary=done.summary)
+        shortening = self.core.compactor.flights.stop_session(session.id)
+        stopped = live is not None and await self.core.dispatcher.cancel(live.started.turn.conversation)
+        return stopped or shortening or refused > 0
 
     @property
     def halted(self) -> str | None:
@@ -178,9 +173,17 @@ class Agent(Sessions):
         return await self._store.read(work)
 
     async def _answered(self, account: Account, event_id: str) -> Generated:
-        """What a repeated event was answered the first time; waits while that is still being made."""
+        """What a repeated event was answered the first time; waits while that is still being made.
+
+        State kept while nothing can be asked: it is answered later.
+        """
+        dispatcher = self.core.dispatcher
         while True:
             found = await self._store.read(units.answer_to, account.id, event_id)
             if found is not None:
                 return found
+            if dispatcher.halted or dispatcher.outage_since is not None:
+                text = say("halt.kept" if dispatcher.halted else "turn.kept", self._language)
+                nothing = usage_summary([0] * 11)
+                return Generated(text=text, session_id="", state="kept", error=None, usage=nothing)
             await asyncio.sleep(0.2)

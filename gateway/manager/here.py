@@ -21,6 +21,7 @@ from gateway.types import (
     CloseReason,
     OutboxRow,
     Session,
+    Viewer,
 )
 from gateway.views import (
     Resumed,
@@ -72,17 +73,19 @@ class Here(Base):
         """Close the current session there; the next message opens one. Gives what was closed; None: nothing was."""
         return await self._store.commit(Point.SESSION, units.leave, conversation, self.core.clock())
 
-    async def resume(self, conversation: int, id: str, *, anywhere: bool = False) -> Resumed:
+    async def resume(self, conversation: int, id: str, *, viewer: Viewer | None = None) -> Resumed:
         """Make a session current there, reopened if need be; who had it as current elsewhere is told.
 
         *id* may be the beginning of a code, if it is that of one only.
 
-        *anywhere*: also a session of another place. Raises Refused, with one text for both, for a session that
-        does not exist and for one of another place; and while it is answering somewhere else.
+        *viewer* None: whoever sees no more than that place. Raises Refused, with one text for both, for a session
+        that does not exist and for one that is not for their eyes; for an archived one; and while it is answering
+        somewhere else.
         """
+        seen = viewer or Viewer(conversation=conversation)
 
         async def work(unit: Unit) -> tuple[Resumed, int | None, list[OutboxRow]]:
-            session = await units.meant(unit, id, None if anywhere else conversation)
+            session = await units.meant(unit, id, seen)
             return await self._take_up(unit, conversation, session, "resumed")
 
         return await self._taken_up(work)
@@ -98,7 +101,7 @@ class Here(Base):
 
         async def work(unit: Unit) -> tuple[Resumed, int | None, list[OutboxRow]]:
             session = await unit.sessions.get(previous)
-            if session is None:
+            if session is None or session.deleted is not None:
                 raise Refused(key="button.stale")
             if moved:  # the dispatcher does it, with the end of the turn
                 place = await unit.places.get(session.conversation)
@@ -169,6 +172,8 @@ class Here(Base):
             account, origin = (await unit.places.get(lost)).account, f"lost:{session.id}:{now}"
             text, render = units.taken_away(session, self._language), self.core.dispatcher.render
             rows = await notice(unit, account, lost, origin, text, render, now)
+        if session.unread:  # whoever opens it reads it
+            await unit.sessions.set_unread(session.id, False)
         again = await unit.sessions.get(session.id)
         assert again is not None
         return Resumed(session=meta_of(again, place)), lost, rows

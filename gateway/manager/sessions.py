@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from gateway import transcript, units
+from gateway import folding, rewinding, transcript, units
 from gateway.errors import Refused
 from gateway.failpoints import Point
 from gateway.sessions import Continue, New, SessionDecision, title_of
+from gateway.types import OPERATOR, Filter, Viewer
 from gateway.views import (
     Message,
     SessionMeta,
@@ -83,21 +84,15 @@ class Sessions(Base):
 
         return await self._store.commit(Point.SESSION, work)
 
-    async def close_session(self, id: str, summary: str | None = None) -> bool:
-        """True when it was open. Raises NotFound for an unknown id."""
+    async def close_session(self, id: str, summary: str | None = None, *, viewer: Viewer = OPERATOR) -> bool:
+        """True when it was open. Raises NotFound for an unknown id, and Refused while it answers."""
         now = self.core.clock()
 
         async def work(unit: Unit) -> bool:
-            session = await units.session_named(unit, id)
+            session = await units.at_rest(unit, id, viewer)
             return await unit.sessions.close(session.id, reason="api", now=now, summary=summary)
 
         return await self._store.commit(Point.SESSION, work)
-
-    async def mark_read(self, id: str, read: bool = True) -> None:
-        async def work(unit: Unit) -> None:
-            await unit.sessions.set_unread((await units.session_named(unit, id)).id, not read)
-
-        await self._store.commit(Point.SESSION, work)
 
     async def touch_session(self, id: str) -> None:
         """A person has written: the gap is measured from now, the message counter goes up."""
@@ -113,7 +108,9 @@ class Sessions(Base):
         """One line of at most 60 characters; an existing title stays."""
 
         async def work(unit: Unit) -> None:
-            await unit.sessions.set_title_if_empty((await units.session_named(unit, id)).id, title_of(title))
+            session = await units.session_named(unit, id)
+            if line := title_of(title):
+                await unit.sessions.set_title_if_empty(session.id, line)
 
         await self._store.commit(Point.SESSION, work)
 
@@ -137,25 +134,25 @@ class Sessions(Base):
 
         return await self._store.commit(Point.SESSION, work)
 
-    async def get_messages(self, id: str, limit: int | None = None) -> list[Message]:
-        """The transcript, oldest first; the last *limit* of it if given."""
+    async def get_messages(
+        self, id: str, limit: int | None = None, *, viewer: Viewer = OPERATOR
+    ) -> list[Message]:
+        """What was said and not taken back, oldest first; the last *limit* of it if given."""
 
         async def work(unit: Unit) -> list[Message]:
-            entries = await unit.transcript.all((await units.session_named(unit, id)).id)
-            return [message for entry in entries if (message := message_of(entry)) is not None]
+            entries = await unit.transcript.all((await units.session_named(unit, id, viewer)).id)
+            standing = rewinding.standing(entries)
+            return [message for entry in standing if (message := message_of(entry)) is not None]
 
         messages = await self._store.read(work)
         return messages if limit is None else messages[-limit:] if limit > 0 else []
 
-    async def history(self, id: str) -> list[Message]:
+    async def history(self, id: str, *, viewer: Viewer = OPERATOR) -> list[Message]:
         """What the model would be sent now: after a compaction its summary and what came later."""
 
         async def work(unit: Unit) -> list[Message]:
-            entries = await unit.transcript.live((await units.session_named(unit, id)).id)
-            cleared = max(
-                (e.seq for e in entries if e.kind == "mark" and e.body.get("op") == "clear"), default=-1
-            )
-            kept = [entry for entry in entries if entry.seq > cleared]
+            session = await units.session_named(unit, id, viewer)
+            kept = folding.kept(await unit.transcript.live(session.id))
             return [message for entry in kept if (message := message_of(entry)) is not None]
 
         return await self._store.read(work)
@@ -166,31 +163,34 @@ class Sessions(Base):
         """Newest activity first; archived and deleted ones are left out."""
 
         async def work(unit: Unit) -> list[SessionMeta]:
-            found = await unit.sessions.recent(
-                count=limit, skip=skip, channel=channel, conversation=conversation
-            )
+            filter = Filter(channel=channel, conversation=conversation)
+            found = await unit.listing.find(OPERATOR, filter, count=limit, skip=skip)
             return [meta_of(each, await unit.places.get(each.conversation)) for each in found]
 
         return await self._store.read(work)
 
-    async def get_session(self, id: str) -> SessionMeta | None:
+    async def get_session(self, id: str, *, viewer: Viewer = OPERATOR) -> SessionMeta | None:
         """None when there is no such session."""
 
         async def work(unit: Unit) -> SessionMeta | None:
-            session = await unit.sessions.by_code(units.code_of(id))
-            return None if session is None else meta_of(session, await unit.places.get(session.conversation))
+            session = await unit.listing.by_code(units.code_of(id), viewer)
+            return None if session is None else await units.shown(unit, session)
 
         return await self._store.read(work)
 
-    async def session_count(self) -> int:
-        return await self._store.read(lambda unit: unit.sessions.total())
+    async def session_count(self, filter: Filter | None = None, *, viewer: Viewer = OPERATOR) -> int:
+        """How many `list` would give; without a filter all that there are, archived ones as well."""
+        if filter is None:
+            every = (Filter(), Filter(state="archived"))
+            return sum([await self.session_count(each, viewer=viewer) for each in every])
+        return await self._store.read(lambda unit: unit.listing.count(viewer, filter))
 
-    async def clear(self, id: str) -> None:
+    async def clear(self, id: str, *, viewer: Viewer = OPERATOR) -> None:
         """The model forgets what was said so far; the transcript and the usage stay."""
         now = self.core.clock()
 
         async def work(unit: Unit) -> None:
-            session = await units.at_rest(unit, id)
+            session = await units.at_rest(unit, id, viewer)
             await unit.transcript.add(session.id, "mark", transcript.mark("clear"), now=now)
 
         await self._store.commit(Point.SESSION, work)

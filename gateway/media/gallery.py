@@ -74,6 +74,11 @@ class Gallery:
             raise NotFound(f"there is no file {media}")
         return await asyncio.to_thread(self._folder.read, row.path)
 
+    async def remove(self, paths: Sequence[str]) -> None:
+        """Files whose rows are gone already; one that cannot be removed now is swept later."""
+        for path in paths:
+            await asyncio.to_thread(self._folder.remove, path)
+
     async def sweep(self, now: int, *, before: int) -> int:
         """Delete what is from *before* then (microseconds UTC), and files that no row speaks of. Gives how many.
 

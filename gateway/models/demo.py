@@ -8,6 +8,7 @@ import re
 from collections.abc import AsyncGenerator
 
 from gateway import compaction
+from gateway.jobs import phrases
 from gateway.protocols import (
     Answer,
     AssistantMessage,
@@ -26,7 +27,12 @@ BYTES_PER_TOKEN = 4
 WORD = re.compile(r"\S+\s*|\s+")
 LONG = re.compile(r"\blong\b", re.I)
 TIME = re.compile(r"\b(time|clock|date|today|o'clock)\b", re.I)
+REMIND = re.compile(r"\bremind me\s+(.+)", re.I | re.S)
+REMOVE = re.compile(r"\b(?:remove|cancel|delete)\b.*\b(?:job|reminder)\s+[`“\"]?([\w.-]+)", re.I)
+JOBS = re.compile(r"\b(?:jobs|reminders)\b", re.I)
 MAX_ECHO = 500  # characters
+
+NOT_YET = "NOT DONE YET"  # a person's yes is asked for: gateway.approvals
 
 WHAT = (
     "I am Parley's demo: no model is asked and nothing leaves this machine. To talk to a real one, run "
@@ -107,16 +113,48 @@ def reply(prompt: Prompt) -> Text | ToolUse:
     last = prompt.messages[-1] if prompt.messages else None
     if prompt.stable == compaction.ASK:
         return Text("The person and the demo have talked; the demo keeps no better notes than this.")
+    if isinstance(last, ResultsMessage) and any(NOT_YET in result.text for result in last.results):
+        return Text(f"It waits for your yes or no.\n\n{WHAT}")
     if isinstance(last, ResultsMessage):
         told = "\n".join(result.text for result in last.results)
         return Text(f"The tool says: {told}\n\n{WHAT}")
     asked = last.texts[-1].strip() if isinstance(last, UserMessage) and last.texts else ""
-    if TIME.search(asked) and any(tool.name == "now" for tool in prompt.tools):
-        return ToolUse(f"call_demo_{_calls(prompt) + 1}", "now", json.dumps({}))
+    call = _wish(asked)
+    if call is not None and any(tool.name == call[0] for tool in prompt.tools):
+        return ToolUse(f"call_demo_{_calls(prompt) + 1}", call[0], json.dumps(call[1]))
     if LONG.search(asked):
         filler = "\n\n".join(FILLER.format(n=n) for n in range(1, 25))
         return Text(f"{WHAT}\n\n{EXAMPLE}\n{filler}")
     return Text(f"{_echo(asked)}{WHAT}\n\nSend *something long* to see a long answer.")
+
+
+def _wish(asked: str) -> tuple[str, dict[str, str]] | None:
+    """The tool that a model would use, and with what."""
+    if found := REMIND.search(asked):
+        schedule, what = _reminder(found[1].strip())
+        if schedule:
+            return "create_job", {"schedule": schedule, "prompt": f"Reminder: {what}"}
+    if found := REMOVE.search(asked):
+        return "remove_job", {"name": found[1].rstrip(".")}
+    if JOBS.search(asked):
+        return "list_jobs", {}
+    return ("now", {}) if TIME.search(asked) else None
+
+
+def _reminder(text: str) -> tuple[str, str]:
+    """('tomorrow at nine', 'call Mum') of “tomorrow at nine to call Mum” and of “to call Mum tomorrow at nine”."""
+    size = phrases.head(text)
+    if size:
+        return text[:size].strip(), _what(text[size:])
+    for blank in re.finditer(r"\s+", text):
+        end = text[blank.end() :].rstrip(".!")
+        if phrases.head(end) == len(end):
+            return end, _what(text[: blank.start()])
+    return "", text
+
+
+def _what(text: str) -> str:
+    return re.sub(r"^(?:to|that|of|about)\s+", "", text.strip(" ,"))
 
 
 def _echo(asked: str) -> str:

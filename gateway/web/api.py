@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from fastapi import FastAPI
 
 from gateway import __version__
@@ -10,36 +12,66 @@ from gateway.web import (
     budgets,
     costs,
     digests,
+    document,
     faults,
     halt,
     jobs,
+    keys,
     messages,
+    metrics,
     operations,
     people,
+    retention,
     send,
     sessions,
 )
 from gateway.web.guard import Door, Guard
+from gateway.web.routes import Routes
+
+FAMILIES = (
+    messages,
+    send,
+    sessions,
+    costs,
+    budgets,
+    people,
+    jobs,
+    digests,
+    halt,
+    keys,
+    retention,
+    operations,
+    metrics,
+)
 
 
-def build(app: App, *, local: bool, docs: bool = False) -> FastAPI:
-    """*local*: for the Unix socket, where whoever can connect may do anything; else the door is watched.
-
-    *docs*: describe the API at /docs and /openapi.json, on the Unix socket only.
-    """
-    shown = local and docs
+def build(app: App, *, local: bool) -> FastAPI:
+    """*local*: for the Unix socket, where whoever can connect may do anything; else the door is watched."""
     api = FastAPI(
         title="Parley",
         version=__version__,
-        docs_url="/docs" if shown else None,
-        openapi_url="/openapi.json" if shown else None,
+        docs_url=None,
+        openapi_url=None,
         redoc_url=None,
         redirect_slashes=False,
     )
     faults.install(api)
-    for family in (messages, send, sessions, costs, budgets, people, jobs, digests, halt, operations):
-        api.include_router(family.routes(app))
+    families = [family.routes(app) for family in FAMILIES]
+    families.append(_described(api, families))
+    for family in families:
+        family.install(api)
     web = app.settings.web
-    door = None if local else Door(host=web.host, token=web.token.get_secret_value())
+    door = None if local else Door(host=web.host, keys=app.keys, token=web.token.get_secret_value())
     api.add_middleware(Guard, door=door)
     return api
+
+
+def _described(api: FastAPI, families: list[Routes]) -> Routes:
+    routes = Routes("/v1", family="gateway")
+
+    @routes.get("/openapi.json", who="user")
+    async def openapi() -> dict[str, Any]:
+        """This description, an OpenAPI 3.1 document."""
+        return document.of(api, families)
+
+    return routes

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import APIRouter, Response
-from pydantic import Field, model_validator
+from fastapi import Query
+from pydantic import ConfigDict, Field, model_validator
 
 from gateway.app import App
-from gateway.web.body import Body, Name
-from gateway.web.encoding import Json
-
-BY = "cli"  # in the audit trail: whoever has the API is the operator
+from gateway.budgets import Budget
+from gateway.views import BudgetSet, Refusal
+from gateway.web.body import Body, Name, Number
+from gateway.web.caller import Calling
+from gateway.web.routes import Routes
 
 
 class Setting(Body):
@@ -24,44 +26,60 @@ class Setting(Body):
 class Allowing(Body):
     """One of *session* (the last one refused there) and *turn*. *raised*: raise the budget instead."""
 
-    session: Name | None = None
-    turn: int | None = None
+    model_config = ConfigDict(
+        json_schema_extra={"oneOf": [{"required": ["session"]}, {"required": ["turn"]}]}
+    )
+
+    session: Name = ""
+    turn: Number = 0
     raised: Annotated[bool, Field(alias="raise")] = False
 
     @model_validator(mode="after")
     def _one(self) -> Allowing:
-        if (self.session is None) == (self.turn is None):
+        if not {"session", "turn"} & self.model_fields_set or {"session", "turn"} <= self.model_fields_set:
             raise ValueError("name a session or a turn")
         return self
 
 
-def routes(app: App) -> APIRouter:
-    router = APIRouter(prefix="/v1/budgets")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Allowed:
+    """*cap* of the budget now, nano-dollars; None: there is none."""
 
-    @router.get("")
-    async def budgets(scope: str = "", id: str = "") -> Response:
+    turn: int
+    decision: str
+    cap: int | None
+
+
+Whose = Annotated[str, Query(max_length=200)]
+
+
+def routes(app: App) -> Routes:
+    routes = Routes("/v1/budgets")
+
+    @routes.get("", faults=(404, 409))
+    async def listed(scope: Whose = "", id: Whose = "") -> list[Budget]:
         """Of one scope and id; without them all that were set by command, and the whole gateway's."""
-        return Json(await app.manager.budgets(scope, id))
+        return await app.manager.budgets(scope, id)
 
-    @router.get("/refused")
-    async def refused() -> Response:
+    @routes.get("/refused")
+    async def refused() -> list[Refusal]:
         """Questions that a budget refused within a day and about which nobody has decided, newest first."""
-        return Json(await app.manager.refusals())
+        return await app.manager.refusals()
 
-    @router.post("/allow")
-    async def allow(allowing: Allowing) -> Response:
+    @routes.post("/allow", faults=(404, 409))
+    async def allow(allowing: Allowing, caller: Calling) -> Allowed:
         """The question is asked again; past the budget that was in the way, this once, or under a raised one."""
-        turn = (
-            allowing.turn
-            if allowing.turn is not None
-            else await app.manager.refused_in(allowing.session or "")
+        turn = allowing.turn if allowing.turn else await app.manager.refused_in(allowing.session)
+        done = await app.manager.decide(
+            turn, "raise" if allowing.raised else "allow", by=caller.name, name=""
         )
-        done = await app.manager.decide(turn, "raise" if allowing.raised else "allow", by=BY, name="")
-        return Json({"turn": turn, "decision": done.decision, "cap": done.cap})
+        return Allowed(turn=turn, decision=done.decision, cap=done.cap)
 
-    @router.post("")
-    async def set_budget(setting: Setting) -> Response:
-        done = await app.manager.set_budget(setting.scope, setting.id, setting.period, setting.amount, by=BY)
-        return Json(done)
+    @routes.post("", scope="admin", faults=(404, 409))
+    async def set(setting: Setting, caller: Calling) -> BudgetSet:
+        """A cap in dollars; off: none, whatever is configured; default: as configured."""
+        return await app.manager.set_budget(
+            setting.scope, setting.id, setting.period, setting.amount, by=caller.name
+        )
 
-    return router
+    return routes

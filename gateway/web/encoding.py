@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from decimal import Decimal
 from pathlib import PurePath
 from typing import Any
@@ -13,9 +13,76 @@ from starlette.responses import JSONResponse
 from gateway import log
 from gateway.budgets import Budget
 from gateway.manager import Generated
-from gateway.reconciliation import Booked
+from gateway.reconciliation import Booked, Reconciliation
 from gateway.reports import DayCost, UsageSummary, dollars
 from gateway.types import Tokens
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsageToo:
+    """What is shown of a UsageSummary besides its fields; of the types below likewise. Dollars as decimals."""
+
+    cost_usd: str
+    estimated_cost_usd: str
+    saved_usd: str | None
+    cache_share: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelCost:
+    """*cost* in nano-dollars."""
+
+    name: str
+    cost: int
+    cost_usd: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DayToo:
+    """*by_model* in place of the mapping."""
+
+    cost: int
+    cost_usd: str
+    by_model: list[ModelCost]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BookedToo:
+    """*cost_usd* None: not said."""
+
+    cost_usd: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokensToo:
+    """*input*: all that was sent."""
+
+    input: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetToo:
+    """*resets_at* None: it does not begin anew. *left* is never below 0."""
+
+    left: int
+    resets_at: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReconciliationToo:
+    """*agrees*: no line differs."""
+
+    agrees: bool
+
+
+TOO: Mapping[type, type] = {
+    UsageSummary: UsageToo,
+    DayCost: DayToo,
+    Booked: BookedToo,
+    Tokens: TokensToo,
+    Budget: BudgetToo,
+    Reconciliation: ReconciliationToo,
+}
 
 
 class Json(JSONResponse):
@@ -34,25 +101,16 @@ def plain(value: Any) -> Any:
             return format(value, "f")
         case PurePath():
             return str(value)
-        case UsageSummary():
-            return _usage(value)
-        case DayCost():
-            return _day(value)
-        case Booked():
-            return {**_fields(value), "cost_usd": None if value.cost is None else usd(value.cost)}
-        case Tokens():
-            return {**_fields(value), "input": value.input}
         case Generated():
             # The provider's own words, which may quote what they were sent.
             return {**_fields(value), "error": log.clean(value.error) if value.error else None}
-        case Budget():
-            return _budget(value)
         case Mapping():
             return {str(name): plain(each) for name, each in value.items()}
         case list() | tuple() | set() | frozenset():
             return [plain(each) for each in value]
     if is_dataclass(value) and not isinstance(value, type):
-        return _fields(value)
+        too = _too(value)
+        return _fields(value) if too is None else {**_fields(value), **_fields(too)}
     raise TypeError(f"{type(value).__name__} has no JSON form")
 
 
@@ -65,29 +123,28 @@ def _fields(value: Any) -> dict[str, Any]:
     return {each.name: plain(getattr(value, each.name)) for each in fields(value)}
 
 
-def _budget(budget: Budget) -> dict[str, Any]:
-    """*resets_at* null: it does not begin anew."""
-    return {**_fields(budget), "left": max(0, budget.left), "resets_at": budget.until}
-
-
-def _usage(usage: UsageSummary) -> dict[str, Any]:
-    return {
-        **_fields(usage),
-        "cost_usd": usd(usage.cost),
-        "estimated_cost_usd": usd(usage.estimated_cost),
-        "saved_usd": None if usage.saved is None else usd(usage.saved),
-        "cache_share": usage.cache_share,
-    }
-
-
-def _day(day: DayCost) -> dict[str, Any]:
-    models = [
-        {"name": name, "cost": cost, "cost_usd": usd(cost)} for name, cost in sorted(day.by_model.items())
-    ]
-    return {
-        "date": day.date,
-        "cost": day.cost,
-        "cost_usd": usd(day.cost),
-        "usage": plain(day.usage),
-        "by_model": models,
-    }
+def _too(value: Any) -> Any:
+    """One of TOO's values for one of its keys; None for all others."""
+    match value:
+        case UsageSummary():
+            return UsageToo(
+                cost_usd=usd(value.cost),
+                estimated_cost_usd=usd(value.estimated_cost),
+                saved_usd=None if value.saved is None else usd(value.saved),
+                cache_share=value.cache_share,
+            )
+        case DayCost():
+            models = [
+                ModelCost(name=name, cost=cost, cost_usd=usd(cost))
+                for name, cost in sorted(value.by_model.items())
+            ]
+            return DayToo(cost=value.cost, cost_usd=usd(value.cost), by_model=models)
+        case Booked():
+            return BookedToo(cost_usd=None if value.cost is None else usd(value.cost))
+        case Tokens():
+            return TokensToo(input=value.input)
+        case Budget():
+            return BudgetToo(left=max(0, value.left), resets_at=value.until)
+        case Reconciliation():
+            return ReconciliationToo(agrees=value.agrees)
+    return None

@@ -2,19 +2,103 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.routing import Route
 
 from gateway import log
-from gateway.budgets import OverBudget, Shortfall
+from gateway.budgets import Budget, OverBudget, Shortfall
 from gateway.errors import ModelError, NotFound, ParleyError, Refused, StoreError
 from gateway.settings import SettingsError
 from gateway.texts import say
 from gateway.web.encoding import Json
 from gateway.web.span import BadField
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """*error* is for whoever asked."""
+
+    error: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """*field*: a parameter, or a key of the body with dots; body for the whole of it."""
+
+    field: str
+    problem: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unfit:
+    """What was sent cannot be meant."""
+
+    error: str
+    fields: list[Problem]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Misconfigured:
+    """The configuration has these problems; the one before still holds."""
+
+    error: str
+    problems: list[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Short:
+    """A budget was in the way: what is spent, reserved and left of it, and when it begins anew.
+
+    *budget* None: the price of the model is not known. Money is nano-dollars, times are microseconds UTC.
+    """
+
+    error: str
+    kind: str
+    model: str
+    worst: int | None
+    budget: Budget | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unanswered:
+    """The provider of the model did not answer; *kind* as connect, overloaded, auth, timeout."""
+
+    error: str
+    kind: str
+
+
+FAULTS: Mapping[int, tuple[str, Any]] = {
+    401: ("No key, or one that does not hold.", Fault),
+    402: ("A budget is in the way.", Short),
+    403: ("The key does not go as far, or the request comes from another web page.", Fault),
+    404: ("There is no such thing, or none for whoever asks.", Fault),
+    409: ("It cannot be done as things are.", Fault),
+    413: ("The body is too large.", Fault),
+    421: ("The host name is not one of ours.", Fault),
+    422: ("What was sent, or what is configured, cannot be meant.", Unfit | Misconfigured),
+    429: ("Too many wrong keys from that address.", Fault),
+    500: ("A fault of ours.", Fault),
+    502: ("The provider of the model did not answer.", Unanswered),
+    503: ("Nothing can be stored just now, or the gateway is stopping.", Fault),
+}
+"""By status: what it means, and the type of its body."""
+ALWAYS: Mapping[int, Any] = {
+    401: Fault,
+    403: Fault,
+    413: Fault,
+    421: Fault,
+    422: Unfit,
+    429: Fault,
+    500: Fault,
+    503: Fault,
+}
+"""Those that any request can meet, by status, and the types of their bodies."""
 
 
 def install(api: FastAPI) -> None:
@@ -57,7 +141,20 @@ def _problems(found: list[dict[str, str]]) -> Json:
 
 async def _http(request: Request, error: Exception) -> Json:
     assert isinstance(error, HTTPException)
-    return Json({"error": error.detail}, status_code=error.status_code, headers=error.headers)
+    if error.status_code == 400:  # FastAPI's, of a body that is not even text
+        return _problems([{"field": "body", "problem": "is not JSON in UTF-8"}])
+    headers = dict(error.headers or {})
+    if error.status_code == 405:
+        headers = {"allow": ", ".join(sorted(_methods(request)))}
+    return Json({"error": error.detail}, status_code=error.status_code, headers=headers)
+
+
+def _methods(request: Request) -> set[str]:
+    """All that can be asked of that path: each of its routes knows its own only."""
+    found = (each for each in request.app.routes if isinstance(each, Route))
+    return {
+        method for each in found if each.path_regex.match(request.url.path) for method in each.methods or ()
+    }
 
 
 def over(shortfall: Shortfall, **more: Any) -> Json:

@@ -16,7 +16,11 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway import log
+from gateway.errors import Refused, StoreError
+from gateway.keys import Holder, Keys
 from gateway.texts import say
+from gateway.vendors import loopback
+from gateway.web.caller import CALLER, OPERATOR, Caller
 
 LARGEST_BODY = 1024 * 1024  # bytes
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -27,6 +31,7 @@ MOST_ADDRESSES = 1000  # whose wrong tokens are remembered
 TOO_LARGE = f"The body is larger than {LARGEST_BODY} bytes."
 # A name or an address in brackets, and a port (RFC 9110, "Host and :authority").
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::[0-9]*)?")
+ASK = "Send an API key (parley keys add), or the token of [web], as the header Authorization: Bearer <key>."
 STOPPING = "Parley is stopping. Send it again with the same event_id, and it is answered once."
 
 
@@ -59,46 +64,73 @@ class Attempts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Door:
-    """The rules for TCP. *token* empty: none is asked for. *host* is the one that is listened on."""
+    """The rules for TCP. *host* is the one that is listened on.
+
+    A key is asked for, or the *token* of whoever has the machine ('': there is none), everywhere but on loopback as
+    long as there is no token and no key was ever made. Whoever shows one must show a right one.
+    """
 
     host: str
+    keys: Keys
     token: str = field(default="", repr=False)
     attempts: Attempts = field(default_factory=Attempts)
 
-    def refusal(self, method: str, headers: Mapping[str, str], address: str) -> Refusal | None:
-        """None: come in."""
+    async def admit(self, method: str, headers: Mapping[str, str], address: str) -> Caller | Refusal:
+        """Who it is, or why they may not come in. Raises StoreError."""
         host = headers.get("host", "")
-        if not self._known(host):
+        if not served(host, self.host):
             return Refusal(status=421, text="This host name is not served here.")
-        if self.token and (refused := self._token(headers.get("authorization", ""), address)):
-            return refused
-        if method not in SAFE_METHODS and not _same(headers.get("origin"), host):
+        caller = await self._caller(headers.get("authorization", ""), address)
+        if (
+            isinstance(caller, Caller)
+            and method not in SAFE_METHODS
+            and not _same(headers.get("origin"), host)
+        ):
             return Refusal(status=403, text="Requests from other web pages are not taken.")
-        return None
+        return caller
 
-    def _known(self, host: str) -> bool:
-        """A web page whose own name leads to this machine (DNS rebinding) still sends that name."""
-        named = _HOST.fullmatch(host.lower())
-        if named is None:
-            return False
-        name = named[1]
-        mine = _bracketed(self.host.strip("[]").lower())
-        # Whoever listens everywhere is reached by any of the machine's addresses; an address is never rebound.
-        return name in LOOPBACK_NAMES or name == mine or (_everywhere(mine) and _is_address(name))
-
-    def _token(self, authorization: str, address: str) -> Refusal | None:
+    async def _caller(self, authorization: str, address: str) -> Caller | Refusal:
+        if not authorization and await self._open():
+            return OPERATOR
         if self.attempts.too_many(address):
             wait = (b"retry-after", str(int(WRONG_WINDOW)).encode())
-            return Refusal(status=429, text="Too many wrong tokens; wait a minute.", headers=(wait,))
-        scheme, _, given = authorization.partition(" ")
-        right = hmac.compare_digest(given.strip().encode("latin-1"), self.token.encode())
-        if right and scheme.lower() == "bearer":
-            return None
+            return Refusal(status=429, text="Too many wrong keys; wait a minute.", headers=(wait,))
+        scheme, _, rest = authorization.partition(" ")
+        given, text = rest.strip(), ASK
+        if given and scheme.lower() == "bearer":
+            if self.token and hmac.compare_digest(given.encode("latin-1"), self.token.encode()):
+                return OPERATOR
+            try:
+                return _of(await self.keys.holder(given))
+            except Refused as error:
+                text = str(error)
         if given:
             self.attempts.count(address)
-        ask = (b"www-authenticate", b"Bearer")
-        text = "Send the token of [web] as the header Authorization: Bearer <token>."
-        return Refusal(status=401, text=text, headers=(ask,))
+        return Refusal(status=401, text=text, headers=((b"www-authenticate", b"Bearer"),))
+
+    async def _open(self) -> bool:
+        """Whether everybody on this machine may come in."""
+        return not self.token and loopback(self.host) and not await self.keys.any()
+
+
+def served(host: str, listens: str) -> bool:
+    """Whether that Host header means us, who listen on *listens*.
+
+    A web page whose own name leads to this machine (DNS rebinding) still sends that name.
+    """
+    named = _HOST.fullmatch(host.lower())
+    if named is None:
+        return False
+    name = named[1]
+    mine = _bracketed(listens.strip("[]").lower())
+    # Whoever listens everywhere is reached by any of the machine's addresses; an address is never rebound.
+    return name in LOOPBACK_NAMES or name == mine or (_everywhere(mine) and _is_address(name))
+
+
+def _of(holder: Holder) -> Caller:
+    name = f"key:{holder.prefix}"
+    identity = None if holder.local else holder.identity
+    return Caller(name=name, scope=holder.scope, role=holder.role, identity=identity)
 
 
 def _bracketed(name: str) -> str:
@@ -136,21 +168,25 @@ class Guard:
         if scope["type"] != "http":
             return
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        refused = self._refusal(scope, headers)
-        if refused is not None:
-            await _refuse(send, refused)
+        admitted = await self._admitted(scope, headers)
+        if isinstance(admitted, Refusal):
+            await _refuse(send, admitted)
             return
+        scope[CALLER] = admitted
         await self._run(scope, _capped(receive), send)
 
-    def _refusal(self, scope: Scope, headers: Mapping[str, str]) -> Refusal | None:
+    async def _admitted(self, scope: Scope, headers: Mapping[str, str]) -> Caller | Refusal:
+        caller: Caller | Refusal = OPERATOR
         if self._door is not None:
             address = scope["client"][0] if scope.get("client") else ""
-            if refused := self._door.refusal(scope["method"], headers, address):
-                return refused
+            try:
+                caller = await self._door.admit(scope["method"], headers, address)
+            except StoreError as error:
+                caller = Refusal(status=503, text=log.clean(str(error)))
         length = headers.get("content-length", "0")
-        if not length.isdecimal() or int(length) > LARGEST_BODY:
+        if isinstance(caller, Caller) and (not length.isdecimal() or int(length) > LARGEST_BODY):
             return Refusal(status=413, text=TOO_LARGE)
-        return None
+        return caller
 
     async def _run(self, scope: Scope, receive: Receive, send: Send) -> None:
         begun = False

@@ -2,34 +2,47 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import APIRouter, Response
 from pydantic import Field
 
 from gateway.app import App
 from gateway.web.body import Body
-from gateway.web.encoding import Json
-
-BY = "cli"  # in the audit trail: whoever has the API is the operator
+from gateway.web.caller import Calling
+from gateway.web.routes import Routes
 
 
 class Halting(Body):
     why: Annotated[str, Field(max_length=500)] = ""
 
 
-def routes(app: App) -> APIRouter:
-    router = APIRouter(prefix="/v1")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Halted:
+    """*halted*: by whom, and why. *stopped*: running answers that were put aside."""
 
-    @router.post("/halt")
-    async def halt(halting: Halting | None = None) -> Response:
+    halted: str | None
+    stopped: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unhalted:
+    halted: None = None
+
+
+def routes(app: App) -> Routes:
+    routes = Routes("/v1", family="gateway")
+
+    @routes.post("/halt", faults=(409,))
+    async def halt(caller: Calling, halting: Halting | None = None) -> Halted:
         """No request to any provider until unhalt, also after a restart; 409 when it is so already."""
-        stopped = await app.manager.halt(by=BY, why=halting.why if halting else "")
-        return Json({"halted": app.manager.halted, "stopped": stopped})
+        stopped = await app.manager.halt(by=caller.name, why=halting.why if halting else "")
+        return Halted(halted=app.manager.halted, stopped=stopped)
 
-    @router.post("/unhalt")
-    async def unhalt() -> Response:
-        await app.manager.unhalt(by=BY)
-        return Json({"halted": None})
+    @routes.post("/unhalt", faults=(409,))
+    async def unhalt(caller: Calling) -> Unhalted:
+        """Go on with everything that was kept; 409 when nothing was halted."""
+        await app.manager.unhalt(by=caller.name)
+        return Unhalted()
 
-    return router
+    return routes

@@ -2,74 +2,140 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Literal
 
-from fastapi import APIRouter, Response
+from fastapi import Response
+from pydantic import Field
 
 from gateway import __version__, log
 from gateway.app import App
+from gateway.backup.copying import backup
+from gateway.manager import StoreHealth
 from gateway.models.catalogue import DEMO
+from gateway.settings import Changes
 from gateway.types import SECOND
-from gateway.web.backup import backup
 from gateway.web.body import Body, Name
 from gateway.web.encoding import Json
+from gateway.web.faults import Fault
+from gateway.web.routes import Routes
 
 
 class Copying(Body):
-    path: Path
+    path: Annotated[str, Field(min_length=1, max_length=4096)]  # absolute, and nothing there yet
 
 
 class Choosing(Body):
     ref: Name  # provider:model
 
 
-def routes(app: App) -> APIRouter:
-    router = APIRouter()
-    _health(router, app)
-    _changes(router, app)
-    return router
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alive:
+    status: Literal["ok"] = "ok"
+    version: str = __version__
 
 
-def _health(router: APIRouter, app: App) -> None:
-    @router.get("/healthz")
-    async def healthz() -> Response:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ready:
+    """*reason*: why it is not ready; None: it is."""
+
+    status: Literal["ready", "not ready"]
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelStatus:
+    """*state*: starting, ok, conflict, down, disk, auth. *since* in microseconds UTC."""
+
+    name: str
+    state: str
+    text: str | None
+    since: int
+    account: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """*ready*: the first thing that is not well; None: all is. Times in microseconds UTC. *on*: what is used."""
+
+    version: str
+    ready: str | None
+    model: str
+    channels: list[ChannelStatus]
+    turns_running: int
+    outage_since: int | None
+    halted: str | None
+    started_at: int
+    uptime_seconds: int
+    data_dir: Path
+    database: Path
+    config: Path | None
+    on: dict[str, bool]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Copied:
+    path: Path
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chosen:
+    model: str
+
+
+def routes(app: App) -> Routes:
+    routes = Routes(family="gateway")
+    _health(routes, app)
+    _changes(routes, app)
+    return routes
+
+
+def _health(routes: Routes, app: App) -> None:
+    @routes.get("/healthz", who="user")
+    async def healthz() -> Alive:
         """The process lives and answers; says nothing of channels and providers."""
-        return Json({"status": "ok", "version": __version__})
+        return Alive()
 
-    @router.get("/readyz")
-    async def readyz() -> Response:
+    @routes.get("/readyz", who="user", also={503: ("Not ready, and why.", Ready | Fault)})
+    async def readyz() -> Ready | Response:
+        """503 with the reason when a channel does not work, the provider refuses us, or all is halted."""
         reason = _ready(app)
         if reason is None:
-            return Json({"status": "ready"})
-        return Json({"status": "not ready", "reason": reason}, status_code=503)
+            return Ready(status="ready")
+        return Json(Ready(status="not ready", reason=reason), status_code=503)
 
-    @router.get("/v1/status")
-    async def status() -> Response:
-        return Json(_status(app))
+    @routes.get("/v1/status")
+    async def status() -> Status:
+        """How it stands: channels, model, turns that run."""
+        return _status(app)
 
-    @router.get("/v1/store")
-    async def store() -> Response:
-        return Json(await app.manager.store_health())
+    @routes.get("/v1/store")
+    async def store() -> StoreHealth:
+        """The database, looked through; it takes a while for a large one."""
+        return await app.manager.store_health()
 
 
-def _changes(router: APIRouter, app: App) -> None:
-    @router.post("/v1/reload")
-    async def reload() -> Response:
+def _changes(routes: Routes, app: App) -> None:
+    @routes.post("/v1/reload", scope="admin", who="owner", faults=(422,))
+    async def reload() -> Changes:
         """Which changed keys hold now, and which after a restart; 422 and no change when something is wrong."""
-        return Json(await app.reload())
+        return await app.reload()
 
-    @router.post("/v1/backup")
-    async def copied(copying: Copying) -> Response:
-        size = await backup(app.core.store.database, copying.path)
-        log.info("backup", path=str(copying.path), bytes=size)
-        return Json({"path": copying.path, "bytes": size})
+    @routes.post("/v1/backup", scope="admin", who="owner", faults=(409,))
+    async def copied(copying: Copying) -> Copied:
+        """A copy of the database on the gateway's own machine, checked before it gets its name."""
+        path = Path(copying.path)
+        size = await backup(app.core.store.database, path)
+        log.info("backup", path=str(path), bytes=size)
+        return Copied(path=path, bytes=size)
 
-    @router.post("/v1/model")
-    async def model(choosing: Choosing) -> Response:
+    @routes.post("/v1/model", scope="admin", faults=(409,))
+    async def model(choosing: Choosing) -> Chosen:
         """For sessions without a model of their own, until the next reload or restart."""
         await app.manager.set_default_llm(choosing.ref)
-        return Json({"model": choosing.ref})
+        return Chosen(model=choosing.ref)
 
 
 def _ready(app: App) -> str | None:
@@ -80,33 +146,31 @@ def _ready(app: App) -> str | None:
     return log.clean(app.ready) if app.ready else None
 
 
-def _status(app: App) -> dict[str, Any]:
-    """Times in microseconds UTC."""
-    channels = [
-        {
-            "name": each.name,
-            "state": each.state,
-            "text": log.clean(each.text) if each.text else None,
-            "since": each.since,
-            "account": each.account.platform_id if each.account else None,
-        }
-        for each in app.channels
-    ]
-    return {
-        "version": __version__,
-        "ready": _ready(app),
-        "model": app.core.catalogue.default,
-        "channels": channels,
-        "turns_running": app.core.dispatcher.turns_running,
-        "outage_since": app.core.dispatcher.outage_since,
-        "halted": log.clean(app.manager.halted) if app.manager.halted else None,
-        "started_at": app.started,
-        "uptime_seconds": (app.clock() - app.started) // SECOND,
-        "data_dir": app.settings.gateway.data_dir,
-        "database": app.settings.database,
-        "config": app.settings.source,
-        "on": _on(app),
-    }
+def _status(app: App) -> Status:
+    return Status(
+        version=__version__,
+        ready=_ready(app),
+        model=app.core.catalogue.default,
+        channels=[
+            ChannelStatus(
+                name=each.name,
+                state=each.state,
+                text=log.clean(each.text) if each.text else None,
+                since=each.since,
+                account=each.account.platform_id if each.account else None,
+            )
+            for each in app.channels
+        ],
+        turns_running=app.core.dispatcher.turns_running,
+        outage_since=app.core.dispatcher.outage_since,
+        halted=log.clean(app.manager.halted) if app.manager.halted else None,
+        started_at=app.started,
+        uptime_seconds=(app.clock() - app.started) // SECOND,
+        data_dir=app.settings.gateway.data_dir,
+        database=app.settings.database,
+        config=app.settings.source,
+        on=_on(app),
+    )
 
 
 def _on(app: App) -> dict[str, bool]:

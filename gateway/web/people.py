@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Response
+from collections.abc import Sequence
 
 from gateway.app import App
+from gateway.roster import Member, Request
 from gateway.types import Role
-from gateway.web.body import Body, Name
-from gateway.web.encoding import Json
+from gateway.web.body import Body, Name, Number
+from gateway.web.caller import Calling
+from gateway.web.routes import Routes
 
 
 class Letting(Body):
@@ -24,7 +26,7 @@ class Approving(Body):
 
 
 class Refusing(Body):
-    request: int  # its number in the list
+    request: Number  # its number in the list
 
 
 class Linking(Body):
@@ -37,44 +39,53 @@ class Naming(Body):
     role: Role
 
 
-def routes(app: App) -> APIRouter:
-    router = APIRouter(prefix="/v1/people")
+def routes(app: App) -> Routes:
+    routes = Routes("/v1/people")
     roster = app.roster
 
-    @router.get("")
-    async def listed() -> Response:
-        return Json(await roster.list())
+    @routes.get("")
+    async def listed() -> Sequence[Member]:
+        """Everybody who ever wrote, and everybody who was let in."""
+        return await roster.list()
 
-    @router.post("/allow")
-    async def allow(letting: Letting) -> Response:
-        return Json(await roster.allow(letting.address, letting.role))
+    @routes.post("/allow", scope="admin", faults=(409,))
+    async def allow(letting: Letting, caller: Calling) -> Member:
+        """Let somebody in, also before they have ever written, or a group."""
+        return await roster.allow(letting.address, letting.role, by=caller.actor)
 
-    @router.post("/block")
-    async def block(blocking: Blocking) -> Response:
-        return Json(await roster.block(blocking.address))
+    @routes.post("/block", scope="admin", faults=(409,))
+    async def block(blocking: Blocking, caller: Calling) -> Member:
+        """Answer them no more, on any platform."""
+        return await roster.block(blocking.address, by=caller.actor)
 
-    @router.get("/requests")
-    async def requests() -> Response:
-        return Json(await roster.requests())
+    @routes.get("/requests")
+    async def requests() -> Sequence[Request]:
+        """Who asks to be let in, oldest first."""
+        return await roster.requests()
 
-    @router.post("/approve")
-    async def approve(approving: Approving) -> Response:
-        return Json(await roster.approve(approving.code))
+    @routes.post("/approve", scope="admin", faults=(409,))
+    async def approve(approving: Approving, caller: Calling) -> Request:
+        """Let in whoever has that code."""
+        return await roster.approve(approving.code, by=caller.actor)
 
-    @router.post("/refuse")
-    async def refuse(refusing: Refusing) -> Response:
-        return Json(await roster.decide(refusing.request, "refused"))
+    @routes.post("/refuse", scope="admin", faults=(409,))
+    async def refuse(refusing: Refusing, caller: Calling) -> Request:
+        """Turn a request down."""
+        return await roster.decide(refusing.request, "refused", by=caller.actor)
 
-    @router.post("/link")
-    async def link(linking: Linking) -> Response:
-        return Json(await roster.link(linking.address, linking.to))
+    @routes.post("/link", scope="admin", who="owner", faults=(404, 409))
+    async def link(linking: Linking, caller: Calling) -> Member:
+        """Make an identity the person that another one is."""
+        return await roster.link(linking.address, linking.to, by=caller.actor)
 
-    @router.post("/unlink")
-    async def unlink(unlinking: Blocking) -> Response:
-        return Json(await roster.unlink(unlinking.address))
+    @routes.post("/unlink", scope="admin", who="owner", faults=(404, 409))
+    async def unlink(unlinking: Blocking, caller: Calling) -> Member:
+        """Make an identity what it was before it was linked."""
+        return await roster.unlink(unlinking.address, by=caller.actor)
 
-    @router.post("/role")
-    async def role(naming: Naming) -> Response:
-        return Json(await roster.set_role(naming.address, naming.role))
+    @routes.post("/role", scope="admin", faults=(404, 409))
+    async def role(naming: Naming, caller: Calling) -> Member:
+        """Of the person an address belongs to, on every platform."""
+        return await roster.set_role(naming.address, naming.role, by=caller.actor)
 
-    return router
+    return routes

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Response
+from fastapi import Header
 from pydantic import Field
 
 from gateway.addressee import HOME, parse
 from gateway.app import App
 from gateway.errors import Refused
-from gateway.web.body import Body, Name
-from gateway.web.encoding import Json
+from gateway.manager import Posted
+from gateway.web.body import Body, Id, Name
+from gateway.web.routes import Routes
 from gateway.web.span import BadField
 
 
@@ -26,22 +27,23 @@ class Posting(Body):
 Key = Annotated[str | None, Header(alias="Idempotency-Key", min_length=1, max_length=200)]
 
 
-def routes(app: App) -> APIRouter:
-    router = APIRouter(prefix="/v1/send")
+def routes(app: App) -> Routes:
+    routes = Routes("/v1/send")
 
-    @router.post("")
-    async def send(posting: Posting, key: Key = None) -> Response:
+    @routes.post("", faults=(409,))
+    async def post(posting: Posting, key: Key = None) -> Posted:
         """It is on disk when this answers; sending goes on meanwhile. 409 when that bot is not connected."""
         if key is not None and posting.id not in (None, key):
             raise BadField("id", "is not the same as the header Idempotency-Key; send one of them")
         _connected(app, posting.to)
-        return Json(await app.manager.send(posting.to, posting.text, origin=posting.id or key))
+        return await app.manager.send(posting.to, posting.text, origin=posting.id or key)
 
-    @router.get("/{id}")
-    async def sent(id: str) -> Response:
-        return Json(await app.manager.posted(id))
+    @routes.get("/{id}", faults=(404,))
+    async def posted(id: Id) -> Posted:
+        """What has become of it."""
+        return await app.manager.posted(id)
 
-    return router
+    return routes
 
 
 def _connected(app: App, to: str) -> None:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response
+from fastapi import Query, Response
 from pydantic import Field
 
 from gateway.app import App
 from gateway.errors import NotFound
-from gateway.web.body import Body, Name
+from gateway.manager import Compacted, Message, SessionMeta
+from gateway.reports import UsageSummary
+from gateway.web.body import WHOLE, Body, Id, Name, Skip
 from gateway.web.encoding import Json
+from gateway.web.routes import Routes
 
 MOST = 1000  # sessions at once
 
@@ -24,7 +28,7 @@ class Opening(Body):
     key: Name = "main"
     user_id: Annotated[str, Field(max_length=200)] = ""
     fresh: bool = True
-    gap_minutes: Annotated[int, Field(ge=0)] | None = None
+    gap_minutes: Annotated[int, Field(ge=0, le=10**9), WHOLE] | None = None
 
 
 class Closing(Body):
@@ -39,83 +43,105 @@ class Titling(Body):
     title: Name
 
 
-def routes(app: App) -> APIRouter:
-    router = APIRouter(prefix="/v1/sessions")
-    _reading(router, app)
-    _acting(router, app)
-    return router
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Closed:
+    """*closed*: it was open."""
+
+    closed: bool
 
 
-async def _shown(app: App, id: str, status: int = 200) -> Json:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cancelled:
+    """*cancelled*: a turn was running."""
+
+    cancelled: bool
+
+
+def routes(app: App) -> Routes:
+    routes = Routes("/v1/sessions")
+    _reading(routes, app)
+    _acting(routes, app)
+    return routes
+
+
+async def _shown(app: App, id: str) -> SessionMeta:
     found = await app.manager.get_session(id)
     if found is None:
         raise NotFound(f"There is no session {id}.")
-    return Json(found, status_code=status)
+    return found
 
 
-def _reading(router: APIRouter, app: App) -> None:
+def _reading(routes: Routes, app: App) -> None:
     manager = app.manager
 
-    @router.get("")
+    @routes.get("")
     async def listed(
         limit: Annotated[int, Query(ge=1, le=MOST)] = 20,
-        skip: Annotated[int, Query(ge=0, le=10**9)] = 0,
-        channel: str | None = None,
-    ) -> Response:
+        skip: Skip = 0,
+        channel: Channel | None = None,
+    ) -> list[SessionMeta]:
         """Newest activity first."""
-        return Json(await manager.list_sessions(limit, skip=skip, channel=channel))
+        return await manager.list_sessions(limit, skip=skip, channel=channel)
 
-    @router.get("/{id}")
-    async def one(id: str) -> Response:
+    @routes.get("/{id}", faults=(404,))
+    async def one(id: Id) -> SessionMeta:
+        """By its code."""
         return await _shown(app, id)
 
-    @router.get("/{id}/messages")
-    async def messages(id: str, limit: Annotated[int | None, Query(ge=1)] = None) -> Response:
+    @routes.get("/{id}/messages", faults=(404,))
+    async def messages(id: Id, limit: Annotated[int, Query(ge=1, le=10**9)] | None = None) -> list[Message]:
         """The last ones, or all of them; oldest first."""
-        return Json(await manager.get_messages(id, limit))
+        return await manager.get_messages(id, limit)
 
-    @router.get("/{id}/usage")
-    async def usage(id: str) -> Response:
-        return Json(await manager.session_usage(id))
+    @routes.get("/{id}/usage", faults=(404,))
+    async def usage(id: Id) -> UsageSummary:
+        """All that was asked in it."""
+        return await manager.session_usage(id)
 
 
-def _acting(router: APIRouter, app: App) -> None:
+def _acting(routes: Routes, app: App) -> None:
     manager = app.manager
 
-    @router.post("")
-    async def opened(opening: Opening) -> Response:
+    @routes.post("", status=201, also={200: ("The one that was open there.", SessionMeta)})
+    async def opened(opening: Opening) -> SessionMeta | Response:
+        """201 for a new one; 200 when the one that was open goes on (fresh is false)."""
         if opening.fresh:
             id = await manager.create_session_full(opening.channel, opening.key, user_id=opening.user_id)
-            return await _shown(app, id, 201)
+            return await _shown(app, id)
         found = await manager.open_session(
             opening.channel, opening.key, opening.gap_minutes, user_id=opening.user_id
         )
         return Json(found)
 
-    @router.post("/{id}/close")
-    async def close(id: str, closing: Closing | None = None) -> Response:
-        return Json({"closed": await manager.close_session(id, closing.summary if closing else None)})
+    @routes.post("/{id}/close", faults=(404,))
+    async def close(id: Id, closing: Closing | None = None) -> Closed:
+        """With a summary, if one is given."""
+        return Closed(closed=await manager.close_session(id, closing.summary if closing else None))
 
-    @router.post("/{id}/read")
-    async def read(id: str, reading: Reading | None = None) -> Response:
+    @routes.post("/{id}/read", faults=(404,))
+    async def read(id: Id, reading: Reading | None = None) -> SessionMeta:
+        """Mark it read, or unread."""
         await manager.mark_read(id, reading.read if reading else True)
         return await _shown(app, id)
 
-    @router.post("/{id}/title")
-    async def title(id: str, titling: Titling) -> Response:
+    @routes.post("/{id}/title", faults=(404,))
+    async def title(id: Id, titling: Titling) -> SessionMeta:
         """A title that is there already stays."""
         await manager.set_title_if_empty(id, titling.title)
         return await _shown(app, id)
 
-    @router.post("/{id}/clear")
-    async def clear(id: str) -> Response:
+    @routes.post("/{id}/clear", faults=(404, 409))
+    async def clear(id: Id) -> SessionMeta:
+        """The model forgets what was said so far; the transcript and the usage stay."""
         await manager.clear(id)
         return await _shown(app, id)
 
-    @router.post("/{id}/compact")
-    async def compact(id: str) -> Response:
-        return Json(await manager.compact(id, "api"))
+    @routes.post("/{id}/compact", faults=(402, 404, 409, 502))
+    async def compact(id: Id) -> Compacted:
+        """Replace what was said so far, in the next prompts, by a summary the model writes now; booked."""
+        return await manager.compact(id, "api")
 
-    @router.post("/{id}/cancel")
-    async def cancel(id: str) -> Response:
-        return Json({"cancelled": await manager.cancel_operation(id)})
+    @routes.post("/{id}/cancel", faults=(404,))
+    async def cancel(id: Id) -> Cancelled:
+        """Stop the turn that is running in it."""
+        return Cancelled(cancelled=await manager.cancel_operation(id))

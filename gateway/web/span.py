@@ -7,8 +7,11 @@ from datetime import date, timedelta
 
 from gateway.errors import ParleyError
 from gateway.moments import local, midnight
+from gateway.types import DAY, HOUR
 
 FORMS = "write microseconds UTC, YYYY-MM-DD, today or a number of days such as 7d"
+AHEAD = "write a number of days or hours such as 90d or 12h, YYYY-MM-DD, or microseconds UTC"
+_AHEAD = re.compile(r"([1-9][0-9]{0,4})([dh])")
 _DAYS = re.compile(r"[1-9][0-9]{0,3}d")
 # Smaller numbers are seconds or milliseconds, which would be misread as 1970.
 _EARLIEST = 100_000_000_000_000  # microseconds; 3 March 1973
@@ -34,6 +37,20 @@ def moment(text: str, *, field: str, zone: str, now: int) -> int:
         return midnight(_day(text, local(now, zone).date()), zone)
     except (ValueError, OverflowError):
         raise BadField(field, FORMS) from None
+
+
+def until(text: str, *, field: str, zone: str, now: int) -> int:
+    """Microseconds UTC of a moment to come: 90d and 12h from now, a day when it begins in *zone*, or itself.
+
+    Raises BadField.
+    """
+    found = _AHEAD.fullmatch(text)
+    if found is not None:
+        return now + int(found[1]) * (DAY if found[2] == "d" else HOUR)
+    try:
+        return moment(text, field=field, zone=zone, now=now)
+    except BadField:
+        raise BadField(field, AHEAD) from None
 
 
 def _day(text: str, today: date) -> date:

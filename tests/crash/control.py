@@ -72,7 +72,7 @@ def bot() -> None:
     from telegram.ext import Application, ContextTypes, MessageHandler, filters
 
     parser = argparse.ArgumentParser(prog="python -m tests.crash.control")
-    for name in ("data", "notes", "platform", "settings", "model-url", "provider"):
+    for name in ("data", "notes", "clock", "platform", "settings", "model-url", "provider"):
         parser.add_argument(f"--{name}")
     chosen = parser.parse_args()
     told = json.loads(chosen.settings)

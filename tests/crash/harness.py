@@ -20,13 +20,15 @@ from typing import Any
 
 import aiohttp
 
+from gateway.types import SECOND
+from tests.crash.clock import FileClock
 from tests.crash.model import last_line
 from tests.crash.platforms import PLATFORMS, Name, Platform, Shown
 
 ROOT = Path(__file__).resolve().parents[2]
 KINDS = ("short", "short", "medium", "long", "long", "tool")
 WORD = re.compile(r"\bm\d{5}\b")
-BOOT = 8.0  # seconds within which a gateway must poll
+BOOT = 30.0  # seconds within which a gateway must poll
 SETTLE = 60.0  # seconds within which everything must be answered at the end
 REPLY_DELAY = 0.04  # seconds from a call's effect to its answer: time enough for a kill in between
 QUIET = 1.2  # seconds without a call that count as the end
@@ -99,6 +101,7 @@ class Stage:
         """*file_every*: so many messages apart people send a file with one, by turns a photo and a text; 0: never."""
         self.folder = folder
         self.data = folder / "data"
+        self.clock = FileClock(folder / "clock.txt")  # the gateway's, which a test may set while it runs
         self.platform = PLATFORMS[platform]()
         self.evidence = Evidence(self.platform, delivery, self.data / "parley.db")
         self.chats: list[int] = []
@@ -107,6 +110,7 @@ class Stage:
         self.calls: list[dict[str, Any]] = []  # every call to the platform: at, method, params
         self.life: Life | None = None
         self.module = "tests.crash.gateway"
+        self.model: tuple[str, ...] = ("tests.crash.model",)  # and what it is told besides its pace
         self._provider, self._count, self._file_every = provider, chats, file_every
         self._processes: list[asyncio.subprocess.Process] = []
         self._session: aiohttp.ClientSession | None = None
@@ -125,7 +129,7 @@ class Stage:
         wire = ("--reply-delay", str(REPLY_DELAY))
         told = json.loads(await self._fake(self.platform.fake, *wire, "--log", str(self._log)))
         self.platform_url = told["url"]
-        self.model_url = (await self._fake("tests.crash.model", *pace)).strip()
+        self.model_url = (await self._fake(*self.model, *pace)).strip()
         self.chats = await self.platform.people(self.control, self._count)
         self.settings = self.platform.settings(told) | {"allow": self.platform.allow(self.chats)}
         if not self.platform.exact:
@@ -178,7 +182,12 @@ class Stage:
         return await self.say_text(chat, f"{word} {kind}", **more)
 
     async def say_text(self, chat: int, text: str, **more: Any) -> Said:
-        """Any text; only one that begins with a word of ours is looked for in the answers."""
+        """Any text; only one that begins with a word of ours is looked for in the answers.
+
+        *more* goes to the fake; *date* is the second it was sent (by the gateway's clock, when that was set).
+        """
+        if self.clock.ahead and self.platform.name == "telegram":
+            more.setdefault("date", self.clock() // SECOND)
         return self._noted(Said(chat, text, await self.platform.say(self.control, chat, text, **more)))
 
     def _noted(self, said: Said) -> Said:
@@ -203,6 +212,7 @@ class Stage:
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", self.module),
                 *("--data", str(self.data), "--notes", str(self.folder / "notes.txt")),
+                *("--clock", str(self.clock.file)),
                 *("--platform", self.platform.name, "--settings", json.dumps(self.settings)),
                 *("--model-url", self.model_url, "--provider", self._provider, *arguments),
                 cwd=ROOT, env=environ, stdout=log, stderr=log,

@@ -169,7 +169,8 @@ def each_once(db: sqlite3.Connection, evidence: Evidence, turns: Sequence[Ran], 
     ):
         verdict.miss(True, f"command {id} ({event}) has no reply")
     for run, count in db.execute(
-        "SELECT r.id, count(t.id) FROM job_run r LEFT JOIN turn t ON t.job_run = r.id GROUP BY r.id"
+        "SELECT r.id, count(t.id) FROM job_run r LEFT JOIN turn t ON t.job_run = r.id"
+        " WHERE r.state <> 'skipped' GROUP BY r.id"
     ):
         verdict.miss(count != 1, f"run {run} of a job has {count} turns")
     noted = Counter(evidence.notes)

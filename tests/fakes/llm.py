@@ -636,17 +636,20 @@ class FakeLLM:
 
     async def __aenter__(self) -> FakeLLM:
         app = web.Application(client_max_size=MAX_BODY)
-        app.router.add_post("/v1/messages", self._messages)
-        app.router.add_post("/v1/chat/completions", self._completions)
-        app.router.add_post("/v1/audio/transcriptions", self.ears.serve)
-        app.router.add_get("/v1/models", self._models)
-        app.router.add_get("/control/state", self._state)
-        app.router.add_post("/control/script", self._take_script)
+        self._add_routes(app.router)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", self._port).start()
         self._port = self._runner.addresses[0][1]
         return self
+
+    def _add_routes(self, router: web.UrlDispatcher) -> None:
+        router.add_post("/v1/messages", self._messages)
+        router.add_post("/v1/chat/completions", self._completions)
+        router.add_post("/v1/audio/transcriptions", self.ears.serve)
+        router.add_get("/v1/models", self._models)
+        router.add_get("/control/state", self._state)
+        router.add_post("/control/script", self._take_script)
 
     async def __aexit__(self, *_: object) -> None:
         self._stopping.set()

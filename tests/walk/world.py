@@ -124,9 +124,9 @@ class World:
         account = await store.commit(Point.PEOPLE, lambda unit: unit.people.account("telegram", "42", "bot"))
         channel = WalkChannel(self.screen, self.placing)
         self.life = Life(store, core, channel, account, before)
-        await core.dispatcher.recover()
+        await core.dispatcher.recovery.recover()
         core.delivery.register(account, channel)
-        await core.dispatcher.connected(account.id)
+        await core.dispatcher.recovery.connected(account.id)
         self.life.poll = asyncio.create_task(self._poll(core, account), name="poll")
 
     def _habits(self) -> Habits:
@@ -161,7 +161,7 @@ class World:
         assert isinstance(database, Mortal)
         database.die()
         life.channel.die()
-        life.core.dispatcher._stopping = True  # the timers of the dead fire, and find nothing to do
+        life.core.dispatcher._workers.stopping = True  # the timers of the dead fire, and find nothing to do
         self.crashes += 1
         database.leave(self.folder / str(self.crashes))
         for _ in range(3):
@@ -248,7 +248,7 @@ class World:
         if rows:
             return str(rows)
         dispatcher = self.life.core.dispatcher
-        return f"tasks {[task.get_name() for task in dispatcher._tasks]}" if dispatcher._tasks else ""
+        return f"tasks {tasks}" if (tasks := dispatcher.under_way) else ""
 
 
 UNDER_WAY = """

@@ -7,6 +7,7 @@ import os
 import shutil
 import sqlite3
 import tarfile
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -28,16 +29,24 @@ class Found:
     sessions: int
 
 
-def pack(target: Path, *, database: Path, media: Path, settings: Json) -> None:
-    """Write *target*, whole or not at all, for this user only. Raises StoreError."""
+def pack(
+    target: Path, *, database: Path, media: Path, settings: Json, stopped: threading.Event | None = None
+) -> None:
+    """Write *target*, whole or not at all, for this user only. Raises StoreError, also when *stopped* meanwhile."""
+
+    def goes_on(each: tarfile.TarInfo) -> tarfile.TarInfo:
+        if stopped is not None and stopped.is_set():
+            raise StoreError(f"{target.name} was stopped")
+        return each
+
     part = target.with_name(f".{target.name}.part")
     try:
         handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(handle, "wb") as file:
             with tarfile.open(fileobj=file, mode="w:gz", compresslevel=6) as tar:
-                tar.add(database, DATABASE)
+                tar.add(database, DATABASE, filter=goes_on)
                 if media.is_dir():
-                    tar.add(media, MEDIA)
+                    tar.add(media, MEDIA, filter=goes_on)
                 content = json.dumps(settings, indent=2, ensure_ascii=False).encode()
                 about = tarfile.TarInfo(SETTINGS)
                 about.size, about.mode = len(content), 0o600
@@ -45,19 +54,26 @@ def pack(target: Path, *, database: Path, media: Path, settings: Json) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(part, target)
+    except StoreError:
+        part.unlink(missing_ok=True)
+        raise
     except OSError as error:
         part.unlink(missing_ok=True)
         raise StoreError(f"{target} cannot be written: {error.strerror or error}") from error
 
 
-def unpack(source: Path, folder: Path) -> None:
-    """Put the database, and media if any, into *folder*; *source* may be a bare database too. Raises Refused."""
+def unpack(source: Path, folder: Path, *, files: bool = True) -> None:
+    """Put the database, and media if any, into *folder*; *source* may be a bare database too. Raises Refused.
+
+    *files* False: the database alone.
+    """
     try:
         if not tarfile.is_tarfile(source):
             shutil.copyfile(source, folder / DATABASE)
             return
         with tarfile.open(source) as tar:
-            wanted = [each for each in tar.getmembers() if each.name.split("/")[0] in (DATABASE, MEDIA)]
+            parts = (DATABASE, MEDIA) if files else (DATABASE,)
+            wanted = [each for each in tar.getmembers() if each.name.split("/")[0] in parts]
             # Nothing outside the folder, no links that lead out of it, no devices.
             tar.extractall(folder, members=wanted, filter="data")
     except (OSError, tarfile.TarError, EOFError) as error:
@@ -68,7 +84,7 @@ def unpack(source: Path, folder: Path) -> None:
 
 def verify(path: Path) -> Found:
     """Raises Refused for what is damaged, or not a database of Parley."""
-    from gateway.cli.schema import version
+    from gateway.backup.schema import version
 
     try:
         with closing(sqlite3.connect(path)) as connection:

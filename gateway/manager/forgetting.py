@@ -1,0 +1,201 @@
+"""Deleting sessions and erasing people: the content goes for good, the bill stays; each gives a receipt."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from gateway import archive, forgetting, units
+from gateway.errors import Refused
+from gateway.failpoints import Point
+from gateway.hub import Seen
+from gateway.manager.base import Base
+from gateway.roster import parse
+from gateway.session_views import Deleted, Erased
+from gateway.shelf import Shelf, name_of
+from gateway.texts import say
+from gateway.types import OPERATOR, Json, Session, Viewer
+
+if TYPE_CHECKING:
+    from storage import Unit
+
+PATIENCE = 10.0  # seconds for a stopped turn to end
+PAUSE = 0.02  # seconds between two looks whether it has
+
+
+class Forgetting(Base):
+    """What is deleted is found no more at once; its content is gone when the call returns, or after the next start."""
+
+    async def delete(self, id: str, *, viewer: Viewer = OPERATOR) -> Deleted:
+        """A session and what was said in it, files as well; a running turn is stopped first. Raises NotFound.
+
+        Its rows on the ledger stay, and so does its number. Sessions that work for it go too, its forks do not.
+        """
+        session = await self._store.read(units.session_named, id, viewer)
+        for child in await self._store.read(lambda unit: unit.sessions.children(session.id)):
+            await self.delete(child.code)
+        now = self.core.clock()
+
+        async def work(unit: Unit) -> list[tuple[int, int]]:
+            found = await units.session_named(unit, id, viewer)
+            await unit.audit.add(
+                at=now, actor=viewer.name, action=f"delete session {found.code}", outcome="done"
+            )
+            return await forgetting.condemned(unit, found, now)
+
+        self._turn_away(session.id, await self._store.commit(Point.SESSION, work))
+        await self._stop(session.id)
+        return await self._purge(session)
+
+    async def destroy_session(self, id: str) -> bool:
+        """The same; True when there was one."""
+        if await self._store.read(lambda unit: unit.sessions.by_code(units.code_of(id))) is None:
+            return False
+        await self.delete(id)
+        return True
+
+    async def export_person(self, address: str) -> Json:
+        """Everything there is of somebody, as JSON: who they are, their sessions, what they said in groups.
+
+        *address* as channel:number; all identities of that person count. Raises NotFound.
+        """
+        channel, user_id = parse(address)
+
+        async def work(unit: Unit) -> Json:
+            person, identities = await forgetting.somebody(unit, channel, user_id)
+            mine = [each.id for each in identities]
+            sessions: list[Json] = []
+            for id in await unit.purging.sessions_of(person, mine):
+                session = await unit.sessions.get(id)
+                assert session is not None
+                entries = await unit.transcript.all(id)
+                sessions.append(archive.to_json(archive.document(session, await unit.tags.of(id), entries)))
+            said = [
+                {"session": session, "created": entry.created, "text": str(entry.body.get("text", ""))}
+                for session, seq, kind in await unit.purging.said_by(mine)
+                if kind == "user" and (entry := await unit.transcript.at(session, seq)) is not None
+            ]
+            return {
+                "parley": "person",
+                "v": archive.VERSION,
+                "identities": [
+                    {
+                        "address": f"{each.channel}:{each.user_id}",
+                        "name": each.name,
+                        "state": each.state,
+                        "role": each.role,
+                        "language": each.lang,
+                        "zone": each.zone,
+                    }
+                    for each in identities
+                ],
+                "sessions": sessions,
+                "said": said,
+                "requests": await unit.purging.requests_of(mine),
+            }
+
+        return await self._store.read(work)
+
+    async def erase_person(self, address: str, *, by: str = "api") -> Erased:
+        """Forget somebody: their sessions, what they said in groups and were answered there, files, names, ids.
+
+        A nameless row stays that the ledger points to; who was blocked stays known as blocked. The receipt is a
+        line of the audit trail too. *by* as channel:id, cli or api. Raises NotFound, and Refused while a group is
+        being given an answer to them.
+        """
+        channel, user_id = parse(address)
+        person, identities = await self._store.read(forgetting.somebody, channel, user_id)
+        mine = [each.id for each in identities]
+        addresses = tuple(f"{each.channel}:{each.user_id}" for each in identities)
+        sessions = messages = files = 0
+        for id in await self._store.read(lambda unit: unit.purging.sessions_of(person, mine)):
+            session = await self._store.read(_numbered, id)
+            assert session is not None
+            gone = await self.delete(session.code)
+            sessions, messages, files = sessions + 1, messages + gone.messages, files + gone.files
+        if await self._store.read(lambda unit: unit.purging.busy(mine)):
+            raise Refused(key="erase.busy")
+        while count := await self._store.commit(Point.SESSION, forgetting.redacted, mine):
+            messages += count
+        now = self.core.clock()
+
+        async def work(unit: Unit) -> tuple[int, list[str], list[int]]:
+            kept = await unit.purging.requests_of(mine)
+            found = await unit.purging.media_by(mine)
+            for id, _ in found:
+                await unit.media.deleted(id, now=now)
+            places = await unit.purging.person(person, mine, addresses, now=now)
+            outcome = (
+                f"{sessions} sessions, {messages} messages, {files + len(found)} files; {kept} requests kept"
+            )
+            await unit.audit.add(at=now, actor=by, action=f"erase identity {mine[0]}", outcome=outcome)
+            return kept, [path for _, path in found], places
+
+        kept, paths, places = await self._store.commit(Point.PEOPLE, work)
+        await self.core.gallery.remove(paths)
+        for place in places:
+            self.core.delivery.moved(place)
+        return Erased(
+            number=mine[0],
+            addresses=addresses,
+            at=now,
+            sessions=sessions,
+            messages=messages,
+            files=files + len(paths),
+            requests_kept=kept,
+        )
+
+    async def purge_deleted(self, count: int = 1) -> int:
+        """Go on with what an earlier process had begun to delete; gives how many sessions that were."""
+        left = await self._store.read(lambda unit: unit.sessions.unpurged(count))
+        for session in left:
+            await self._purge(session)
+        return len(left)
+
+    def _turn_away(self, session: int, waiting: Sequence[tuple[int, int]]) -> None:
+        """Who waits for an answer hears that none will come; what waits behind them goes on."""
+        told = say("session.gone", self._language)
+        for row, place in waiting:
+            seen = Seen(
+                kind="done", conversation=place, text=told, session=session, state="refused", inbox=(row,)
+            )
+            self.core.hub.publish(seen)
+        for place in {place for _, place in waiting}:
+            self.core.dispatcher.wake(place)
+
+    async def _stop(self, session: int) -> None:
+        """Stop the turn that runs in it, and wait until that has ended on disk.
+
+        Raises Refused when it does not: then the rest is purged at the next start.
+        """
+        dispatcher = self.core.dispatcher
+        try:
+            async with asyncio.timeout(PATIENCE):
+                while not await self._store.read(forgetting.resting, session):
+                    if dispatcher.recovery.visiting:
+                        return  # an earlier process has left it, and none will go on with it
+                    for live in dispatcher.runs:
+                        if live.started.session.id == session:
+                            await dispatcher.cancel(live.started.turn.conversation)
+                    await asyncio.sleep(PAUSE)
+        except TimeoutError:
+            raise Refused(key="session.busy") from None
+
+    async def _purge(self, session: Session) -> Deleted:
+        """Bite by bite, so that nobody's message waits."""
+        now, messages = self.core.clock(), 0
+        gone = await self._store.commit(Point.SWEEP, forgetting.emptied, session, now)
+        await self.core.gallery.remove(gone.files)
+        folder = self.exports()
+        if folder is not None:
+            await asyncio.to_thread(Shelf(folder).remove, name_of(session))
+        while count := await self._store.commit(Point.SWEEP, forgetting.purged, session.id, now):
+            messages += count
+        return Deleted(
+            id=session.code, at=now, messages=messages, files=len(gone.files), requests_kept=gone.requests
+        )
+
+
+async def _numbered(unit: Unit, id: int) -> Session | None:
+    return await unit.sessions.get(id)
