@@ -17,8 +17,7 @@ SUMMED = """
   coalesce(sum(u.tok_in), 0), coalesce(sum(u.tok_read), 0), coalesce(sum(u.tok_w5m), 0), coalesce(sum(u.tok_w1h), 0),
   coalesce(sum(u.tok_out), 0), coalesce(sum(u.cost), 0), count(*), count(DISTINCT u.turn),
   coalesce(sum(u.cost IS NULL AND u.state <> 'failed'), 0), coalesce(sum(u.state = 'estimated'), 0),
-  coalesce(sum(CASE WHEN u.state = 'estimated' THEN u.cost ELSE 0 END), 0)"""
-CACHED = "q.rates, sum(u.tok_read), sum(u.tok_w5m), sum(u.tok_w1h)"
+  coalesce(sum(CASE WHEN u.state = 'estimated' THEN u.cost ELSE 0 END), 0), coalesce(sum(u.saved), 0)"""
 
 MODEL = "u.provider || ':' || coalesce(u.model, u.model_asked)"
 KEYS: dict[Grouping, str] = {
@@ -43,9 +42,6 @@ BOUNDS = """
 # Each is looked up in an index of its own, which an OR with "anybody's" would not let it be.
 OF_PERSON = " AND u.identity IN (SELECT id FROM identity WHERE person = :person)"
 IN_PLACES = " AND u.conversation IN (SELECT value FROM json_each(:places))"
-PRICED = " JOIN price q ON q.id = u.price"
-# Where the price is not known nobody can say what a cache has saved.
-USED_CACHE = " AND u.cost IS NOT NULL AND u.tok_read + u.tok_w5m + u.tok_w1h > 0"
 SUMS_BOOKED = """
   sum(u.tok_in), sum(u.tok_read), sum(u.tok_w5m), sum(u.tok_w1h), sum(u.tok_out), coalesce(sum(u.cost), 0), count(*),
   sum(u.cost IS NULL)"""
@@ -85,7 +81,6 @@ class Costs:
         narrowed = BOUNDS + (OF_PERSON if person is not None else "")
         narrowed += IN_PLACES if places is not None else ""
         self._from = JOINS + narrowed
-        self._from_cached = JOINS + PRICED + narrowed + USED_CACHE
         self._bounds = {"since": since, "until": until, "person": person, "places": inside}
 
     def within(
@@ -103,18 +98,9 @@ class Costs:
         assert row is not None
         return row
 
-    async def cached(self) -> list[Row]:
-        """('', price as JSON, tokens read, written for 5 minutes, written for an hour), a row each price."""
-        return await self._all(f"SELECT '', {CACHED} {self._from_cached} GROUP BY q.id, q.rates")
-
     async def by(self, key: Grouping) -> list[Row]:
         """(name, sums…) dearest first; one row a person, whatever platforms they write from."""
         rows = await self._all(f"SELECT {KEYS[key]}, {SUMMED} {self._from} GROUP BY 1 ORDER BY 7 DESC, 1")
-        return await self.named(key, rows)
-
-    async def cached_by(self, key: Grouping) -> list[Row]:
-        """As `cached`, with the names of `by`."""
-        rows = await self._all(f"SELECT {KEYS[key]}, {CACHED} {self._from_cached} GROUP BY 1, q.id, q.rates")
         return await self.named(key, rows)
 
     async def named(self, key: Grouping, rows: list[Row]) -> list[Row]:
@@ -147,12 +133,6 @@ class Costs:
         """(day as in `days`, model, cost)."""
         return await self._all(
             f"SELECT {_day(offsets)}, {MODEL}, coalesce(sum(u.cost), 0) {self._from} GROUP BY 1, 2 ORDER BY 1, 2"
-        )
-
-    async def cached_of_days(self, offsets: Offsets) -> list[Row]:
-        """As `cached`, with the days of `days`."""
-        return await self._all(
-            f"SELECT {_day(offsets)}, {CACHED} {self._from_cached} GROUP BY 1, q.id, q.rates"
         )
 
     async def booked(self, offsets: Offsets, *, speech: bool) -> list[Row]:

@@ -16,6 +16,7 @@ from gateway.cli import (
     digest,
     doctor,
     halt,
+    imports,
     init,
     jobs,
     keys,
@@ -34,6 +35,7 @@ from gateway.errors import Locked, ParleyError, StoreError
 
 ORDER = (
     "init",
+    "import",
     "run",
     "chat",
     "send",
@@ -124,6 +126,7 @@ def parley(
 
 
 app.command()(init.init)
+app.command("import")(imports.take_over)
 app.command()(run.run)
 app.command()(chat.chat)
 app.command()(send.send)

@@ -81,7 +81,8 @@ class Digests:
         """Every day *at* (hour, minute) on the clock of *zone*: what is left out stays as it was, at first 8:00 and the
         gateway's zone. *silent*: not on a day on which nothing happened.
 
-        Raises Refused for a zone that does not exist, a bill that is not an admin's or not private, and where the configuration has set one.
+        Raises Refused for a zone that does not exist, a bill that is not an admin's or not private, and where the
+        configuration has set one.
         """
         now = self._clock()
 

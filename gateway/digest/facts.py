@@ -160,8 +160,8 @@ async def gather(unit: Unit, whose: Whose, span: Span, now: int, *, bill: bool) 
         ],
         compactions=await reads.compactions([row[0] for row in rows], since=since, until=until),
         total=usage_summary(await costs.total()),
-        by_model=shares(await costs.by("model"), {}),
-        days=days(await week.days(clock), models, {}),
+        by_model=shares(await costs.by("model")),
+        days=days(await week.days(clock), models),
         bill=await _bill(unit, since, until) if bill else None,
     )
 
@@ -229,6 +229,6 @@ async def _bill(unit: Unit, since: int, until: int) -> Bill:
     costs = unit.costs.within(since=since, until=until)
     return Bill(
         total=usage_summary(await costs.total()),
-        by_user=shares(await costs.by("user"), {}),
-        by_model=shares(await costs.by("model"), {}),
+        by_user=shares(await costs.by("user")),
+        by_model=shares(await costs.by("model")),
     )

@@ -10,6 +10,7 @@ from gateway import __version__
 from gateway.app import App
 from gateway.web import (
     budgets,
+    completions,
     costs,
     digests,
     document,
@@ -30,6 +31,7 @@ from gateway.web.routes import Routes
 
 FAMILIES = (
     messages,
+    completions,
     send,
     sessions,
     costs,
