@@ -10,6 +10,7 @@ from gateway import __version__
 from gateway.app import App
 from gateway.web import (
     budgets,
+    compactions,
     costs,
     document,
     faults,
@@ -31,6 +32,7 @@ FAMILIES = (
     messages,
     send,
     sessions,
+    compactions,
     costs,
     budgets,
     people,
