@@ -101,7 +101,9 @@ class Runs:
         self.on_run_ended: Callable[[], None] = lambda: None  # of a job; set by who plans them
         self._live: dict[int, Live] = {}
         self._steering: set[int] = set()  # conversations whose running turn has something to take in
-        self._untold: dict[int, str] = {}  # conversation -> what nobody was there to be told between two turns
+        self._untold: dict[
+            int, str
+        ] = {}  # conversation -> what nobody was there to be told between two turns
 
     # -- what is running --------------------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ from gateway.app import App
 from gateway.web import (
     budgets,
     compactions,
+    completions,
     costs,
     document,
     faults,
@@ -30,6 +31,7 @@ from gateway.web.routes import Routes
 
 FAMILIES = (
     messages,
+    completions,
     send,
     sessions,
     compactions,
