@@ -10,6 +10,7 @@ from gateway import __version__
 from gateway.app import App
 from gateway.web import (
     budgets,
+    compactions,
     completions,
     costs,
     digests,
@@ -34,6 +35,7 @@ FAMILIES = (
     completions,
     send,
     sessions,
+    compactions,
     costs,
     budgets,
     people,
