@@ -42,6 +42,7 @@ SELECT id, conversation FROM inbox
  WHERE (session = :session AND state IN ('waiting', 'held')) OR (turn = :parked AND state = 'taken')"""
 BUDGET_OF_SESSION = "DELETE FROM budget WHERE scope = 'session' AND scope_id = :code"
 COMPACTIONS = "DELETE FROM compaction WHERE session = :session"
+ASKED = "DELETE FROM asked WHERE session = :session"  # hashes of short texts can be guessed
 REQUESTS = "SELECT count(*) FROM usage WHERE session = :session"
 
 # Of a person, by their identities.
@@ -151,6 +152,7 @@ class Purging:
         await self._tx.run(INBOX_OF_SESSION, session=session)
         await self._tx.run(OUTBOX_OF_SESSION, session=session)
         await self._tx.run(COMPACTIONS, session=session)
+        await self._tx.run(ASKED, session=session)
         await self._tx.run(APPROVALS_OF_SESSION, session=session)
         await self._tx.run(APPEALS_OF_SESSION, session=session)
         await self._tx.run(RUNS_OF_SESSION, session=session)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from gateway.access import Policy
 from gateway.announcing import Audience
 from gateway.compaction import NEAR_LIMIT as NEAR_LIMIT
+from gateway.completions.desk import Completions
 from gateway.core import Core, build
 from gateway.cron import Cron
 from gateway.errors import Refused
@@ -140,6 +141,14 @@ class SessionManager(
             bounds=self._job_bounds,
             changed=self.cron.wake,
             hand_over=carrier.hand_over,
+        )
+        self.completions = Completions(
+            store=core.store,
+            dispatcher=dispatcher,
+            hub=core.hub,
+            catalogue=core.catalogue,
+            clock=core.clock,
+            generated=self._generated,
         )
         self._closing = AsyncExitStack()
 

@@ -10,6 +10,7 @@ from gateway import __version__
 from gateway.app import App
 from gateway.web import (
     budgets,
+    completions,
     costs,
     document,
     faults,
@@ -29,6 +30,7 @@ from gateway.web.routes import Routes
 
 FAMILIES = (
     messages,
+    completions,
     send,
     sessions,
     costs,
