@@ -59,11 +59,11 @@ async def test_what_was_said_and_spent_then_can_be_read_and_found(tmp_path: Path
     async with await SessionManager.open(f"sqlite:///{tmp_path}/parley.db") as manager:
         sessions = await manager.list_sessions()
         assert {each.channel for each in sessions} == {"telegram", "job"}
-        (match,) = await manager.search("m00002", limit=1)
+        (match,) = await manager.search("m00003", limit=1)
         found = match.session
         assert found.id in {each.id for each in sessions}
         before = await manager.get_messages(found.id)
-        assert before[0].text == "m00002 tool" and "assistant" in {each.role for each in before}
+        assert before[0].text == "m00001 short" and "assistant" in {each.role for each in before}
         answer = await manager.generate(found.id, "Go on.")
         assert answer.state == "done" and len(await manager.get_messages(found.id)) == len(before) + 2
         assert await manager.archive(found.id)
