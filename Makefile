@@ -4,7 +4,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help run test check fix bench walk schedules bill crash lock clean
+.PHONY: help run test check fix bench walk schedules bill demo-bill crash api lock clean
 help: ## list what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 11
 
@@ -48,9 +48,15 @@ walk: $(VENV)/.dev ## many random walks over the path of a message, with crashes
 schedules: $(VENV)/.dev ## planned times around every move of a clock until 2031, against a scan of every minute
 	@$(BIN)/python -m tests.schedules
 
+api: $(VENV)/.dev ## the HTTP API against its own description, by schemathesis, for five minutes
+	@$(BIN)/python -m tests.api --seconds 300 --examples 200
+
 bill: $(VENV)/.dev ## many random loads, also with kill -9, each reckoned against what the provider counted; caps under 200 turns
 	@LOADS=200 $(BIN)/python -m pytest -q tests/test_bill.py
 	@$(BIN)/python -m tests.bill
+
+demo-bill: $(VENV)/.dev ## a random week, reconciled with the providers' books; 200 turns that stop at a cap
+	@$(BIN)/python -m tests.bill.demo
 
 bench: $(VENV)/.dev ## side by side with a bare bot, both platforms at once, bad files, rendering, dollars, jobs; see bench/RESULTS.md
 	@$(BIN)/python -m bench
@@ -58,6 +64,7 @@ bench: $(VENV)/.dev ## side by side with a bare bot, both platforms at once, bad
 	@$(BIN)/python -m bench.files
 	@$(BIN)/python -m bench.render
 	@$(BIN)/python -m bench.prompts
+	@$(BIN)/python -m bench.bill
 	@$(BIN)/python -m bench.jobs
 
 lock: ## renew the locked versions (needs uv)

@@ -60,6 +60,8 @@ MEDIA = "media"  # the folder of files, in the data folder
 SUMS_AFTER = 5.0  # seconds after the start
 TICK = 60.0  # seconds between two rounds of housekeeping
 DOWN_AFTER = 5 * MINUTE  # a channel that is down as long is an alert
+MOST_PURGED = 20  # deleted sessions in a minute that an earlier process had begun with
+MOST_WRITTEN = 20  # sessions at a time
 LEAST_FREE = 200 * 1024 * 1024  # bytes of disk
 LONGEST_SOCKET = 103 if sys.platform == "darwin" else 107  # bytes; sun_path in unix(7), less its final null
 
@@ -242,6 +244,8 @@ class App:
                 if now - swept >= self.settings.sessions.idle_sweep_minutes * MINUTE:
                     swept = now
                     await self.core.dispatcher.sweep()
+                await self.manager.purge_deleted(MOST_PURGED)
+                await self._write_out()
             except StoreError as error:
                 self.alerts.tell("storage", f"nothing can be stored: {error}")
             else:
@@ -258,6 +262,16 @@ class App:
                     self.alerts.tell(
                         f"channel:{each.name}", f"{each.name} has been down for five minutes: {each.text}"
                     )
+
+    async def _write_out(self) -> None:
+        """Closed sessions, where the operator wants them as files."""
+        try:
+            while await self.manager.export_closed(MOST_WRITTEN) == MOST_WRITTEN:
+                pass
+        except OSError as error:
+            self.alerts.tell("export", f"closed sessions cannot be written to [sessions] export_dir: {error}")
+        else:
+            self.alerts.over("export", "Closed sessions are written out again.")
 
     async def stop(self) -> None:
         """Nothing new in, running turns to their end within drain_seconds, the rest parked; all on disk."""
@@ -332,7 +346,9 @@ async def start(
         store=store, clock=clock, delivery=core.delivery, policy=lambda: core.dispatcher.habits.policy
     )
     keys = Keys(store=store, clock=clock, policy=lambda: core.dispatcher.habits.policy)
-    manager = SessionManager(core, zone=settings.gateway.timezone)
+    manager = SessionManager(
+        core, zone=settings.gateway.timezone, exports=lambda: app.settings.sessions.export_dir
+    )
     table = Table(manager=manager, roster=roster, rights=settings.commands)
     core.dispatcher.commands = table
     app = App(

@@ -268,6 +268,4 @@ def _settings(value: object) -> Json:
     """Those that are ours; whatever else was in it is left out."""
     if not isinstance(value, dict):
         return {"v": 1}
-    return {
-        name: value[name] for name in ("v", "think", "auto_compact") if isinstance(value.get(name), str | int)
-    }
+    return {name: value[name] for name in ("v", "think", "compact") if isinstance(value.get(name), str | int)}

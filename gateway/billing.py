@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import time
 import uuid
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
@@ -11,11 +12,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from gateway import usage
+from gateway import bounds, usage
 from gateway.bounds import Measures
 from gateway.budgets import Budget, OverBudget, Payer, Rules
 from gateway.errors import ModelError
 from gateway.failpoints import Point, passing
+from gateway.gauges import Gauges
 from gateway.halt import Halt
 from gateway.pricing import Pricing
 from gateway.protocols import (
@@ -89,6 +91,7 @@ class Request:
     at: int
     worst: Tokens
     seconds: int | None = None  # of audio, at most; None: it is no transcription
+    whole: int | None = None  # what its bytes bound its input by; None: it is no prompt
     session: int | None = None
     text: str = ""
     counted: Tokens | None = None
@@ -123,6 +126,7 @@ class Biller:
         self._on_short = on_short
         self._past = Past()
         self._measures = Measures()
+        self.gauges = Gauges()
 
     async def open(
         self, model: Model, prompt: Prompt, booking: Booking, *, check: Callable[[Unit], Any] | None = None
@@ -138,6 +142,7 @@ class Biller:
             model=model,
             at=self._clock(),
             worst=worst_case(model, prompt, bound),
+            whole=bounds.whole(model, prompt),
             session=booking.session,
         )
         await self._opened(request, booking, check)
@@ -196,6 +201,7 @@ class Biller:
             model_asked=model.model,
             at=request.at,
             units=request.seconds,
+            bound=request.whole,
             turn=booking.turn,
             step=booking.step,
             attempt=booking.attempt,
@@ -259,10 +265,13 @@ class Biller:
             prompt = replace(prompt, max_output_tokens=request.worst.output, think=think)
         passing(Point.MODEL, "before")
         model = cast("Model", request.model)  # as it was opened with
+        begun, first, ended = time.monotonic(), None, "cancelled"
         try:
             self._halt.check()  # the row took its time to be written
             async with aclosing(model.stream(prompt)) as events:
                 async for event in events:
+                    if first is None and not isinstance(event, Counted):
+                        first = time.monotonic() - begun
                     match event:
                         case Counted(tokens):
                             request.counted = tokens
@@ -272,19 +281,21 @@ class Biller:
                         case Thought():
                             yield event
                         case Answer():
-                            request.settled = self._known(request, event)
+                            request.settled, ended = self._known(request, event), "ok"
                             if event.tokens is not None:
                                 counted = event.tokens.input
                                 self._measures.learn(model, prompt, counted, session=request.session)
                             passing(Point.MODEL, "after")
                             yield event
         except ModelError as error:
-            request.settled = self._failed(request, error)
+            request.settled, ended = self._failed(request, error), error.kind
             raise
         except (asyncio.CancelledError, GeneratorExit):
             if request.settled is None:
                 request.settled = self._estimated(request)
             raise
+        finally:
+            self.gauges.asked(model.ref, first=first, whole=time.monotonic() - begun, ended=ended)
 
     async def settle(self, request: Request) -> None:
         """Settle alone, when there is nothing else to commit with it."""

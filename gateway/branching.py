@@ -92,6 +92,7 @@ async def forked(unit: Unit, session: Session, n: int | None, name: str | None, 
         await unit.tags.add(made.id, tag)
     seqs = [each.seq for each in rewinding.standing(entries) if each.seq < end]
     await unit.transcript.copy(session.id, made.id, seqs, next_seq=end)
+    await unit.compactions.copy(session.id, made.id)
     again = await unit.sessions.get(made.id)
     assert again is not None
     return again

@@ -12,7 +12,7 @@ from gateway.vendors import key_name, loopback
 if TYPE_CHECKING:
     from gateway.settings import JobSettings, Settings
 
-OUR_PATHS = ("/v1/", "/healthz", "/readyz")  # of the HTTP API
+OUR_PATHS = ("/v1/", "/healthz", "/readyz", "/metrics")  # of the HTTP API
 
 ADDED = {"anthropic": "/v1", "google": "/v1beta"}  # to base_url, by the vendors' SDKs
 
@@ -107,6 +107,7 @@ def _models(settings: Settings) -> Iterator[Contradiction]:
         (("agent", "fallback_models", i), model) for i, model in enumerate(settings.agent.fallback_models)
     ]
     named += [(("agent", "models", i), model) for i, model in enumerate(settings.agent.models)]
+    named += [(("agent", "summary_model"), settings.agent.summary_model)]
     named += [(("jobs", i, "model"), job.model) for i, job in enumerate(settings.jobs)]
     for path, model in named:
         name, colon, _ = model.partition(":")

@@ -120,6 +120,10 @@ def _folder(value: object) -> object:
     return home(value) if isinstance(value, str | Path) else value
 
 
+def _folder_or_none(value: object) -> object:
+    return None if value == "" else _folder(value)
+
+
 def home(value: str | Path) -> Path:
     """*value* with ~ replaced. Raises Mistake when there is no such user, or when it cannot be a path."""
     try:
@@ -298,6 +302,8 @@ class AgentSettings(Table):
     turn_timeout_seconds: Seconds = 600
     first_token_timeout_seconds: Seconds = 120
     auto_compact: bool = True  # put the earlier part of a long session into notes before it no longer fits
+    compact_notice: bool = True  # tell people when that was done unasked
+    summary_model: Model = ""  # that writes the notes; '': the session's
     context_window: Annotated[int, Field(ge=1)] | None = None  # tokens; None: what is known of the model
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None  # None: the provider's default
     cache: CacheFor = "auto"  # for how long providers are asked to keep the prompt
@@ -364,6 +370,9 @@ class SessionSettings(Table):
     idle_sweep_minutes: Annotated[int, Field(ge=1)] = 5  # between two searches for idle sessions
     group_scope: Literal["chat", "user"] = "chat"  # one session for the group, or one for each member
     carry_over: bool = True  # a new session is told the end of the one before
+    export_dir: Annotated[Path | None, BeforeValidator(_folder_or_none)] = (
+        None  # closed ones are written there
+    )
 
 
 class MainSettings(Table):

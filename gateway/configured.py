@@ -88,6 +88,8 @@ def options(settings: Settings) -> Options:
         max_errors=agent.max_errors,
         turn_timeout=agent.turn_timeout_seconds,
         auto_compact=agent.auto_compact,
+        compact_notice=agent.compact_notice,
+        summary_model=agent.summary_model,
         context_window=agent.context_window,
         zone=settings.gateway.timezone,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,10 +32,12 @@ from gateway.media.hearing import Transcription
 from gateway.models.catalogue import Catalogue
 from gateway.pricing import Pricing
 from gateway.progress import Options
-from gateway.protocols import Clock, Model, Tool
+from gateway.protocols import Clock, Model, Prompt, Tool
 from gateway.retention import Retention
+from gateway.room import Room
 from gateway.toolbox import Toolbox
 from gateway.turn import TurnRunner
+from gateway.types import Entry, Session
 
 if TYPE_CHECKING:
     from storage import Store
@@ -124,7 +126,7 @@ def build(
         acting=lambda who: standing(who, dispatcher.habits.policy),
         on_short=short,
     )
-    hub = Hub()
+    hub = Hub(clock)
     folder = Folder(media or Path(tempfile.gettempdir()) / f"parley-{os.getpid()}")
     gallery = Gallery(store, folder)
     delivery = Delivery(
@@ -152,21 +154,36 @@ def build(
         bounds=lambda: dispatcher.habits.files,
         clock=clock,
     )
-    compactor = Compactor(store=store, biller=biller, clock=clock)
     approvals = Approvals(store=store, delivery=delivery, tools=tools, clock=clock)
     toolbox = Toolbox(store=store, approvals=approvals, tools=tools, options=options, clock=clock)
+    asker = Asker(
+        biller=biller,
+        retention=Retention(store=store, pricing=pricing, clock=clock),
+        chain=catalogue.chain,
+        gallery=gallery,
+        options=options,
+        on_fault=fault,
+        on_answer=answered,
+    )
+
+    def prompt(session: Session, entries: Sequence[Entry]) -> Prompt:
+        return asker.prompt(session, entries, toolbox.specs, ())
+
+    compactor = Compactor(
+        store=store,
+        biller=biller,
+        chain=catalogue.chain,
+        prompt=prompt,
+        options=lambda: asker.options,
+        clock=clock,
+    )
+    room = Room(
+        store=store, compactor=compactor, options=lambda: asker.options, model=asker.model, prompt=prompt
+    )
     runner = TurnRunner(
         store=store,
-        compactor=compactor,
-        asker=Asker(
-            biller=biller,
-            retention=Retention(store=store, pricing=pricing, clock=clock),
-            chain=catalogue.chain,
-            gallery=gallery,
-            options=options,
-            on_fault=fault,
-            on_answer=answered,
-        ),
+        room=room,
+        asker=asker,
         toolbox=toolbox,
         approvals=approvals,
         gallery=gallery,
@@ -178,6 +195,8 @@ def build(
         store=store,
         delivery=delivery,
         runner=runner,
+        room=room,
+        compactor=compactor,
         biller=biller,
         halt=halt,
         hub=hub,

@@ -12,6 +12,7 @@ from gateway.access import role_of, standing
 from gateway.begin import Ask, Collect, Command, Nothing, Poisoned, Rules, TurnedAway, begin
 from gateway.billing import Biller
 from gateway.calls import Commands
+from gateway.compacting import Compactor
 from gateway.controls import Controls
 from gateway.delivery import Delivery
 from gateway.failpoints import Point
@@ -25,6 +26,7 @@ from gateway.progress import Outcome
 from gateway.protocols import Clock
 from gateway.reactions import Reactions
 from gateway.recovery import Recovery
+from gateway.room import Room
 from gateway.runs import Live, Runs
 from gateway.sessions import gap_of
 from gateway.texts import say
@@ -56,6 +58,8 @@ class Dispatcher:
         store: Store,
         delivery: Delivery,
         runner: TurnRunner,
+        room: Room,
+        compactor: Compactor,
         biller: Biller,
         halt: Halt,
         hub: Hub,
@@ -69,6 +73,7 @@ class Dispatcher:
         self._store = store
         self._delivery = delivery
         self._biller = biller
+        self._compactor = compactor
         self._halt = halt
         self._hub = hub
         self.habits = habits
@@ -98,6 +103,7 @@ class Dispatcher:
             store=store,
             delivery=delivery,
             runner=runner,
+            room=room,
             hub=hub,
             halt=halt,
             outage=self._outage,
@@ -277,6 +283,7 @@ class Dispatcher:
         """
         await self._halt.pull(by, why, self._clock())
         turns = self.runs.park()
+        self._compactor.flights.halt()
         log.warning("halted", by=by, why=why or None, turns=turns)
         return turns
 
@@ -288,8 +295,9 @@ class Dispatcher:
             await self.recovery.wake_all()
 
     async def cancel(self, conversation: int) -> bool:
-        """Stop the running turn there; False when none is running."""
-        return await self.runs.cancel(conversation)
+        """Stop the running turn there, and a compaction; False when nothing is running."""
+        compaction = self._compactor.flights.stop(conversation)
+        return await self.runs.cancel(conversation) or compaction
 
     async def move(self, conversation: int, new: int, previous: int) -> bool:
         """Let the messages of the turn running in session *new* wait for session *previous* instead."""
@@ -344,8 +352,7 @@ class Dispatcher:
                 finished = await self.runs.run(started, list(parts))
                 if finished is None:
                     return None, False
-                if finished.used:
-                    await self.runs.tidy(started, finished)
+                await self.runs.tidy(started, finished)
                 return (started.turn.fence if finished.more else None), finished.more
         raise AssertionError(begun)
 

@@ -12,7 +12,7 @@ from gateway.jobs import ends
 from gateway.jobs.ends import End
 from gateway.journal import check
 from gateway.notices import nonce, notice
-from gateway.progress import Outcome, Started
+from gateway.progress import Outcome, Progress, Started
 from gateway.protocols import Channel
 from gateway.texts import say
 from gateway.types import Chunk, OutboxRow
@@ -42,6 +42,7 @@ class Finished:
     more: bool
     used: int = 0  # tokens of the model's context that its last request took; 0: nobody counted
     end: End | None = None  # of the job's run that it was
+    progress: Progress | None = None  # what the turn came to
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

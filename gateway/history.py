@@ -15,7 +15,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import count, dropwhile
 
-from gateway import rewinding, transcript
+from gateway import transcript
+from gateway.folding import in_order, kept, shortened
 from gateway.media import telling
 from gateway.protocols import AssistantMessage, Message, ResultsMessage, UserMessage
 from gateway.transcript import Opaque, Part, Text, ToolResult, ToolUse
@@ -53,7 +54,7 @@ def build(
     *result_bytes*: the longest result (UTF-8), longer ones lose their middle. *ask*: the prompt is for a new
     answer, so it never ends with one; with False a last answer stays last (for summaries, exports).
     """
-    messages = _joined(_messages(_kept(entries), result_bytes))
+    messages = _joined(_messages(kept(entries), result_bytes))
     if messages and isinstance(messages[0], AssistantMessage):
         messages.insert(0, UserMessage((OPENING,)))
     if ask and messages and isinstance(messages[-1], AssistantMessage):
@@ -66,7 +67,7 @@ def pending_calls(entries: Sequence[Entry], turn: int) -> tuple[tuple[ToolUse, .
 
     The calls have their ids as stored. An answer that was interrupted asks for nothing and answers nothing.
     """
-    said = [entry for entry in _in_order(entries) if entry.turn == turn and entry.kind in _TALK]
+    said = [entry for entry in in_order(entries) if entry.turn == turn and entry.kind in _TALK]
     last = next((at for at in reversed(range(len(said))) if said[at].kind == "assistant"), None)
     if last is None or said[last].body.get("interrupted"):
         return (), False
@@ -79,41 +80,6 @@ def pending_calls(entries: Sequence[Entry], turn: int) -> tuple[tuple[ToolUse, .
 def size(messages: Sequence[Message]) -> int:
     """UTF-8 bytes of everything in the messages, for estimates of their length."""
     return sum(_bytes(text) for message in messages for text in _texts(message))
-
-
-# What the marks and summaries leave of the transcript
-
-
-def _in_order(entries: Sequence[Entry]) -> list[Entry]:
-    return sorted(entries, key=lambda entry: entry.seq)
-
-
-def _kept(entries: Sequence[Entry]) -> list[Entry]:
-    """The entries that count, without marks, and with at most one summary: the first."""
-    kept: list[Entry] = []
-    for entry in rewinding.standing(entries):
-        match entry.kind, entry.body:
-            case "mark", {"op": "clear"}:
-                kept = []
-            case "mark", _:
-                continue
-            case "summary", _ if not _valid(entry):
-                continue
-            case _:
-                kept.append(entry)
-    summary = next((entry for entry in reversed(kept) if entry.kind == "summary"), None)
-    if summary is None:
-        return kept
-    upto = summary.body["upto"]
-    return [summary, *(entry for entry in kept if entry.seq >= upto and entry.kind != "summary")]
-
-
-def _valid(summary: Entry) -> bool:
-    match summary.body:
-        case {"text": str(text), "upto": int(upto)}:
-            return bool(_clean(text).strip()) and upto <= summary.seq
-        case _:
-            return False
 
 
 # Entries to messages
@@ -178,7 +144,7 @@ def _quotes(quotes: object) -> Iterator[str]:
                 yield FORWARDED.format(_named(quote.get("author")) or "somebody else")
             case {"origin": str(), "text": str(text)} if _clean(text).strip():
                 author = "you" if quote.get("ours") else _named(quote.get("author")) or "somebody"
-                yield QUOTED.format(author, _shortened(_clean(text).strip(), _QUOTE_BYTES))
+                yield QUOTED.format(author, shortened(_clean(text).strip(), _QUOTE_BYTES))
             case _:
                 continue
 
@@ -203,7 +169,7 @@ def with_overheard(messages: Sequence[Message], overheard: Sequence[Json]) -> tu
 
 
 def _on_one_line(text: object) -> str:
-    return _shortened(" ".join(_clean(text).split()), _QUOTE_BYTES) if isinstance(text, str) else ""
+    return shortened(" ".join(_clean(text).split()), _QUOTE_BYTES) if isinstance(text, str) else ""
 
 
 def _results_by_call(entries: Sequence[Entry]) -> dict[tuple[int, int], ToolResult]:
@@ -290,18 +256,7 @@ def _result(call: ToolUse, given: ToolResult | None, limit: int) -> ToolResult:
     if given is None:
         return ToolResult(call.id, call.name, INTERRUPTED, error=True)
     text = _clean(given.text)
-    return ToolResult(call.id, call.name, _shortened(text, limit) if text.strip() else NOTHING, given.error)
-
-
-def _shortened(text: str, limit: int) -> str:
-    """At most *limit* bytes of UTF-8 and the words in the middle that say how many are missing."""
-    data = text.encode()
-    if len(data) <= limit:
-        return text
-    half = limit // 2
-    head = data[:half].decode(errors="ignore")
-    tail = data[len(data) - half :].decode(errors="ignore")
-    return f"{head}\n[… {len(data) - _bytes(head) - _bytes(tail)} bytes left out …]\n{tail}"
+    return ToolResult(call.id, call.name, shortened(text, limit) if text.strip() else NOTHING, given.error)
 
 
 def _joined(messages: Iterator[Message]) -> list[Message]:

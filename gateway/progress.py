@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from gateway import transcript, verbose
 from gateway.billing import Request
@@ -12,6 +13,9 @@ from gateway.jobs.spec import JobSpec
 from gateway.protocols import THINK, Think
 from gateway.transcript import Text, ToolUse
 from gateway.types import Conversation, Entry, File, Identity, Json, Session, Turn, Waiting
+
+if TYPE_CHECKING:
+    from gateway.compacting import Done
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +33,8 @@ class Options:
     max_errors: int = 6  # results in a row
     turn_timeout: float = 600.0
     auto_compact: bool = True
+    compact_notice: bool = True  # whether people are told when it was done unasked
+    summary_model: str = ""  # that writes the notes; '': the session's
     context_window: int | None = None  # tokens; None: what is listed for the model
     zone: str = "UTC"
 
@@ -101,7 +107,9 @@ class Progress:
     models: list[str] = field(default_factory=list)
     files: tuple[File, ...] = ()  # that the model has made
     places: list[str] = field(default_factory=list)  # where they lie
-    shortened: bool = False  # the conversation before it was put away on the way
+    shortened: int = 0  # so often room was made on the way, or tried to
+    refused: bool = False  # the model has said on the way that it is too much
+    put_away: Done | None = None  # what made room last
     without: str = ""  # what the person is told where their pictures were not shown
     near: list[Budget] = field(default_factory=list)  # budgets of which little is left, to be told of
 

@@ -143,6 +143,13 @@ class Channel(Protocol):
         """
         ...
 
+    async def open_thread(self, address: Address, title: str) -> Place | None:
+        """A thread or topic of its own in that chat, under that name; None where the chat can have none.
+
+        Raises DeliveryError. It is not repeated: each call opens another one.
+        """
+        ...
+
     async def direct(self, user_id: str) -> str:
         """The id of the private chat with a person; whether they let us write there shows when we do."""
         ...

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from gateway import transcript
 from gateway.types import Entry, Json
 
-TALK = frozenset({"user", "assistant", "results", "note"})  # after it, what was taken back stays taken back
+TALK = frozenset({"user", "assistant", "results", "note"})  # or notes: what was taken back stays so
 
 Turn = tuple[Entry, ...]  # a person's message and everything up to the next one
 
@@ -71,7 +71,7 @@ def _walked(entries: Sequence[Entry]) -> tuple[list[Entry], list[list[Entry]]]:
                 before = [] if entry.body.get("op") == "clear" else before
                 found.append(entry)
             case _:
-                before = [] if entry.kind in TALK else before
+                before = [] if entry.kind in TALK or entry.kind == "summary" else before
                 found.append(entry)
     return found, before
 

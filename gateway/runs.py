@@ -11,7 +11,7 @@ from gateway import appeals, footer, log, targets, working
 from gateway.access import Policy
 from gateway.delivery import Delivery
 from gateway.during import Busy
-from gateway.errors import DiskFull, ModelError, Refused
+from gateway.errors import DiskFull
 from gateway.failpoints import Point
 from gateway.finish import Finished, Run, Target, finish, keep, move_back
 from gateway.habits import Habits
@@ -28,6 +28,7 @@ from gateway.progress import Outcome, Progress, Started, resumed
 from gateway.protocols import Clock
 from gateway.reactions import Reactions
 from gateway.reports import usage_summary
+from gateway.room import Room
 from gateway.texts import say
 from gateway.transcript import Text
 from gateway.turn import TurnRunner
@@ -72,6 +73,7 @@ class Runs:
         store: Store,
         delivery: Delivery,
         runner: TurnRunner,
+        room: Room,
         hub: Hub,
         halt: Halt,
         outage: Outage,
@@ -86,6 +88,7 @@ class Runs:
         self._store = store
         self._delivery = delivery
         self._runner = runner
+        self._room = room
         self._hub = hub
         self._halt = halt
         self._outage = outage
@@ -271,8 +274,8 @@ class Runs:
         _log(started, outcome, progress, self._clock())
         settled = outcome.request.settled if outcome.request else None
         if outcome.state != "done" or settled is None or settled.state != "known":
-            return finished
-        return replace(finished, used=settled.tokens.input + settled.tokens.output)
+            return replace(finished, progress=progress)
+        return replace(finished, progress=progress, used=settled.tokens.input + settled.tokens.output)
 
     def _desk(self, now: int) -> _Desk:
         habits = self._habits()
@@ -304,20 +307,27 @@ class Runs:
         self.on_run_ended()
 
     async def tidy(self, started: Started, finished: Finished) -> None:
-        """Between two turns: shorten what the model is told when there is little room left; the person is told."""
-        try:
-            done = await self._runner.tidied(started, finished.used)
-        except (ModelError, Refused) as error:
-            log.warning("compaction.failed", session=started.session.id, error=str(error))
+        """Between two turns: make room in the model's context where little is left; the person is told."""
+        if finished.progress is None:
             return
-        if done is None or self._delivery.line(started.conversation.account) is None:
+        told = await self._room.after(started, finished.progress, finished.used)
+        if told is None:
             return
         place, now = started.conversation, self._clock()
-        origin, text = f"compacted:{started.turn.id}", say("window.auto", started.lang)
-        rows = await self._store.commit(
-            Point.NOTICE, notice, place.account, place.id, origin, text, self._delivery.render, now
-        )
-        self._delivery.enqueue(rows)
+        if self._delivery.line(place.account) is not None:
+            rows = await self._store.commit(
+                Point.NOTICE,
+                notice,
+                place.account,
+                place.id,
+                told.origin,
+                told.text,
+                self._delivery.render,
+                now,
+            )
+            self._delivery.enqueue(rows)
+        elif self._hub.watched(place.id):
+            self._hub.publish(Seen(kind="notice", conversation=place.id, text=told.text))
 
     async def _keep(self, started: Started, outcome: Outcome) -> None:
         now = self._clock()

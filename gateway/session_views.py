@@ -58,6 +58,15 @@ class Rewound:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Forked:
+    """A copy, current in *conversation*; *aside*: that is a thread which was opened for it."""
+
+    session: SessionMeta
+    conversation: int
+    aside: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Closed:
     """A session that is closed now, with its summary; *was_open*: by this."""
 

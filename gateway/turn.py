@@ -8,12 +8,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from gateway import compaction, history, log, transcript
+from gateway import history, log, transcript
 from gateway.approvals import Approvals
 from gateway.asker import Asker
-from gateway.billing import Booking
 from gateway.budgets import Budget, OverBudget
-from gateway.compacting import Compactor, Done, window
 from gateway.errors import KEPT, OPERATOR_FAULTS, ModelError, Refused
 from gateway.failpoints import Point
 from gateway.journal import check, whole
@@ -22,6 +20,7 @@ from gateway.media.gallery import Gallery
 from gateway.media.kinds import SUFFIXES
 from gateway.progress import Options, Outcome, Progress, Started
 from gateway.protocols import Answer, Clock, Made
+from gateway.room import Room
 from gateway.runaway import circling
 from gateway.texts import say
 from gateway.toolbox import Toolbox
@@ -31,8 +30,6 @@ from gateway.types import Entry, File, Waiting
 if TYPE_CHECKING:
     from storage import Store, Unit
 
-BYTES = 4  # of a token, about; for what stays after a compaction
-
 
 class TurnRunner:
     """Runs turns; knows nothing of channels: *show* is told the visible text so far."""
@@ -41,7 +38,7 @@ class TurnRunner:
         self,
         *,
         store: Store,
-        compactor: Compactor,
+        room: Room,
         asker: Asker,
         toolbox: Toolbox,
         approvals: Approvals,
@@ -50,7 +47,7 @@ class TurnRunner:
         steers: Callable[[int], bool] = lambda conversation: False,
     ) -> None:
         self._store = store
-        self._compactor = compactor
+        self._room = room
         self._asker = asker
         self._toolbox = toolbox
         self._approvals = approvals
@@ -122,6 +119,7 @@ class TurnRunner:
         )
 
     async def _loop(self, started: Started, progress: Progress, show: Callable[[str], None]) -> Outcome:
+        await self._room.landed(started, progress)
         while True:
             calls, _ = history.pending_calls(progress.entries, started.turn.id)
             if calls:
@@ -139,10 +137,14 @@ class TurnRunner:
                 )
             ):
                 return self._stopped(progress, say("turn.too_many", progress.lang), "runaway")
+            await self._room.before(started, progress)
             try:
                 answer = await self._asker.ask(started, progress, self._toolbox.specs, show)
             except ModelError as error:
-                if error.kind != "context" or not await self._shortened(started, progress):
+                if error.kind != "context":
+                    raise
+                await self._asker.settle(progress)
+                if not await self._room.refused(started, progress):
                     raise
                 continue
             text = "".join(part.text for part in answer.parts if isinstance(part, Text))
@@ -172,69 +174,6 @@ class TurnRunner:
                     files=progress.files,
                 )
             await self._journal(started, progress, answer, uses, text)
-
-    async def _shortened(self, started: Started, progress: Progress) -> bool:
-        """The model says that it is too much: put away what was before this turn; False when that was done or nothing
-        is there.
-        """
-        turn = started.turn
-        first = next((each.seq for each in progress.entries if each.turn == turn.id), None)
-        if first is None or progress.shortened or not self.options.auto_compact:
-            return False
-        progress.shortened = True
-        await self._asker.settle(progress)
-        done = await self.compact(started, progress.entries, keep=first, cause="overflow")
-        if done is None:
-            return False
-        progress.entries = list(await self._store.read(lambda unit: unit.transcript.live(turn.session)))
-        return True
-
-    async def compact(
-        self, started: Started, entries: Sequence[Entry], *, keep: int, cause: str
-    ) -> Done | None:
-        """Put away what is before the entry *keep*, on the bill of who asked; None: there is nothing to put away.
-
-        Raises LeaseLost and StoreError, and ModelError when halted.
-        """
-        turn, session = started.turn, started.session
-        model = self._asker.model(session, started.model)
-
-        async def still(unit: Unit) -> None:
-            if cause == "overflow":
-                await check(unit, turn)
-            else:
-                latest = await unit.turns.latest(session.id)
-                if latest is not None and latest.state in ("running", "parked"):
-                    raise Refused(key="session.busy")
-
-        return await self._compactor.compact(
-            session,
-            model,
-            Booking(
-                purpose="compaction",
-                channel=started.conversation.channel,
-                session=session.id,
-                conversation=turn.conversation,
-                identity=turn.identity,
-                trigger=turn.trigger,
-                over=turn.over if cause == "overflow" else (),
-            ),
-            entries,
-            keep=keep,
-            cause=cause,
-            most=self.options.max_output_tokens,
-            check=still,
-        )
-
-    async def tidied(self, started: Started, used: int) -> Done | None:
-        """After a turn whose last request had *used* tokens: put the earlier part away if there is little room left."""
-        model = self._asker.model(started.session, started.model)
-        most = window(model, self.options.context_window)
-        if not self.options.auto_compact or not compaction.full(used, most):
-            return None
-        entries = await self._store.read(lambda unit: unit.transcript.live(started.session.id))
-        keep = compaction.keep_from(entries, most=most * BYTES // 5)
-        return await self.compact(started, entries, keep=keep, cause="auto")
 
     def _near(self, budget: Budget, lang: str) -> str:
         line = budget.line(now=self._clock(), zone=self.options.zone, lang=lang)

@@ -133,6 +133,7 @@ class Inbound:
     job_run: int | None = None
     session: int | None = None  # the session this must run in, whatever the rule says
     fresh: bool = False  # open a new session, whatever the rule says (isolated job runs)
+    alone: bool = False  # a turn of its own, with nothing that waits beside it
     # Ids of rows: where a job's run is when that is another place than it came from; for whom it is, and as whom
     # somebody from elsewhere speaks through the API.
     conversation: int | None = None
@@ -466,6 +467,38 @@ class Entry:
     created: int
 
 
+Cause = Literal["manual", "api", "auto", "overflow"]
+"""What set off a compaction: a person, a caller, little room after a turn, a request that does not fit."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compaction:
+    """What was put away of a session's prompts, with the entry *entry_seq* that says so; times in microseconds UTC.
+
+    *method*: notes that a model wrote, 'beginnings' of the messages, or 'pruned' results of tools. *upto*: the first
+    entry it says nothing of. *before* and *after* in tokens, *after* estimated; *cost* in nano-dollars, None: not
+    known. *state*: 'off' was taken back, 'gone' too and for good.
+    """
+
+    id: int
+    session: int
+    entry_seq: int
+    cause: str
+    method: Literal["notes", "beginnings", "pruned"]
+    upto: int
+    messages: int
+    before: int
+    after: int | None
+    requests: int
+    cost: int | None
+    model: str | None
+    focus: str
+    state: Literal["on", "off", "gone"]
+    created: int
+    changed: int
+    summary: str
+
+
 @dataclass(frozen=True, slots=True)
 class Tokens:
     """Token counts of one request in disjoint kinds: what was read from a cache is not in *uncached*."""
@@ -511,6 +544,7 @@ class UsageOpen:
     trigger: str | None = None
     units: int | None = None  # seconds of audio; None: it is no transcription
     reserved: int | None = None  # the most that it can cost; None: its price is not known
+    bound: int | None = None  # of its input tokens, by its bytes alone; None: it is no prompt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -530,6 +564,20 @@ class UsageSettled:
     price: str | None = None  # JSON of the price applied
     provider_cost: int | None = None
     units: int | None = None  # None: as it was opened
+    saved: int | None = None  # nano-dollars that the same input would have cost more uncached; None: no price
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Weighed:
+    """What an exact request came to, in tokens, against the upper *bound* of its input (None: not written down).
+
+    *at* in microseconds UTC, when it was opened.
+    """
+
+    input: int
+    output: int
+    at: int
+    bound: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

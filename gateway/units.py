@@ -19,11 +19,12 @@ from gateway.sessions import (
 )
 from gateway.texts import say
 from gateway.texts.direction import isolated
-from gateway.types import OPERATOR, Account, CloseReason, Conversation, Identity, Place, Session, Viewer
+from gateway.types import OPERATOR, Account, CloseReason, Conversation, Identity, Place, Session, Turn, Viewer
 from gateway.views import Generated, SessionMeta, meta_of
 
 if TYPE_CHECKING:
     from storage import Unit
+    from storage.appeals import Appeal
 
 MOST_COUNTED = 1000  # waiting messages; more are shown as so many
 SHORTEST = 2  # characters of a code
@@ -140,7 +141,12 @@ async def answer_to(unit: Unit, account: int, event_id: str) -> Generated | None
     if turn is not None and refused is not None and refused.decision is not None:
         return await answer_to(unit, account, appeals.event_of(turn.id))
     if turn is None:
-        return Generated(text="", session_id="", state=row[0], error=None, usage=usage_summary([0] * 11))
+        return Generated(text="", session_id="", state=row[0], error=None, usage=usage_summary([0] * 12))
+    return await answer_of(unit, turn, refused)
+
+
+async def answer_of(unit: Unit, turn: Turn, refused: Appeal | None = None) -> Generated:
+    """The stored answer of a turn; *refused*: what a budget had against it."""
     session = await unit.sessions.get(turn.session)
     entries = [
         e for e in await unit.transcript.all(turn.session) if e.turn == turn.id and e.kind == "assistant"

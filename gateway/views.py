@@ -10,7 +10,7 @@ from gateway.budgets import Shortfall
 from gateway.pricing import Pricing
 from gateway.protocols import Model
 from gateway.reports import UsageSummary
-from gateway.types import Conversation, Entry, Session, SessionState
+from gateway.types import Compaction, Conversation, Entry, Session, SessionState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,12 +101,13 @@ class UsageRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContextUsage:
-    """How full the model's window is; tokens of the last request."""
+    """How full the model's window is; tokens of the last request, or *estimated* for the next."""
 
     used_tokens: int
     max_tokens: int
     percent: float
     turns: int
+    estimated: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,12 +141,44 @@ class StoreHealth:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compacted:
-    """What a compaction did; tokens. *after* None: not known before the next request."""
+    """A compaction: what *trigger* (manual, api, auto, overflow) had put away, and how; times in microseconds UTC.
 
+    *method*: 'notes' that *model* wrote, in *summary*; 'beginnings', without a model; 'pruned', old results of tools.
+    *before* and *after* in tokens, *after* estimated (None: not known). *cost* in nano-dollars, of so many *requests*;
+    None: not known. *undone*: it was taken back.
+    """
+
+    id: int
+    trigger: str
+    method: str
     messages: int
     before: int
     after: int | None
     summary: str
+    focus: str
+    model: str | None
+    requests: int
+    cost: int | None
+    created_at: int
+    undone: bool
+
+
+def compacted_of(row: Compaction) -> Compacted:
+    return Compacted(
+        id=row.id,
+        trigger=row.cause,
+        method=row.method,
+        messages=row.messages,
+        before=row.before,
+        after=row.after,
+        summary=row.summary,
+        focus=row.focus,
+        model=row.model,
+        requests=row.requests,
+        cost=row.cost,
+        created_at=row.created,
+        undone=row.state != "on",
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Literal
 
 from gateway.types import Inbound, Json, Kind, Lane, Waiting
@@ -73,6 +74,7 @@ REPLACE_FILES = """
 UPDATE inbox SET body = json_set(body, '$.attachments', json(:attachments)) WHERE conversation = :conversation
    AND message_id = :message_id AND state IN ('waiting', 'held') AND kind = 'message' AND message_id <> ''"""
 HELD_PLACES = "SELECT conversation, max(id) FROM inbox WHERE state = 'held' GROUP BY conversation"
+ID_OF = "SELECT id FROM inbox WHERE account = :account AND event_id = :event_id"
 BY_EVENT = "SELECT state, turn FROM inbox WHERE account = :account AND event_id = :event_id"
 # Of who wrote last among those who wait for an answer; what the person chose goes before what the platform says.
 WRITER = """
@@ -309,6 +311,16 @@ class Inbox:
         """(state, turn) of an event; None when it was never here."""
         row = await self._tx.one(BY_EVENT, account=account, event_id=event_id)
         return None if row is None else (row[0], row[1])
+
+    async def id_of(self, account: int, event_id: str) -> int | None:
+        """The row of an event; None when it was never here."""
+        row = await self._tx.one(ID_OF, account=account, event_id=event_id)
+        return None if row is None else int(row[0])
+
+    async def events(self, rows: Iterable[int]) -> list[str]:
+        """The ids that the events of these rows came with."""
+        sql = "SELECT event_id FROM inbox WHERE id = :id"
+        return [str(found[0]) for id in rows if (found := await self._tx.one(sql, id=id)) is not None]
 
     async def language(self, conversation: int, state: Literal["waiting", "held"]) -> str:
         """Of the last person with a row in that state there, as a BCP 47 tag; '' when it is not known."""

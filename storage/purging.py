@@ -42,6 +42,7 @@ SELECT id, conversation FROM inbox
  WHERE (session = :session AND state IN ('waiting', 'held')) OR (turn = :parked AND state = 'taken')"""
 BUDGET_OF_SESSION = "DELETE FROM budget WHERE scope = 'session' AND scope_id = :code"
 COMPACTIONS = "DELETE FROM compaction WHERE session = :session"
+ASKED = "DELETE FROM asked WHERE session = :session"  # hashes of short texts can be guessed
 REQUESTS = "SELECT count(*) FROM usage WHERE session = :session"
 
 # Of a person, by their identities.
@@ -124,9 +125,9 @@ SELECT (SELECT count(*) FROM inbox WHERE id > :after AND received < :inbox AND s
        (SELECT count(*) FROM outbox WHERE state IN ('sent', 'dead') AND created < :outbox),
        (SELECT count(*) FROM outbox WHERE state = 'dead' AND payload IS NOT NULL AND created < :undelivered)"""
 TO_EXPORT = """
-SELECT code FROM session WHERE state = 'closed' AND exported IS NULL AND deleted IS NULL AND message_count > 0
+SELECT code FROM session WHERE state = 'closed' AND exported IS NULL AND deleted IS NULL AND next_seq > 0
  ORDER BY id LIMIT :count"""
-EXPORTED = "UPDATE session SET exported = :now WHERE code = :code"
+EXPORTED = "UPDATE session SET exported = :now WHERE code = :code AND deleted IS NULL"
 
 
 class Purging:
@@ -151,6 +152,7 @@ class Purging:
         await self._tx.run(INBOX_OF_SESSION, session=session)
         await self._tx.run(OUTBOX_OF_SESSION, session=session)
         await self._tx.run(COMPACTIONS, session=session)
+        await self._tx.run(ASKED, session=session)
         await self._tx.run(APPROVALS_OF_SESSION, session=session)
         await self._tx.run(APPEALS_OF_SESSION, session=session)
         await self._tx.run(RUNS_OF_SESSION, session=session)
@@ -252,8 +254,9 @@ class Purging:
         """Codes of closed sessions that were not written out yet."""
         return [row[0] for row in await self._tx.all(TO_EXPORT, count=count)]
 
-    async def exported(self, code: str, *, now: int) -> None:
-        await self._tx.run(EXPORTED, code=code, now=now)
+    async def exported(self, code: str, *, now: int) -> bool:
+        """False when it is deleted."""
+        return await self._tx.run(EXPORTED, code=code, now=now) == 1
 
 
 def _list(identities: Iterable[int]) -> str:

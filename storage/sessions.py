@@ -30,7 +30,8 @@ WITH RECURSIVE below(id) AS (
 UPDATE session SET state = 'closed', close_reason = 'parent', closed = :now
  WHERE id IN (SELECT id FROM below) AND state = 'open'"""
 REOPEN = (
-    "UPDATE session SET state = 'open', close_reason = NULL, closed = NULL, last_active = :now WHERE id = :id"
+    "UPDATE session SET state = 'open', close_reason = NULL, closed = NULL, exported = NULL, last_active = :now "
+    "WHERE id = :id"
 )
 COUNT = """
 UPDATE session SET message_count = message_count + :messages, next_seq = next_seq + :entries,

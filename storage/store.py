@@ -6,13 +6,17 @@ from collections.abc import Awaitable, Callable
 from functools import cached_property
 from typing import Concatenate, ParamSpec, TypeVar
 
+from gateway.errors import StoreError
 from gateway.failpoints import Point
 from storage.appeals import Appeals
 from storage.approvals import Approvals
+from storage.asked import Asked
 from storage.audit import Audit
 from storage.budgets import Budgets
+from storage.compactions import Compactions
 from storage.costs import Costs
 from storage.database import Database, Tx
+from storage.depths import Depths
 from storage.inbox import Inbox
 from storage.jobs import Jobs
 from storage.keys import Keys
@@ -70,6 +74,10 @@ class Unit:
         return Transcript(self.tx)
 
     @cached_property
+    def compactions(self) -> Compactions:
+        return Compactions(self.tx)
+
+    @cached_property
     def inbox(self) -> Inbox:
         return Inbox(self.tx)
 
@@ -102,12 +110,20 @@ class Unit:
         return Approvals(self.tx)
 
     @cached_property
+    def asked(self) -> Asked:
+        return Asked(self.tx)
+
+    @cached_property
     def pairings(self) -> Pairings:
         return Pairings(self.tx)
 
     @cached_property
     def keys(self) -> Keys:
         return Keys(self.tx)
+
+    @cached_property
+    def depths(self) -> Depths:
+        return Depths(self.tx)
 
     @cached_property
     def audit(self) -> Audit:
@@ -135,10 +151,14 @@ class Store:
 
     `await store.commit(Point.X, work, a, b)` runs `work(unit, a, b)` in a transaction of its own and returns
     when it is on disk. Raises StoreError when nothing was stored.
+
+    *commits* of them were stored since it was opened, *failed* could not be.
     """
 
     def __init__(self, database: Database) -> None:
         self.database = database
+        self.commits = 0
+        self.failed = 0
 
     async def commit(
         self,
@@ -147,7 +167,13 @@ class Store:
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> T:
-        return await self.database.commit(point, lambda tx: work(Unit(tx), *args, **kwargs))
+        try:
+            done = await self.database.commit(point, lambda tx: work(Unit(tx), *args, **kwargs))
+        except StoreError:
+            self.failed += 1
+            raise
+        self.commits += 1
+        return done
 
     async def read(
         self, work: Callable[Concatenate[Unit, P], Awaitable[T]], *args: P.args, **kwargs: P.kwargs

@@ -1,4 +1,4 @@
-"""The entry table: append-only transcripts; and the compaction table that says what a summary stands for."""
+"""The entry table: append-only transcripts."""
 
 from __future__ import annotations
 
@@ -23,7 +23,12 @@ OF_TURN = (
 LAST = """
 SELECT seq, turn, kind, body, created FROM entry WHERE session = :session AND kind IN ('user', 'assistant')
  ORDER BY seq DESC LIMIT :count"""
-SUMMARY = "SELECT max(seq) FROM entry WHERE session = :session AND kind = 'summary'"
+# The newest that was not taken back, or was put back again.
+SUMMARY = """
+SELECT max(e.seq) FROM entry e WHERE e.session = :session AND e.kind = 'summary' AND coalesce((
+       SELECT json_extract(m.body, '$.op') FROM entry m
+        WHERE m.session = e.session AND m.kind = 'mark' AND m.seq > e.seq AND json_extract(m.body, '$.seq') = e.seq
+          AND json_extract(m.body, '$.op') IN ('uncompact', 'recompact') ORDER BY m.seq DESC LIMIT 1), '') <> 'uncompact'"""
 # What was taken back from before *upto* on, or brought back, after it: then nothing can be left out.
 TURNED_BACK = """
 SELECT 1 FROM entry WHERE session = :session AND seq >= :upto AND kind = 'mark' AND (
@@ -42,11 +47,6 @@ REDACT = "UPDATE entry SET kind = :kind, body = :body WHERE session = :session A
 PURGE = """
 DELETE FROM entry WHERE session = :session
    AND seq IN (SELECT seq FROM entry WHERE session = :session ORDER BY seq LIMIT :count)"""
-COMPACTION = """
-INSERT INTO compaction (session, entry_seq, cause, from_seq, to_seq, before, after, usage_uid, created)
-VALUES (:session, :entry_seq, :cause, :from_seq, :to_seq, :before, :after, :usage_uid, :now) RETURNING id"""
-COMPACTIONS = """
-SELECT id, cause, from_seq, to_seq, before, after, created FROM compaction WHERE session = :session ORDER BY id"""
 
 Kind = Literal["user", "assistant", "results", "note", "summary", "mark"]
 
@@ -56,7 +56,7 @@ def entry(row: Row) -> Entry:
 
 
 class Transcript:
-    """Rows of entry and compaction."""
+    """Rows of entry."""
 
     def __init__(self, tx: Tx) -> None:
         self._tx = tx
@@ -74,14 +74,16 @@ class Transcript:
         return [entry(row) for row in await self._tx.all(ALL, session=session, since=since)]
 
     async def live(self, session: int) -> list[Entry]:
-        """What still bears on the next prompt: from what the latest summary left standing."""
+        """What still bears on the next prompt: from what the latest summary that holds left standing."""
         row = await self._tx.one(SUMMARY, session=session)
         since = 0
         if row is not None and row[0] is not None:
             found = await self._tx.all(ALL, session=session, since=row[0])
-            upto = json.loads(found[0][3]).get("upto")
+            body = json.loads(found[0][3])
+            upto, text = body.get("upto"), body.get("text")
             # One that makes no sense stands for nothing: then everything still counts.
-            since = upto if isinstance(upto, int) and upto <= row[0] else 0
+            if isinstance(upto, int) and upto <= row[0] and isinstance(text, str) and text.strip("\0 \n\t"):
+                since = upto
         if since and await self._tx.one(TURNED_BACK, session=session, upto=since) is not None:
             since = 0
         return await self.all(session, since=since)
@@ -130,34 +132,3 @@ class Transcript:
         """The last user and assistant entries, oldest first."""
         rows = await self._tx.all(LAST, session=session, count=count)
         return [entry(row) for row in reversed(rows)]
-
-    async def compacted(
-        self,
-        session: int,
-        *,
-        entry_seq: int,
-        cause: str,
-        from_seq: int,
-        to_seq: int,
-        before: int,
-        after: int | None,
-        usage_uid: str | None,
-        now: int,
-    ) -> int:
-        """Log a compaction; *before* and *after* in tokens."""
-        row = await self._tx.one(
-            COMPACTION,
-            session=session,
-            entry_seq=entry_seq,
-            cause=cause,
-            from_seq=from_seq,
-            to_seq=to_seq,
-            before=before,
-            after=after,
-            usage_uid=usage_uid,
-            now=now,
-        )
-        return int(scalar(row))
-
-    async def compactions(self, session: int) -> list[Row]:
-        return await self._tx.all(COMPACTIONS, session=session)

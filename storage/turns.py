@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gateway.types import Turn
-from storage.database import Row, Tx
+from storage.database import Row, Tx, scalar
 
 COLUMNS = "id, session, n, conversation, identity, trigger, job_run, attempt, fence, state, started, finished, error_kind, error, over"
 ADD = f"""
@@ -31,6 +31,12 @@ UPDATE turn SET attempt = attempt + 1 WHERE state = 'running' AND (
     OR EXISTS (SELECT 1 FROM tool_call c WHERE c.turn = turn.id AND c.started IS NOT NULL AND c.ended IS NULL))"""
 UNFINISHED = f"""
 SELECT {COLUMNS} FROM turn WHERE conversation = :conversation AND state IN ('running', 'parked') ORDER BY id LIMIT 1"""
+ENDED = f"""
+SELECT {COLUMNS} FROM turn WHERE id > :after AND conversation = :conversation AND state NOT IN ('running', 'parked')
+ ORDER BY id LIMIT :count"""
+BEFORE = """
+SELECT coalesce((SELECT min(id) - 1 FROM turn WHERE conversation = :conversation AND state IN ('running', 'parked')),
+       (SELECT max(id) FROM turn), 0)"""
 PARK = "UPDATE turn SET state = 'parked' WHERE id = :id AND state = 'running'"
 CANCEL = "UPDATE turn SET cancel_at = :now WHERE id = :id AND state = 'running'"
 CURRENT = f"SELECT {COLUMNS} FROM turn WHERE conversation = :conversation AND state = 'running' ORDER BY id DESC LIMIT 1"
@@ -79,6 +85,15 @@ class Turns:
 
     def __init__(self, tx: Tx) -> None:
         self._tx = tx
+
+    async def ended(self, conversation: int, *, after: int, count: int) -> list[Turn]:
+        """Those there that are over, with a number above *after*; oldest first."""
+        rows = await self._tx.all(ENDED, conversation=conversation, after=after, count=count)
+        return [turn(row) for row in rows]
+
+    async def before(self, conversation: int) -> int:
+        """Up to which number no turn of that conversation is still to end."""
+        return int(scalar(await self._tx.one(BEFORE, conversation=conversation)))
 
     async def add(
         self,

@@ -5,18 +5,19 @@ from __future__ import annotations
 import hashlib
 import json
 
-from gateway.types import Tokens, UsageOpen, UsageSettled
+from gateway.types import Tokens, UsageOpen, UsageSettled, Weighed
 from storage.database import Row, Tx, scalar
 
 OPEN = """
 INSERT INTO usage (uid, turn, step, attempt, session, conversation, identity, trigger, purpose, channel, provider,
-                   model_asked, state, at, tok_in, tok_w5m, tok_w1h, tok_out, units, reserved)
+                   model_asked, state, at, tok_in, tok_w5m, tok_w1h, tok_out, units, reserved, bound)
 VALUES (:uid, :turn, :step, :attempt, :session, :conversation, :identity, :trigger, :purpose, :channel, :provider,
-        :model_asked, 'open', :at, :tok_in, :tok_w5m, :tok_w1h, :tok_out, :units, :reserved) RETURNING id"""
+        :model_asked, 'open', :at, :tok_in, :tok_w5m, :tok_w1h, :tok_out, :units, :reserved,
+        :bound) RETURNING id"""
 SETTLE = """
 UPDATE usage SET state = :state, tok_in = :tok_in, tok_read = :tok_read, tok_w5m = :tok_w5m, tok_w1h = :tok_w1h,
        tok_out = :tok_out, model = :model, provider_id = :provider_id, cost = :cost, cost_state = :cost_state,
-       price = :price, provider_cost = :provider_cost, ended = :ended, units = coalesce(:units, units)
+       price = :price, provider_cost = :provider_cost, ended = :ended, saved = :saved, units = coalesce(:units, units)
  WHERE uid = :uid AND state = 'open'"""
 OPEN_ROWS = """
 SELECT uid, provider, model_asked, at, tok_in, tok_w5m, tok_w1h, tok_out, units FROM usage WHERE state = 'open'
@@ -28,14 +29,10 @@ SUMS = """
 SELECT coalesce(sum(tok_in), 0), coalesce(sum(tok_read), 0), coalesce(sum(tok_w5m), 0), coalesce(sum(tok_w1h), 0),
        coalesce(sum(tok_out), 0), coalesce(sum(cost), 0), count(*), count(DISTINCT turn),
        coalesce(sum(cost IS NULL AND state <> 'failed'), 0), coalesce(sum(state = 'estimated'), 0),
-       coalesce(sum(CASE WHEN state = 'estimated' THEN cost ELSE 0 END), 0)
+       coalesce(sum(CASE WHEN state = 'estimated' THEN cost ELSE 0 END), 0), coalesce(sum(saved), 0)
   FROM usage WHERE state <> 'open' AND """
-# As storage.costs.Costs.cached.
-CACHED = """
-SELECT '', q.rates, sum(u.tok_read), sum(u.tok_w5m), sum(u.tok_w1h) FROM usage u JOIN price q ON q.id = u.price
- WHERE u.state <> 'open' AND u.cost IS NOT NULL AND u.tok_read + u.tok_w5m + u.tok_w1h > 0 AND """
 LAST_INPUT = """
-SELECT tok_in + tok_read + tok_w5m + tok_w1h, tok_out, coalesce(model, model_asked) FROM usage
+SELECT tok_in + tok_read + tok_w5m + tok_w1h, tok_out, at, bound FROM usage
  WHERE session = :session AND purpose = 'chat' AND state = 'known' ORDER BY id DESC LIMIT 1"""
 
 ASKED = """
@@ -74,6 +71,7 @@ class Ledger:
             tok_out=row.worst.output,
             units=row.units,
             reserved=row.reserved,
+            bound=row.bound,
         )
         return int(scalar(added))
 
@@ -98,6 +96,7 @@ class Ledger:
                 provider_cost=usage.provider_cost,
                 ended=usage.ended,
                 units=usage.units,
+                saved=usage.saved,
             )
             == 1
         )
@@ -129,17 +128,10 @@ class Ledger:
         assert row is not None
         return row
 
-    async def cached_of_session(self, session: int) -> list[Row]:
-        """('', price as JSON, tokens read, written for 5 minutes, written for an hour), a row each price."""
-        return await self._tx.all(f"{CACHED} u.session = :session GROUP BY q.id, q.rates", session=session)
-
-    async def cached_of_turn(self, turn: int) -> list[Row]:
-        return await self._tx.all(f"{CACHED} u.turn = :turn GROUP BY q.id, q.rates", turn=turn)
-
-    async def context(self, session: int) -> tuple[int, int, str] | None:
-        """(input tokens, output tokens, model) of the last exact chat request; None before the first."""
+    async def context(self, session: int) -> Weighed | None:
+        """The last exact chat request; None before the first."""
         row = await self._tx.one(LAST_INPUT, session=session)
-        return None if row is None else (row[0], row[1], row[2])
+        return None if row is None else Weighed(input=row[0], output=row[1], at=row[2], bound=row[3])
 
     async def asked(self, session: int, *, provider: str, model: str, most: int = 60) -> list[Row]:
         """(turn, at, tokens read and written for 5 min and 1 h, all tokens) of a model's latest answers, oldest first."""

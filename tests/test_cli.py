@@ -47,10 +47,20 @@ COMMANDS = [
     ("budget", "refused"),
     ("budget", "allow"),
     ("prices", "check"),
+    ("jobs", "add"),
     ("jobs", "list"),
+    ("jobs", "show"),
     ("jobs", "next"),
     ("jobs", "run"),
+    ("jobs", "pause"),
+    ("jobs", "resume"),
+    ("jobs", "rm"),
+    ("jobs", "history"),
     ("jobs", "runs"),
+    ("keys", "list"),
+    ("keys", "add"),
+    ("keys", "revoke"),
+    ("api",),
     ("config", "check"),
     ("config", "show"),
     ("halt",),
@@ -236,6 +246,28 @@ def test_a_conversation_is_listed_shown_and_on_the_bill() -> None:
     assert Path("bill.csv").read_text().splitlines()[1].startswith(session["id"])
     parley("costs", "--csv", "nowhere/bill.csv", code=1)
     parley("costs", "7d", "--since", "7d", code=1)
+
+
+def test_a_key_is_made_listed_and_revoked() -> None:
+    assert "No key" in parley("keys", "list").stdout
+    made = parley("keys", "add", "--scope", "operate", "--name", "Ada's editor", "--expires", "90d")
+    secret, prefix = made.stdout.strip(), made.stdout.split("_")[1]
+    assert re.fullmatch(r"parley_[a-z0-9]{8}_[\w-]{43}", secret)
+    assert "shown once" in made.stderr and f"parley keys revoke {prefix}" in made.stderr
+    listed = parley("keys", "list").stdout
+    assert all(each in listed for each in (prefix, "Ada's editor", "main:local", "operate", "valid", "never"))
+    assert secret.split("_", 2)[2] not in listed
+    assert f"{prefix} of main:local is revoked" in parley("keys", "revoke", prefix).stdout
+    assert told("keys", "list")[0]["state"] == "revoked"
+    assert "scope" in parley("keys", "add", "--scope", "everything", code=1).stderr
+    assert "people allow telegram:7" in parley("keys", "add", "--for", "telegram:7", code=1).stderr
+    assert "90d" in parley("keys", "add", "--expires", "soon", code=1).stderr
+    assert "no key" in parley("keys", "revoke", "../people", code=1).stderr
+
+
+def test_the_api_is_described_on_the_command_line() -> None:
+    described = json.loads(parley("api").stdout)
+    assert described["openapi"] == "3.1.0" and "/v1/messages" in described["paths"]
 
 
 def test_a_budget_is_set_shown_and_kept_between_commands() -> None:
@@ -441,6 +473,29 @@ def test_jobs_are_listed_and_run_by_hand(home: Path) -> None:
     assert run["state"] in ("waiting", "running", "done")
 
 
+def test_a_job_is_made_and_looked_after_without_a_gateway() -> None:
+    said = parley(
+        "jobs", "add", "every weekday at 8:00", "What is new?", "--name", "news", "--zone", "Asia/Tokyo"
+    )
+    lines = said.stdout.splitlines()
+    assert lines[0] == "news runs every weekday at 08:00, Asia/Tokyo."
+    assert all(line.endswith(" 08:00 JST (+0900)") for line in lines[1:4])
+    assert lines[4] == "Try it now: parley jobs run news"
+    would = told("jobs", "add", "in 20m", "Stretch.", "--check", "--to", "none")
+    assert (would["name"], would["deliver_to"]) == ("job-1", [])
+    typed = parley("jobs", "add", "@daily", "-", "--name", "stdin", typed="Sum up.\n")
+    assert typed.stdout.startswith("stdin runs every day at 00:00, UTC.")
+    shown = parley("jobs", "show", "news").stdout
+    assert "every weekday at 08:00, Asia/Tokyo" in shown and "What is new?" in shown
+    parley("jobs", "pause", "news")
+    assert [job["state"] for job in told("jobs", "list")] == ["paused", "on"]
+    parley("jobs", "resume", "news")
+    parley("jobs", "rm", "news")
+    assert told("jobs", "history", "news") == []
+    wrong = parley("jobs", "add", "whenever", "x", code=1).stderr
+    assert len(wrong.splitlines()) == 1 and '"every 2h" or "at 2026-12-01 09:00"' in wrong
+
+
 # -- upkeep ---------------------------------------------------------------------------------------------------
 
 
@@ -555,9 +610,7 @@ def test_the_doctor_finds_sums_of_the_bill_that_are_not_the_ledger_s(home: Path)
         says("INSERT INTO zone_offset VALUES (0, 0)")
         says("INSERT INTO usage_day SELECT * FROM usage_day_true")
         assert says("INSERT INTO meta VALUES ('report_zone', 'UTC x')").startswith("✓")
-        assert says("UPDATE usage_day SET cost = cost + 1 WHERE facet = 'model' AND price = 0").startswith(
-            "✗"
-        )
+        assert says("UPDATE usage_day SET cost = cost + 1 WHERE facet = 'total'").startswith("✗")
 
 
 def test_the_doctor_names_the_line_of_a_wrong_setting(home: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -218,3 +219,40 @@ async def test_a_deleted_one_does_not_come_back_by_saving(manager: SessionManage
     with pytest.raises(Refused):
         await manager.save(document)
     assert await manager.get_session(id) is None
+
+
+# -- written when they are closed -------------------------------------------------------------------------------
+
+
+async def test_closed_sessions_are_written_once_and_again_when_they_were_gone_on_with(
+    manager: SessionManager, tmp_path: Path
+) -> None:
+    folder = tmp_path / "out" / "sessions"
+    assert await manager.export_closed() == 0
+    manager.exports = lambda: folder
+    open_one, closed = await said(manager, "still going", key="a"), await said(manager, "whales", key="b")
+    await manager.create_session("main", "empty")
+    await manager.create_session("main", "empty")  # closes one in which nothing was said
+    await manager.close_with_summary(closed)
+    assert (await manager.export_closed(), await manager.export_closed()) == (1, 0)
+    (file,) = folder.iterdir()
+    assert closed in file.name and "whales" in file.read_text("utf-8") and open_one not in file.name
+    assert (file.stat().st_mode & 0o777, folder.stat().st_mode & 0o777) == (0o600, 0o700)
+    await manager.generate(closed, "herons")
+    await manager.close_session(closed)
+    assert await manager.export_closed() == 1 and "herons" in file.read_text("utf-8")
+    await manager.delete(closed)
+    assert list(folder.iterdir()) == []
+
+
+async def test_a_folder_that_cannot_be_written_to_is_an_error_and_is_tried_again(
+    manager: SessionManager, tmp_path: Path
+) -> None:
+    closed = await said(manager, "whales")
+    await manager.close_session(closed)
+    (tmp_path / "file").write_text("in the way", "utf-8")
+    manager.exports = lambda: tmp_path / "file"
+    with pytest.raises(OSError):
+        await manager.export_closed()
+    manager.exports = lambda: tmp_path / "folder"
+    assert await manager.export_closed() == 1

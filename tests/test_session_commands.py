@@ -6,12 +6,14 @@ import asyncio
 import json
 import re
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 
+from gateway.errors import DeliveryError
 from gateway.types import Filter
 from storage import Store
-from tests.chats import Chat, chatting
+from tests.chats import GROUP, Chat, chatting
 from tests.conftest import Clock
 from tests.path import ANN, BOB
 
@@ -91,6 +93,27 @@ async def test_a_fork_goes_on_in_a_copy_and_the_way_back_is_a_button(chat: Chat)
     await chat.presses("Go back")
     await chat.sees("Back in")
     assert await code_here(chat) == parent
+
+
+async def test_in_a_group_a_fork_gets_a_thread_of_its_own_and_the_group_goes_on_as_it_was(chat: Chat) -> None:
+    chat.path.channel.can = replace(chat.path.channel.can, thread=True)
+    await chat.group("one", "You said")
+    await chat.group("/fork Aside", "goes on in a thread of its own")
+    found = await chat.manager.list(Filter())
+    (copy,) = [each for each in found if each.title == "Aside"]
+    places = dict(
+        await chat.path.rows("SELECT current_session, thread_id FROM conversation WHERE chat_id = '-500'")
+    )
+    codes = dict(await chat.path.rows("SELECT code, id FROM session"))
+    assert places[codes[copy.id]] and places.keys() >= set(codes.values())
+    await chat.sees("Aside goes on from the session", user=GROUP)
+
+
+async def test_where_no_thread_can_be_opened_a_fork_goes_on_here(chat: Chat) -> None:
+    chat.path.channel.can = replace(chat.path.channel.can, thread=True)
+    chat.path.channel.fail["open_thread"] = [DeliveryError("the chat is not a forum", kind="refused")]
+    await chat.group("one", "You said")
+    await chat.group("/fork Aside", "This chat goes on in")
 
 
 async def test_a_closed_session_has_a_summary_and_an_archived_one_is_out_of_the_list(chat: Chat) -> None:

@@ -25,9 +25,11 @@ import pytest
 from gateway import __version__, log
 from gateway.app import App, socket_path, start
 from gateway.budgets import Rules
+from gateway.core import system_clock
 from gateway.errors import ModelError, StoreError
 from gateway.manager import UsageRecord
 from gateway.models.catalogue import DEMO
+from gateway.protocols import Clock
 from gateway.settings import Settings, load
 from gateway.texts import say
 from gateway.types import Tokens
@@ -65,7 +67,9 @@ class Web:
 
     @asynccontextmanager
     async def remote(self, **headers: str) -> AsyncIterator[httpx.AsyncClient]:
-        async with httpx.AsyncClient(base_url=self.tcp, headers=headers, trust_env=False) as client:
+        async with httpx.AsyncClient(
+            base_url=self.tcp, headers=headers, trust_env=False, verify=False
+        ) as client:
             yield client
 
 
@@ -76,8 +80,8 @@ def free_port() -> int:
 
 
 @asynccontextmanager
-async def listening(settings: Settings) -> AsyncIterator[Web]:
-    app = await start(settings, environ={})
+async def listening(settings: Settings, clock: Clock = system_clock) -> AsyncIterator[Web]:
+    app = await start(settings, environ={}, clock=clock)
     task = asyncio.create_task(serve(app))
     path = socket_path(settings.gateway.data_dir)
     transport = httpx.AsyncHTTPTransport(uds=str(path))

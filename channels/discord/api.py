@@ -124,6 +124,14 @@ class Api:
             if error.code != HAS_THREAD:
                 raise
 
+    async def open_thread(self, channel: str, kind: int, name: str) -> Json:
+        """Start Thread without Message: a Channel object."""
+        body = {"name": name, "type": kind}
+        found = await self._call(
+            "POST", "/channels/{channel_id}/threads", "open a thread", body=body, channel_id=channel
+        )
+        return _object(found, "thread", "id")
+
     async def manages(self, guild: str, user: str) -> bool:
         """Whether a member is the owner of a server, or has ADMINISTRATOR or MANAGE_GUILD by a role."""
         about = _object(

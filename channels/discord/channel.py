@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from channels.discord import menu
 from channels.discord.inbound import Manner
-from channels.discord.places import Places
-from channels.discord.press import Press
+from channels.discord.places import THREAD_OF, Places
+from channels.discord.press import MOST_TITLE, Press
 from channels.discord.refusal import UNKNOWN_CHANNEL, ApiError
 from channels.discord.words import Me
 from channels.text import discord as text
@@ -269,6 +269,19 @@ class Discord:
         if spot.is_thread:
             return Place(chat_id=spot.parent or id, thread_id=id, kind="thread", server=spot.server)
         return Place(chat_id=id, kind="group" if spot.server else "direct", server=spot.server)
+
+    async def open_thread(self, address: Address, title: str) -> Place | None:
+        if address.kind == "direct":
+            return None
+        spot = self._places.get(address.chat_id) or self._places.learn(
+            await self._api.channel(address.chat_id)
+        )
+        kind = THREAD_OF.get(spot.type) if spot is not None and spot.server else None
+        if spot is None or kind is None:
+            return None
+        made = await self._api.open_thread(address.chat_id, kind, title[:MOST_TITLE])
+        self._places.learn(made, spot.server)
+        return Place(chat_id=address.chat_id, thread_id=str(made["id"]), kind="thread", server=spot.server)
 
     async def direct(self, user_id: str) -> str:
         return await self._api.direct(user_id)

@@ -13,6 +13,7 @@ DM = 1
 GROUP_DM = 3
 THREADS = frozenset({10, 11, 12})  # of announcements, public, private
 FOR_THREADS = frozenset({0, 5})  # text and announcements: where a message can begin a thread
+THREAD_OF = {0: 11, 5: 10}  # by the type of a channel, that of the threads that everybody in it sees
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from telegram import Bot
 from telegram.error import TelegramError
 
-from channels.telegram.fields import a_text, is_number
+from channels.telegram.fields import a_number, a_text, is_number
 from channels.telegram.refusal import ApiError
 from channels.telegram.request import Request, last_answer
 from channels.telegram.uploads import Upload
@@ -111,6 +111,11 @@ class Api:
         return a_text(
             await self._calls.result("getChatMember", {"chat_id": chat_id, "user_id": user_id}), "status"
         )
+
+    async def open_topic(self, chat_id: str, name: str) -> int:
+        """Bot API, createForumTopic: the message_thread_id of the new topic."""
+        made = await self._calls.result("createForumTopic", {"chat_id": chat_id, "name": name})
+        return a_number(made, "message_thread_id")
 
     async def name_commands(self, commands: Sequence[MenuEntry]) -> None:
         """What the client offers after '/', in each language that there is. Bot API, setMyCommands."""

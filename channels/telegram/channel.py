@@ -43,6 +43,7 @@ API_URL = "https://api.telegram.org"
 ACK_TEXT = 200  # characters; Bot API, answerCallbackQuery
 ADMINISTRATORS = frozenset({"creator", "administrator"})  # Bot API, ChatMember
 # Parts of descriptions of refusals: there is no such person in that chat.
+TOPIC_NAME = 128  # characters; Bot API, createForumTopic
 UNKNOWN_MEMBER = (
     "user not found",
     "member not found",
@@ -265,6 +266,13 @@ class Telegram:
         """Bot API, Chat.id: groups are negative; a topic stands behind a slash."""
         chat, _, topic = id.partition("/")
         return Place(chat_id=chat, thread_id=topic, kind="group" if chat.startswith("-") else "direct")
+
+    async def open_thread(self, address: Address, title: str) -> Place | None:
+        """Bot API, createForumTopic: refused where a group has no topics, or we may not manage them."""
+        if address.kind == "direct":
+            return None
+        topic = await self._api.open_topic(address.chat_id, title[:TOPIC_NAME])
+        return Place(chat_id=address.chat_id, thread_id=str(topic), kind="group")
 
     async def direct(self, user_id: str) -> str:
         return user_id  # Bot API, Chat.id: a private chat has the id of the person

@@ -15,6 +15,7 @@ from gateway.cli import (
     config,
     doctor,
     halt,
+    imports,
     init,
     jobs,
     keys,
@@ -33,6 +34,7 @@ from gateway.errors import Locked, ParleyError, StoreError
 
 ORDER = (
     "init",
+    "import",
     "run",
     "chat",
     "send",
@@ -122,6 +124,7 @@ def parley(
 
 
 app.command()(init.init)
+app.command("import")(imports.take_over)
 app.command()(run.run)
 app.command()(chat.chat)
 app.command()(send.send)

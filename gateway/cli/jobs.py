@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-import time
-from datetime import datetime
+from pathlib import Path
 from typing import Annotated, Any
-from zoneinfo import ZoneInfo
 
 import typer
 
-from gateway.cli import show
-from gateway.cli.client import asked, settings_of
+from gateway.cli import jobs_clock, jobs_making, show
+from gateway.cli.client import asked
+from gateway.cli.jobs_clock import CLOCK, local, when
+from gateway.cli.jobs_making import Name, quoted
 from gateway.cli.options import AsJson, Config
-from gateway.errors import Refused
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="""What runs by the clock. Jobs are [[jobs]] tables in parley.toml; `parley reload` takes over changes.""",
+    help="""What runs by the clock.
+
+    Jobs are made here, by /job in a chat, and as [[jobs]] tables in parley.toml; `parley reload` takes over
+    changes of those.
+    """,
 )
+
+app.command()(jobs_making.add)
 
 
 @app.command("list")
@@ -33,9 +38,9 @@ def all_jobs(config: Config = None, json: AsJson = False) -> None:
     if json:
         show.as_json(found)
     elif not found:
-        print("No jobs. Add a [[jobs]] table to parley.toml; `parley config show --example` has one.")
+        print('No jobs. Make one: parley jobs add "every weekday at 8:00" "What is in the news?"')
     else:
-        show.table(("name", "schedule", "zone", "next", "last"), [_row(each) for each in found])
+        show.table(("name", "schedule", "zone", "next", "last", "of"), [_row(each) for each in found])
 
 
 def _row(job: dict[str, Any]) -> tuple[str, ...]:
@@ -45,93 +50,87 @@ def _row(job: dict[str, Any]) -> tuple[str, ...]:
         job["schedule"],
         job["zone"],
         show.when(job["next_at"]) if job["state"] == "on" else job["state"],
-        f"{last['state']}, {show.ago(last['finished_at'] or last['planned_at'])}" if last else "-",
+        _last(last) if last else "-",
+        job["owner"] or ("parley.toml" if job["source"] == "config" else "operator"),
     )
 
 
-@app.command("next")
-def next_times(
-    schedule: Annotated[
-        str, typer.Argument(metavar="SCHEDULE", help="As in [[jobs]] schedule; put it in quotes.")
-    ],
-    zone: Annotated[str | None, typer.Option(help="IANA time zone. Left out: [gateway] timezone.")] = None,
-    after: Annotated[
-        str | None, typer.Option(metavar="TIME", help="As 2026-03-28T12:00. Left out: now.")
-    ] = None,
-    count: Annotated[int, typer.Option("--count", "-n", min=1, max=100, help="How many times.")] = 5,
-    config: Config = None,
-    json: AsJson = False,
-) -> None:
-    """When a schedule runs: try it out before it goes into parley.toml.
+@app.command("show")
+def one(name: Name, config: Config = None, json: AsJson = False) -> None:
+    """Everything about one job.
 
     \b
     Examples:
-      parley jobs next "0 9 * * MON-FRI"
-      parley jobs next "every 90m" -n 3
-      parley jobs next "30 2 * * *" --zone Europe/Berlin --after 2026-03-28
+      parley jobs show morning
+      parley jobs show morning --json
     """
-    from gateway.schedule import ScheduleError, parse, upcoming
-
-    place = zone or settings_of(config).gateway.timezone
-    now = int(time.time()) * show.SECOND
-    try:
-        begin = _moment(after, place) if after is not None else now
-        times = upcoming(parse(schedule, place, now=min(now, begin)), begin, count)
-    except ScheduleError as error:
-        raise Refused(str(error)) from None
-    if json:
-        show.as_json([{"at": at, "local": _local(at, place).isoformat()} for at in times])
-    elif not times:
-        print("Never again.")
-    for at in times if not json else ():
-        print(_local(at, place).strftime("%a %Y-%m-%d %H:%M %Z (%z)"))
-
-
-def _local(at: int, zone: str) -> datetime:
-    return datetime.fromtimestamp(at / show.SECOND, ZoneInfo(zone))
-
-
-def _moment(text: str, zone: str) -> int:
-    """Microseconds UTC of a time written without a zone, on the clock of *zone*. Raises Refused."""
-    try:
-        return int(datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(zone)).timestamp()) * show.SECOND
-    except (ValueError, OSError):
-        raise Refused(f"--after {text!r} is no time in {zone!r}; write it as 2026-03-28T12:00") from None
-
-
-@app.command()
-def run(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="The job's name.")],
-    config: Config = None,
-    json: AsJson = False,
-) -> None:
-    """Run a job now, besides its schedule.
-
-    \b
-    Examples:
-      parley jobs run morning
-    """
-    found = asked(config, "POST", f"/v1/jobs/{name}/run")
+    found: dict[str, Any] = asked(config, "GET", f"/v1/jobs/{quoted(name)}")
     if json:
         show.as_json(found)
-    else:
-        print(f"{name} is running; what comes of it: parley jobs runs {name}")
+        return
+    rows = [
+        ("runs", when(found)),
+        ("schedule", f"{found['schedule']} ({found['zone']})"),
+        ("state", found["state"] + (f", {found['failures']} failed in a row" if found["failures"] else "")),
+        ("next", ", ".join(local(at, found["zone"]).strftime(CLOCK) for at in found["next_times"]) or "-"),
+        ("last", "-" if found["last_run"] is None else _last(found["last_run"])),
+        ("asks", found["prompt"]),
+        ("delivers to", ", ".join(found["deliver_to"]) or "none: kept in its session"),
+        (
+            "made",
+            f"{found['source']}, by {found['owner'] or 'the operator'}, {show.when(found['created_at'])}",
+        ),
+        ("session", found["session"]),
+        ("catch_up", found["catch_up"]),
+        ("overlap", found["overlap"]),
+        ("retries", str(found["retries"])),
+        ("timeout", "" if found["timeout"] is None else f"{found['timeout']:g} s"),
+        ("model", found["model"]),
+        ("silent", "yes" if found["silent"] else ""),
+        ("mention", found["mention"]),
+        *(
+            (key, "" if found[key] is None else show.dollars(found[key]))
+            for key in ("budget_day", "budget_month")
+        ),
+    ]
+    show.table((found["name"], ""), [(key, text) for key, text in rows if text])
+
+
+def _last(run: dict[str, Any]) -> str:
+    return f"{run['state']}, {show.ago(run['finished_at'] or run['planned_at'])}"
+
+
+Count = Annotated[int, typer.Option("--count", "-n", min=1, max=1000, help="How many.")]
 
 
 @app.command()
-def runs(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="The job's name.")],
-    config: Config = None,
-    json: AsJson = False,
-) -> None:
+def history(name: Name, count: Count = 20, config: Config = None, json: AsJson = False) -> None:
     """How a job went, latest first.
+
+    Its runs, and the planned times that were skipped, with the reason; also of a job that was removed.
+
+    \b
+    Examples:
+      parley jobs history morning
+      parley jobs history morning --json
+    """
+    _history(name, count, config, json)
+
+
+@app.command()
+def runs(name: Name, count: Count = 20, config: Config = None, json: AsJson = False) -> None:
+    """The same as history.
 
     \b
     Examples:
       parley jobs runs morning
       parley jobs runs morning --json
     """
-    found: list[dict[str, Any]] = asked(config, "GET", f"/v1/jobs/{name}/runs")
+    _history(name, count, config, json)
+
+
+def _history(name: str, count: int, config: Path | None, json: bool) -> None:
+    found: list[dict[str, Any]] = asked(config, "GET", f"/v1/jobs/{quoted(name)}/runs", count=count)
     if json:
         show.as_json(found)
     elif not found:
@@ -148,3 +147,10 @@ def _run_row(run: dict[str, Any]) -> tuple[str, ...]:
         run["session_id"] or "-",
         run["error"] or "",
     )
+
+
+app.command()(jobs_making.run)
+app.command()(jobs_making.pause)
+app.command()(jobs_making.resume)
+app.command()(jobs_making.rm)
+app.command("next")(jobs_clock.next_times)

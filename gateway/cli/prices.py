@@ -108,6 +108,7 @@ def lines(settings: Settings, at: int) -> Iterator[Line]:
         named(ref, "fallback")
     for ref in settings.agent.models:
         named(ref, "offered")
+    named(settings.agent.summary_model, "notes")
     for job in settings.jobs:
         named(job.model, f"job {job.name}")
     for ref, found in uses.items():

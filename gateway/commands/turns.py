@@ -61,20 +61,23 @@ def _effects(done: Rewound, call: Call) -> str:
 
 
 async def fork(manager: SessionManager, call: Call) -> Reply:
-    """A copy, which this chat goes on in; a number first keeps so many turns, the rest is its name."""
+    """A copy, in a thread of its own where the chat has them, else here.
+
+    A number first keeps so many turns; the rest is its name.
+    """
     first, _, rest = call.args.strip().partition(" ")
     counted = first.isascii() and first.isdigit() and len(first) <= 6
     turn, name = (int(first), rest.strip()) if counted else (None, call.args.strip())
     session = await session_of(manager, call)
-    viewer = viewer_of(call)
-    copy = await manager.fork(session.id, turn, name or None, viewer=viewer)
-    await manager.resume(call.conversation.id, copy.id, viewer=viewer)
-    text = say(
-        "turns.forked",
-        call.lang,
-        title=titled(copy, call.lang),
-        parent=titled(session, call.lang),
-        code=session.id,
+    done = await manager.fork_here(
+        call.conversation.id, session.id, turn, name or None, viewer=viewer_of(call)
     )
+    facts = {
+        "title": titled(done.session, call.lang),
+        "parent": titled(session, call.lang),
+        "code": session.id,
+    }
+    if done.aside:
+        return Reply(text=by(call, say("turns.forked_aside", call.lang, **facts)))
     offers = [Offer(label=say("turns.back", call.lang), action="resume", args={"v": 1, "code": session.id})]
-    return Reply(text=by(call, text), offers=offers)
+    return Reply(text=by(call, say("turns.forked", call.lang, **facts)), offers=offers)

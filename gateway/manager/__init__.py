@@ -5,6 +5,7 @@ Sessions are named by their code (10 characters). Times are microseconds UTC, mo
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,30 +13,32 @@ from typing import TYPE_CHECKING
 from gateway.access import Policy
 from gateway.announcing import Audience
 from gateway.compaction import NEAR_LIMIT as NEAR_LIMIT
+from gateway.completions.desk import Completions
 from gateway.core import Core, build
 from gateway.cron import Cron
 from gateway.errors import Refused
 from gateway.habits import Habits
 from gateway.jobs.book import OPERATOR, Bounds, Jobs, JobSpec, JobView, Planned, Requester, RunView
 from gateway.jobs.carrier import Carrier
-from gateway.manager.accounting import Accounting
 from gateway.manager.ageing import Ageing
+from gateway.manager.branches import Branches
 from gateway.manager.budgeting import Budgeting
 from gateway.manager.closing import Closing
+from gateway.manager.compactions import Compactions
 from gateway.manager.configuring import Configuring
 from gateway.manager.documents import Documents
-from gateway.manager.here import Here
 from gateway.manager.labels import Labels
 from gateway.manager.listing import Listing
+from gateway.manager.measuring import Measuring
 from gateway.manager.posting import Posting
 from gateway.manager.reconciling import Reconciling
 from gateway.manager.requesting import Requesting
-from gateway.manager.turning import Turning
+from gateway.manager.watching import Watching
 from gateway.models.catalogue import DEMO, Catalogue
 from gateway.posting import Posted
 from gateway.pricing import Pricing
 from gateway.progress import Options
-from gateway.session_views import Closed, Deleted, Erased, Match, Rewound, SessionDetails
+from gateway.session_views import Closed, Deleted, Erased, Forked, Match, Rewound, SessionDetails
 from gateway.tools import default_tools
 from gateway.tools.jobs import job_tools
 from gateway.types import Filter, Viewer
@@ -65,6 +68,7 @@ __all__ = [
     "Deleted",
     "Erased",
     "Filter",
+    "Forked",
     "Generated",
     "JobSpec",
     "JobView",
@@ -91,18 +95,19 @@ __all__ = [
 
 class SessionManager(
     Listing,
-    Turning,
+    Branches,
     Labels,
     Configuring,
     Closing,
     Documents,
     Ageing,
-    Accounting,
+    Watching,
+    Compactions,
+    Measuring,
     Budgeting,
     Requesting,
     Posting,
     Reconciling,
-    Here,
 ):
     """Sessions, accounting and the agent over one store.
 
@@ -111,9 +116,12 @@ class SessionManager(
     started, as it is in a running gateway.
     """
 
-    def __init__(self, core: Core, *, zone: str = "UTC") -> None:
+    def __init__(
+        self, core: Core, *, zone: str = "UTC", exports: Callable[[], Path | None] = lambda: None
+    ) -> None:
         self.core = core
         self.zone = zone
+        self.exports = exports
         self._store: Store = core.store
         dispatcher = core.dispatcher
         carrier = Carrier(
@@ -133,6 +141,14 @@ class SessionManager(
             bounds=self._job_bounds,
             changed=self.cron.wake,
             hand_over=carrier.hand_over,
+        )
+        self.completions = Completions(
+            store=core.store,
+            dispatcher=dispatcher,
+            hub=core.hub,
+            catalogue=core.catalogue,
+            clock=core.clock,
+            generated=self._generated,
         )
         self._closing = AsyncExitStack()
 

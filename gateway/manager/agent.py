@@ -1,4 +1,4 @@
-"""The agent: asking, stopping, shortening what it is told; the emergency stop."""
+"""The agent: asking, stopping; the emergency stop."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
-from gateway import approvals, history, units
-from gateway.billing import Booking
+from gateway import approvals, units
 from gateway.errors import NotFound, Refused
 from gateway.failpoints import Point
 from gateway.hub import Seen
@@ -29,7 +28,6 @@ from gateway.types import (
     Viewer,
 )
 from gateway.views import (
-    Compacted,
     Generated,
 )
 
@@ -38,6 +36,8 @@ if TYPE_CHECKING:
 
 from gateway.manager.sessions import Sessions
 
+LOOK_AGAIN = 2.0  # seconds without a word, after which a waiting client's message is looked at
+OUT = "You are not let in any more."
 LOCAL_USER = "local"  # who speaks through the terminal and the local API
 
 
@@ -95,11 +95,21 @@ class Agent(Sessions):
         with hub.listen(place.id) as queue:
             (receipt,) = await dispatcher.accept(account, [event])
             row = receipt.inbox_id
+            if receipt.state == "refused":
+                raise Refused(OUT)
             if row is None:
                 yield await self._answered(account, event.event_id)
                 return
             while True:
-                seen = await queue.get()
+                try:
+                    async with asyncio.timeout(LOOK_AGAIN):
+                        seen = await queue.get()
+                except TimeoutError:
+                    # Of whoever was blocked while they waited nothing is published.
+                    found = await self._store.read(units.answer_to, account.id, event.event_id)
+                    if found is not None and found.state == "refused":
+                        raise Refused(OUT) from None
+                    continue
                 if row in seen.inbox and seen.kind == "done":
                     yield await self._generated(seen)
                     return
@@ -107,7 +117,7 @@ class Agent(Sessions):
                     yield seen
 
     async def cancel_operation(self, id: str, *, viewer: Viewer = OPERATOR) -> bool:
-        """Say no to what waits there for a person's yes, then stop the turn that is running; False: nothing was."""
+        """Say no to what waits for a person's yes, then stop what runs: turn, compaction; False: nothing was."""
         now = self.core.clock()
 
         async def work(unit: Unit) -> tuple[Session, int]:
@@ -118,40 +128,9 @@ class Agent(Sessions):
         live = next(
             (each for each in self.core.dispatcher.runs if each.started.session.id == session.id), None
         )
+        shortening = self.core.compactor.flights.stop_session(session.id)
         stopped = live is not None and await self.core.dispatcher.cancel(live.started.turn.conversation)
-        return stopped or refused > 0
-
-    async def compact(self, id: str, cause: str = "manual", *, identity: int | None = None) -> Compacted:
-        """Replace what was said so far, in the next prompts, by a summary the model writes now; booked.
-
-        Raises Refused when a turn is running or there is nothing to compact, ModelError when no summary came.
-        """
-        session = await self._store.read(units.at_rest, id)
-        entries = await self._store.read(lambda unit: unit.transcript.live(session.id))
-        messages = history.build(entries, ask=False)
-        if len(messages) < 2:
-            raise Refused(key="window.nothing")
-        place = await self._store.read(lambda unit: unit.places.get(session.conversation))
-        done = await self.core.compactor.compact(
-            session,
-            self._model(session),
-            Booking(
-                purpose="compaction",
-                channel=place.channel,
-                session=session.id,
-                conversation=place.id,
-                identity=identity,
-                trigger=session.triggered_by,
-            ),
-            entries,
-            keep=session.next_seq,
-            cause=cause,
-            most=self.core.runner.options.max_output_tokens,
-            check=lambda unit: units.at_rest(unit, id),
-        )
-        if done is None or not done.summary:
-            raise Refused(key="window.no_summary")
-        return Compacted(messages=done.messages, before=done.before, after=done.after, summary=done.summary)
+        return stopped or shortening or refused > 0
 
     @property
     def halted(self) -> str | None:
@@ -177,7 +156,7 @@ class Agent(Sessions):
                 session_id="",
                 state=seen.state,
                 error=seen.error,
-                usage=usage_summary([0] * 11),
+                usage=usage_summary([0] * 12),
             )
 
         async def work(unit: Unit) -> Generated:
@@ -205,6 +184,6 @@ class Agent(Sessions):
                 return found
             if dispatcher.halted or dispatcher.outage_since is not None:
                 text = say("halt.kept" if dispatcher.halted else "turn.kept", self._language)
-                nothing = usage_summary([0] * 11)
+                nothing = usage_summary([0] * 12)
                 return Generated(text=text, session_id="", state="kept", error=None, usage=nothing)
             await asyncio.sleep(0.2)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gateway.core import Core
@@ -15,10 +17,14 @@ if TYPE_CHECKING:
 
 
 class Base:
-    """*zone*: the IANA zone of reports and of times in chats."""
+    """*zone*: the IANA zone of reports and of times in chats.
+
+    *exports*: the folder into which closed sessions are written, as it is configured now; None: they are not.
+    """
 
     core: Core
     zone: str
+    exports: Callable[[], Path | None]
     _store: Store
 
     def _model(self, session: Session) -> Model:

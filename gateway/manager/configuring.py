@@ -101,5 +101,5 @@ def _settings(session: Session, level: str | None, auto_compact: bool | None) ->
     if level is not None:
         settings = changed(settings, think=None if level == "default" else level)
     if auto_compact is not None:
-        settings = changed(settings, auto_compact=int(auto_compact))
+        settings = changed(settings, compact="on" if auto_compact else "off")
     return settings

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -12,6 +13,7 @@ from gateway.failpoints import Point
 from gateway.manager.base import Base
 from gateway.manager.labels import MOST_TAGS, tag_of
 from gateway.sessions import new_code, title_of
+from gateway.shelf import Shelf, name_of
 from gateway.types import OPERATOR, Conversation, Json, Session, Viewer
 from gateway.views import SessionMeta
 
@@ -97,6 +99,33 @@ class Documents(Base):
             return await units.shown(unit, session)
 
         return await self._store.commit(Point.SESSION, work)
+
+    async def export_closed(self, count: int = 20) -> int:
+        """Write closed sessions that were not written yet, oldest first, into the folder for that; gives how many.
+
+        0 where no folder is configured. Raises OSError when it cannot be written to.
+        """
+        folder = self.exports()
+        if folder is None:
+            return 0
+        codes = await self._store.read(lambda unit: unit.purging.to_export(count))
+        for code in codes:
+            await self._shelved(Shelf(folder), code)
+        return len(codes)
+
+    async def _shelved(self, shelf: Shelf, code: str) -> None:
+        now = self.core.clock()
+
+        async def work(unit: Unit) -> tuple[Session, archive.Document]:
+            session = await units.session_named(unit, code)
+            tags, entries = await unit.tags.of(session.id), await unit.transcript.all(session.id)
+            return session, archive.document(session, tags, entries)
+
+        session, document = await self._store.read(work)
+        name = name_of(session)
+        await asyncio.to_thread(shelf.put, name, archive.to_markdown(document, zone=self.zone))
+        if not await self._store.commit(Point.SESSION, lambda unit: unit.purging.exported(code, now=now)):
+            await asyncio.to_thread(shelf.remove, name)  # it was deleted meanwhile
 
     async def _document(self, id: str, viewer: Viewer) -> archive.Document:
         async def work(unit: Unit) -> archive.Document:

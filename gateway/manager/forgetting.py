@@ -13,6 +13,7 @@ from gateway.hub import Seen
 from gateway.manager.base import Base
 from gateway.roster import parse
 from gateway.session_views import Deleted, Erased
+from gateway.shelf import Shelf, name_of
 from gateway.texts import say
 from gateway.types import OPERATOR, Json, Session, Viewer
 
@@ -186,6 +187,9 @@ class Forgetting(Base):
         now, messages = self.core.clock(), 0
         gone = await self._store.commit(Point.SWEEP, forgetting.emptied, session, now)
         await self.core.gallery.remove(gone.files)
+        folder = self.exports()
+        if folder is not None:
+            await asyncio.to_thread(Shelf(folder).remove, name_of(session))
         while count := await self._store.commit(Point.SWEEP, forgetting.purged, session.id, now):
             messages += count
         return Deleted(

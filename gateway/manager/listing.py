@@ -5,7 +5,7 @@ from __future__ import annotations
 import builtins
 from typing import TYPE_CHECKING
 
-from gateway import log, rewinding, transcript, units
+from gateway import compaction, log, rewinding, transcript, units
 from gateway.errors import NotFound, Refused
 from gateway.manager.base import Base
 from gateway.progress import think_of
@@ -128,7 +128,6 @@ class Listing(Base):
             session = await units.session_named(unit, id, viewer)
             entries = await unit.transcript.all(session.id)
             parent = await unit.sessions.get(session.parent) if session.parent is not None else None
-            auto = session.settings.get("auto_compact")
             return session, SessionDetails(
                 session=await units.shown(unit, session),
                 running=await units.is_busy(unit, session.id),
@@ -139,7 +138,7 @@ class Listing(Base):
                 duration=(now if session.closed is None else session.closed) - session.created,
                 effective_model=session.model or self.core.catalogue.default,
                 thinking=think_of(session),
-                auto_compact=self.core.runner.options.auto_compact if auto is None else bool(auto),
+                auto_compact=compaction.automatic(session, self.core.runner.options.auto_compact),
                 system_prompt=session.system_prompt if viewer.admin else None,
                 parent=parent.code if parent is not None and parent.deleted is None else None,
                 children=tuple(each.code for each in await unit.sessions.children(session.id)),

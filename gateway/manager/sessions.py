@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from gateway import rewinding, transcript, units
+from gateway import folding, rewinding, transcript, units
 from gateway.errors import Refused
 from gateway.failpoints import Point
 from gateway.sessions import Continue, New, SessionDecision, title_of
@@ -152,11 +152,7 @@ class Sessions(Base):
 
         async def work(unit: Unit) -> list[Message]:
             session = await units.session_named(unit, id, viewer)
-            entries = rewinding.standing(await unit.transcript.live(session.id))
-            cleared = max(
-                (e.seq for e in entries if e.kind == "mark" and e.body.get("op") == "clear"), default=-1
-            )
-            kept = [entry for entry in entries if entry.seq > cleared]
+            kept = folding.kept(await unit.transcript.live(session.id))
             return [message for entry in kept if (message := message_of(entry)) is not None]
 
         return await self._store.read(work)

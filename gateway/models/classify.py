@@ -33,21 +33,26 @@ CREDIT = re.compile(
     r"|requires more credits|payment required",
     re.I,
 )
-CONTEXT_CODES = frozenset({"context_length_exceeded", "request_too_large"})
+CONTEXT_CODES = frozenset({"context_length_exceeded", "request_too_large", "exceed_context_size_error"})
 NO_MODEL = re.compile(r"is not a valid model id", re.I)  # OpenRouter, with status 400
 # Gemini API, troubleshooting: a wrong key is a 400 whose details have this reason.
 KEY_CODES = frozenset({"API_KEY_INVALID"})
 # OpenRouter, errors, 403: the input was flagged; that is no fault of the key.
 FLAGGED = "flagged"
-# Anthropic, OpenAI, vLLM, llama.cpp, OpenRouter, Gemini, in their own words.
+# Anthropic, OpenAI, vLLM, SGLang, llama.cpp, LM Studio, Ollama, OpenRouter, Gemini, Mistral, Groq, in their own words;
+# xAI (prompt length), Moonshot (model token limit), Alibaba (range of input length), TGI (inputs), GitHub.
 CONTEXT = re.compile(
     r"prompt is too long|context[ _]length|context window|exceeds? (the )?(available )?context"
     r"|exceed context limit|reduce the length of the (messages|prompt)|(input|prompt) is too (long|large)"
     r"|too many (input |prompt )?tokens|maximum (prompt|number of input) tokens"
     r"|request exceeds the maximum size|request too large for|exceeds the maximum number of tokens"
-    r"|'?messages\[\d+\]\.content'?[^:]*: string too long",
+    r"|'?messages\[\d+\]\.content'?[^:]*: string too long"
+    r"|maximum (prompt|model) length|model token limit|range of input length|prompt exceeds max"
+    r"|input token count|prompt token count|`inputs` (tokens \+ `max_new_tokens` )?must|context size (has been|is)",
     re.I,
 )
+# llama.cpp says so with a status of 500 as well; other servers' 500 is not asked for its words.
+FILLED = re.compile(r"context size has been exceeded|exceeds? the available context", re.I)
 SHAPE = re.compile(
     r"tool_use|tool_result|tool_calls?\b|tool_call_id|role '?tool'?|`(redacted_)?thinking`"
     r"|roles? must alternate|first message must|final assistant content|non-empty content|must be non-empty"
@@ -115,7 +120,8 @@ def kind_of(known: Failure) -> ModelErrorKind:
         return "timeout"
     status = known.status or next((STATUS_OF[code] for code in known.codes if code in STATUS_OF), None)
     if status is None or status < 400:
-        return "cut"
+        # LM Studio tells it inside an answer whose status is 200.
+        return "context" if CONTEXT_CODES.intersection(known.codes) or CONTEXT.search(known.text) else "cut"
     if status == 402 or CREDIT_CODES.intersection(known.codes):
         return "credit"
     # Google's words for a minute's limit and for no money are the same, but for the wait.
@@ -130,7 +136,7 @@ def kind_of(known: Failure) -> ModelErrorKind:
         return "not_found"
     if status == 413 or CONTEXT_CODES.intersection(known.codes):
         return "context"
-    if status < 500 and CONTEXT.search(known.text):
+    if (CONTEXT if status < 500 else FILLED).search(known.text):
         return "context"
     if status == 429:
         return "rate_limited"

@@ -10,6 +10,7 @@ from gateway import __version__
 from gateway.app import App
 from gateway.web import (
     budgets,
+    completions,
     costs,
     document,
     faults,
@@ -17,6 +18,7 @@ from gateway.web import (
     jobs,
     keys,
     messages,
+    metrics,
     operations,
     people,
     retention,
@@ -26,7 +28,21 @@ from gateway.web import (
 from gateway.web.guard import Door, Guard
 from gateway.web.routes import Routes
 
-FAMILIES = (messages, send, sessions, costs, budgets, people, jobs, halt, keys, retention, operations)
+FAMILIES = (
+    messages,
+    completions,
+    send,
+    sessions,
+    costs,
+    budgets,
+    people,
+    jobs,
+    halt,
+    keys,
+    retention,
+    operations,
+    metrics,
+)
 
 
 def build(app: App, *, local: bool) -> FastAPI:

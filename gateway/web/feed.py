@@ -1,4 +1,4 @@
-"""What happens during a turn as server-sent events."""
+"""What happens in a conversation as server-sent events."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, suppress
+from dataclasses import dataclass
 from typing import Any
 
 from starlette.responses import StreamingResponse
@@ -15,6 +16,7 @@ from gateway import log
 from gateway.errors import ParleyError
 from gateway.hub import Seen
 from gateway.manager import Generated
+from gateway.manager.watching import Happening
 from gateway.texts import say
 from gateway.web.encoding import plain
 from gateway.web.guard import STOPPING
@@ -22,19 +24,52 @@ from gateway.web.guard import STOPPING
 HEAD_START = 1.0  # seconds in which a refusal is still a status of its own
 PULSE = 15.0  # seconds; a line nobody reads, so that nothing in between takes the silence for the end
 
-EVENTS = (
-    "Server-sent events: started, text (the whole text so far), tool, notice, each with {text}; at last done, with "
-    "what the JSON answer is, or error."
-)
+LONGEST = 60.0  # seconds that watching goes on before the key is looked at again
+EVENTS = {
+    "type": "object",
+    "description": "Server-sent events: started, text (the whole text so far), tool, notice, done (with what the JSON "
+    "answer is), error.",
+    "properties": {
+        "event": {"enum": ["started", "text", "tool", "notice", "done", "error"]},
+        "data": {"type": "string", "contentMediaType": "application/json"},
+        "id": {"type": "string", "description": "For the header Last-Event-ID."},
+    },
+    "required": ["event", "data"],
+}
+"""Of text/event-stream, by the description of each event (OpenAPI before 3.2 has no other way)."""
 
-Event = tuple[str, Any]  # its name, and its data
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """*id* '': there is no coming back to it."""
+
+    name: str
+    data: Any
+    id: str = ""
+
+    def line(self) -> bytes:
+        id = f"id: {self.id}\n" if self.id else ""
+        return f"{id}event: {self.name}\ndata: {json.dumps(self.data, ensure_ascii=False)}\n\n".encode()
 
 
 class Feed:
-    """Events of one turn on their way to one client; a slow client misses texts that newer ones replace."""
+    """Events on their way to one client; a slow client misses texts that newer ones replace.
 
-    def __init__(self, events: AsyncGenerator[Seen | Generated], *, stopping: asyncio.Event) -> None:
+    *longest*: seconds after which it ends by itself, to be begun again; None: when the events do. *at_once*: without
+    waiting for what might be refused.
+    """
+
+    def __init__(
+        self,
+        events: AsyncGenerator[Seen | Generated] | AsyncGenerator[Happening],
+        *,
+        stopping: asyncio.Event,
+        longest: float | None = None,
+        at_once: bool = False,
+    ) -> None:
         self._stopping = stopping
+        self._longest = longest
+        self._head_start = 0.0 if at_once else HEAD_START
         self._pending: deque[Event] = deque()
         self._more = asyncio.Event()
         self._filling = asyncio.create_task(self._fill(events), name="feed")
@@ -43,7 +78,7 @@ class Feed:
         """Raises ParleyError for what is refused at once."""
         try:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._more.wait(), HEAD_START)
+                await asyncio.wait_for(self._more.wait(), self._head_start)
         except asyncio.CancelledError:
             self._filling.cancel()
             raise
@@ -53,7 +88,7 @@ class Feed:
         headers = {"x-accel-buffering": "no"}
         return StreamingResponse(self._lines(), media_type="text/event-stream", headers=headers)
 
-    async def _fill(self, events: AsyncGenerator[Seen | Generated]) -> None:
+    async def _fill(self, events: AsyncGenerator[Seen | Generated] | AsyncGenerator[Happening]) -> None:
         try:
             async with aclosing(events):
                 async for event in events:
@@ -62,7 +97,7 @@ class Feed:
             self._more.set()
 
     def _put(self, event: Event) -> None:
-        if self._pending and self._pending[-1][0] == event[0] == "text":
+        if self._pending and self._pending[-1].name == event.name == "text":
             self._pending.pop()
         self._pending.append(event)
         self._more.set()
@@ -77,17 +112,19 @@ class Feed:
                     yield b": working\n\n"
                 self._more.clear()
                 while self._pending:
-                    yield _line(*self._pending.popleft())
+                    yield self._pending.popleft().line()
             if failed := self._failure():
-                yield _line("error", {"error": failed})
+                yield Event("error", {"error": failed}).line()
         finally:
             # The turn goes on: only we stop watching.
             self._filling.cancel()
             ending.cancel()
 
     async def _end(self) -> None:
-        await self._stopping.wait()
-        self._put(("error", {"error": STOPPING}))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._longest):
+                await self._stopping.wait()
+                self._put(Event("error", {"error": STOPPING}))
         self._filling.cancel()
 
     def _failure(self) -> str | None:
@@ -103,15 +140,15 @@ class Feed:
                 return say("message.internal")
 
 
-def _event(event: Seen | Generated) -> Event:
+def _event(event: Seen | Generated | Happening) -> Event:
     match event:
         case Generated():
-            return "done", plain(event)
+            return Event("done", plain(event))
+        case Happening(answer=Generated() as answer):
+            return Event("done", {**plain(answer), "messages": list(event.messages)}, event.id)
+        case Happening():
+            return Event(event.kind, {"text": event.text, "messages": list(event.messages)}, event.id)
         case Seen(kind="started"):
-            return "started", {}
+            return Event("started", {})
         case Seen(kind=kind, text=text):
-            return kind, {"text": text}
-
-
-def _line(name: str, data: Any) -> bytes:
-    return f"event: {name}\ndata: {json.dumps(data, ensure_ascii=False)}\n\n".encode()
+            return Event(kind, {"text": text})

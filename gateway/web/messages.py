@@ -6,12 +6,13 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import Annotated
 
-from fastapi import Response
+from fastapi import Header, Query, Response
 from pydantic import Field
 
 from gateway.app import App
 from gateway.errors import Refused
 from gateway.manager import Generated
+from gateway.web import feed
 from gateway.web.body import Body, Name
 from gateway.web.caller import Calling
 from gateway.web.encoding import plain
@@ -28,6 +29,10 @@ class Saying(Body):
     session: Name | None = None  # None: the conversation's current one
     event_id: Name | None = None
     stream: bool = False
+
+
+Key = Annotated[str, Query(min_length=1, max_length=200)]
+Last = Annotated[str, Header(alias="Last-Event-ID", max_length=40)]
 
 
 def routes(app: App) -> Routes:
@@ -54,6 +59,16 @@ def routes(app: App) -> Routes:
                 if isinstance(event, Generated):
                     return event if event.over is None else over(event.over, **_unanswered(event))
         raise Refused(key="message.internal")
+
+    @routes.get("/events", who="user", faults=(409,), media={"text/event-stream": EVENTS})
+    async def events(caller: Calling, key: Key = "main", last: Last = "") -> Response:
+        """Everything that happens in a conversation, whoever asked: started, text, notice and done, as it happens.
+
+        It ends after a minute; come back with the header Last-Event-ID, as an EventSource does, and nothing is
+        missed: while the gateway runs on every event since (of texts the newest), after a restart every answer since.
+        """
+        watching = app.manager.watch(key, who=caller.identity, after=last)
+        return await Feed(watching, stopping=app.stopping, longest=feed.LONGEST, at_once=not last).response()
 
     return routes
 

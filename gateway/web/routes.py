@@ -56,6 +56,8 @@ from gateway.web.encoding import Json
 from gateway.web.span import BadField
 
 Also = Mapping[int, tuple[str, Any]]
+Media = Mapping[str, str | dict[str, Any]]
+"""By type of content, what it is: in words, or as a JSON schema (of each event, where it is text/event-stream)."""
 Handler = TypeVar("Handler", bound=Callable[..., Awaitable[Any]])
 
 
@@ -74,7 +76,7 @@ class Declared:
     status: int
     faults: tuple[int, ...]
     also: Also
-    media: Mapping[str, str]
+    media: Media
     id: str
 
 
@@ -95,7 +97,7 @@ class Routes:
         status: int = 200,
         faults: tuple[int, ...] = (),
         also: Also | None = None,
-        media: Mapping[str, str] | None = None,
+        media: Media | None = None,
     ) -> Callable[[Handler], Handler]:
         needs = Needs(scope=scope, role=who)
         return self._route("GET", path, needs, status, faults, also or {}, media or {})
@@ -109,7 +111,7 @@ class Routes:
         status: int = 200,
         faults: tuple[int, ...] = (),
         also: Also | None = None,
-        media: Mapping[str, str] | None = None,
+        media: Media | None = None,
     ) -> Callable[[Handler], Handler]:
         needs = Needs(scope=scope, role=who)
         return self._route("POST", path, needs, status, faults, also or {}, media or {})
@@ -147,7 +149,7 @@ class Routes:
         status: int,
         faults: tuple[int, ...],
         also: Also,
-        media: Mapping[str, str],
+        media: Media,
     ) -> Callable[[Handler], Handler]:
         family = self.family or self.prefix.rpartition("/")[2]
 

@@ -12,7 +12,7 @@ from gateway.app import App
 from gateway.errors import NotFound
 from gateway.manager import Compacted, Message, SessionMeta
 from gateway.reports import UsageSummary
-from gateway.web.body import Body, Id, Name, Skip
+from gateway.web.body import WHOLE, Body, Id, Name, Skip
 from gateway.web.encoding import Json
 from gateway.web.routes import Routes
 
@@ -28,7 +28,7 @@ class Opening(Body):
     key: Name = "main"
     user_id: Annotated[str, Field(max_length=200)] = ""
     fresh: bool = True
-    gap_minutes: Annotated[int, Field(ge=0, le=10**9)] | None = None
+    gap_minutes: Annotated[int, Field(ge=0, le=10**9), WHOLE] | None = None
 
 
 class Closing(Body):

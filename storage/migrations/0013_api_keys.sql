@@ -12,3 +12,5 @@ CREATE TABLE api_key (
   revoked  {int},
   used     {int}                                -- to the minute
 ) {strict};
+-- What was given up is counted whenever somebody watches.
+CREATE INDEX outbox_refused ON outbox(created) WHERE state = 'dead';

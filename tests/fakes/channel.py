@@ -110,6 +110,12 @@ class FakeChannel:
     async def place(self, id: str) -> Place:
         return Place(chat_id=id, kind="group" if id.startswith("-") else "direct")
 
+    async def open_thread(self, address: Address, title: str) -> Place | None:
+        if address.kind == "direct":
+            return None
+        await self._call("open_thread", address, Chunk(text=title))
+        return Place(chat_id=address.chat_id, thread_id=str(next(self._ids)), kind="thread")
+
     async def direct(self, user_id: str) -> str:
         return user_id
 
@@ -125,7 +131,7 @@ class FakeChannel:
     def texts(self, chat: str) -> list[str]:
         return list(self.messages.get(chat, {}).values())
 
-    async def until(self, chat: str, *endings: str, within: float = 5.0) -> list[str]:
+    async def until(self, chat: str, *endings: str, within: float = 20.0) -> list[str]:
         """Wait until the chat's messages end with these texts (substrings, in order)."""
         async with asyncio.timeout(within):
             while True:

@@ -50,6 +50,7 @@ class ScriptedModel:
     queue: list[Script] = field(default_factory=list)
     reply: Callable[[str], str] = lambda text: f"You said: {text}"
     asked: list[Prompt] = field(default_factory=list)
+    counts: Callable[[Prompt], int] = lambda prompt: 10  # input tokens
     running: int = 0
     most_running: int = 0
 
@@ -76,7 +77,8 @@ class ScriptedModel:
                 await script.gate.wait()
             if script.error is not None and script.error_after == 0:
                 raise script.error
-            yield Counted(Tokens(uncached=10))
+            given = self.counts(prompt)
+            yield Counted(Tokens(uncached=given))
             for thought in script.thoughts:
                 yield Thought(thought)
             words = script.text.split(" ") if script.text else []
@@ -92,14 +94,14 @@ class ScriptedModel:
             if script.tool is not None:
                 yield Answer(
                     parts=(*parts, script.tool),
-                    tokens=Tokens(uncached=10, output=5),
+                    tokens=Tokens(uncached=given, output=5),
                     model=self.model,
                     finish="tools",
                 )
                 return
             yield Answer(
                 parts=tuple(parts),
-                tokens=Tokens(uncached=10, output=len(words)),
+                tokens=Tokens(uncached=given, output=len(words)),
                 model=self.model,
                 files=script.files,
             )

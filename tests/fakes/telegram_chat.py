@@ -732,6 +732,20 @@ def _get_chat_member(world: World, params: Params) -> dict[str, Any]:
     return {"status": chat.members[number], "user": user}
 
 
+def _create_forum_topic(world: World, params: Params) -> dict[str, Any]:
+    """The topic's number is that of the service message that opens it."""
+    chat = world.chat_of(params)
+    name = params.text("name") or ""
+    if not chat.is_forum:
+        raise bad_request("the chat is not a forum")
+    if not 1 <= len(name) <= 128:
+        raise bad_request("TOPIC_TITLE_EMPTY" if not name else "topic name is too long")
+    world._supergroup_messages[chat.id] += 1
+    thread = world._supergroup_messages[chat.id]
+    chat.threads.add(thread)
+    return {"message_thread_id": thread, "name": name, "icon_color": 7322096}
+
+
 def _scope(params: Params) -> str:
     scope = params.record("scope", "BotCommandScope") or {"type": "default"}
     return json.dumps([scope, params.text("language_code") or ""], sort_keys=True)
@@ -862,6 +876,7 @@ METHODS: dict[str, Callable[[World, Params], Any]] = {
     "answerCallbackQuery": _answer_callback_query,
     "getChat": _get_chat,
     "getChatMember": _get_chat_member,
+    "createForumTopic": _create_forum_topic,
     "sendDocument": _send_file("document"),
     "sendPhoto": _send_file("photo"),
     "getFile": _get_file,
