@@ -141,7 +141,7 @@ async def answer_to(unit: Unit, account: int, event_id: str) -> Generated | None
     if turn is not None and refused is not None and refused.decision is not None:
         return await answer_to(unit, account, appeals.event_of(turn.id))
     if turn is None:
-        return Generated(text="", session_id="", state=row[0], error=None, usage=usage_summary([0] * 11))
+        return Generated(text="", session_id="", state=row[0], error=None, usage=usage_summary([0] * 12))
     return await answer_of(unit, turn, refused)
 
 

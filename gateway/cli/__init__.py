@@ -13,8 +13,10 @@ from gateway.cli import (
     budget,
     chat,
     config,
+    digest,
     doctor,
     halt,
+    imports,
     init,
     jobs,
     keys,
@@ -33,6 +35,7 @@ from gateway.errors import Locked, ParleyError, StoreError
 
 ORDER = (
     "init",
+    "import",
     "run",
     "chat",
     "send",
@@ -43,6 +46,7 @@ ORDER = (
     "budget",
     "prices",
     "jobs",
+    "digest",
     "keys",
     "api",
     "config",
@@ -122,6 +126,7 @@ def parley(
 
 
 app.command()(init.init)
+app.command("import")(imports.take_over)
 app.command()(run.run)
 app.command()(chat.chat)
 app.command()(send.send)
@@ -132,6 +137,7 @@ app.add_typer(reconcile.app, name="costs")
 app.add_typer(budget.app, name="budget")
 app.add_typer(prices.app, name="prices")
 app.add_typer(jobs.app, name="jobs")
+app.add_typer(digest.app, name="digest")
 app.add_typer(keys.app, name="keys")
 app.command()(keys.api)
 app.add_typer(config.app, name="config")

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gateway.cli import session_documents, session_labels, session_turns, show
+from gateway.cli import compactions, session_documents, session_labels, session_turns, show
 from gateway.cli.client import asked
 from gateway.cli.options import AsJson, Config
 from gateway.cli.session_asking import Id, asked_of
@@ -170,3 +170,5 @@ def _back(details: dict[str, Any]) -> str:
 for _command in (*session_labels.COMMANDS, *session_turns.COMMANDS, *session_documents.COMMANDS):
     app.command()(_command)
 app.command("import")(session_documents.read_in)
+app.command()(compactions.compact)
+app.command()(compactions.compactions)

@@ -156,7 +156,7 @@ class Agent(Sessions):
                 session_id="",
                 state=seen.state,
                 error=seen.error,
-                usage=usage_summary([0] * 11),
+                usage=usage_summary([0] * 12),
             )
 
         async def work(unit: Unit) -> Generated:
@@ -184,6 +184,6 @@ class Agent(Sessions):
                 return found
             if dispatcher.halted or dispatcher.outage_since is not None:
                 text = say("halt.kept" if dispatcher.halted else "turn.kept", self._language)
-                nothing = usage_summary([0] * 11)
+                nothing = usage_summary([0] * 12)
                 return Generated(text=text, session_id="", state="kept", error=None, usage=nothing)
             await asyncio.sleep(0.2)

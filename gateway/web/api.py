@@ -10,12 +10,18 @@ from gateway import __version__
 from gateway.app import App
 from gateway.web import (
     budgets,
+    compactions,
+    completions,
     costs,
+    digests,
     document,
+    documents,
     faults,
+    finding,
     halt,
     jobs,
     keys,
+    labels,
     messages,
     metrics,
     operations,
@@ -23,18 +29,26 @@ from gateway.web import (
     retention,
     send,
     sessions,
+    turning,
 )
 from gateway.web.guard import Door, Guard
 from gateway.web.routes import Routes
 
 FAMILIES = (
     messages,
+    completions,
     send,
+    documents,
+    finding,
     sessions,
+    labels,
+    turning,
+    compactions,
     costs,
     budgets,
     people,
     jobs,
+    digests,
     halt,
     keys,
     retention,

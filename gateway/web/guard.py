@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
+from typing import Any
 from urllib.parse import urlsplit
 
 from starlette.exceptions import HTTPException
@@ -20,6 +21,7 @@ from gateway.errors import Refused, StoreError
 from gateway.keys import Holder, Keys
 from gateway.texts import say
 from gateway.vendors import loopback
+from gateway.web import openai_form
 from gateway.web.caller import CALLER, OPERATOR, Caller
 
 LARGEST_BODY = 1024 * 1024  # bytes
@@ -170,7 +172,7 @@ class Guard:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         admitted = await self._admitted(scope, headers)
         if isinstance(admitted, Refusal):
-            await _refuse(send, admitted)
+            await _refuse(send, admitted, scope["path"])
             return
         scope[CALLER] = admitted
         await self._run(scope, _capped(receive), send)
@@ -203,18 +205,22 @@ class Guard:
         except asyncio.CancelledError:
             # Only the server's own end cancels requests, and each of them is a task of its own.
             if not begun:
-                await _refuse(send, Refusal(status=503, text=STOPPING))
+                await _refuse(send, Refusal(status=503, text=STOPPING), scope["path"])
         except Exception as error:  # noqa: BLE001 - the edge of a task: one request's fault stays its own
             log.crash("web.failed", error, method=scope["method"], path=scope["path"])
             if not begun:
-                await _refuse(send, Refusal(status=500, text=say("message.internal")))
+                refusal = Refusal(status=500, text=say("message.internal"))
+                await _refuse(send, refusal, scope["path"])
 
 
 PROTECTIVE = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
 
 
-async def _refuse(send: Send, refusal: Refusal) -> None:
-    body = json.dumps({"error": refusal.text}).encode()
+async def _refuse(send: Send, refusal: Refusal, path: str) -> None:
+    told: dict[str, Any] = {"error": refusal.text}
+    if openai_form.spoken(path):
+        told = openai_form.problem(refusal.status, refusal.text).body
+    body = json.dumps(told).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
     headers += [*refusal.headers, *PROTECTIVE]
     await send({"type": "http.response.start", "status": refusal.status, "headers": headers})

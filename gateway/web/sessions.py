@@ -10,7 +10,7 @@ from pydantic import Field
 
 from gateway.app import App
 from gateway.errors import NotFound
-from gateway.manager import Compacted, Message, SessionMeta
+from gateway.manager import Message, SessionMeta
 from gateway.reports import UsageSummary
 from gateway.web.body import WHOLE, Body, Id, Name, Skip
 from gateway.web.encoding import Json
@@ -135,11 +135,6 @@ def _acting(routes: Routes, app: App) -> None:
         """The model forgets what was said so far; the transcript and the usage stay."""
         await manager.clear(id)
         return await _shown(app, id)
-
-    @routes.post("/{id}/compact", faults=(402, 404, 409, 502))
-    async def compact(id: Id) -> Compacted:
-        """Replace what was said so far, in the next prompts, by a summary the model writes now; booked."""
-        return await manager.compact(id, "api")
 
     @routes.post("/{id}/cancel", faults=(404,))
     async def cancel(id: Id) -> Cancelled:
