@@ -74,14 +74,6 @@ async def is_busy(unit: Unit, session: int) -> bool:
     return latest is not None and latest.state in ("running", "parked")
 
 
-async def theirs(unit: Unit, id: str, who: Identity | None) -> Session:
-    """A session of somebody's own; any one for None. Raises NotFound."""
-    found = await session_named(unit, id)
-    if who is not None and (who.person is None or found.owner != who.person):
-        raise NotFound(f"There is no session {id}.")
-    return found
-
-
 async def local_place(unit: Unit, key: str, user_id: str = "") -> tuple[Account, Conversation]:
     account = await unit.people.account("main", "local", "local")
     return account, await unit.places.at(account, Place(chat_id=key, user_id=user_id, kind="client"))

@@ -214,9 +214,38 @@ async def test_a_persons_key_opens_no_session_of_anybody_else(locked: Locked) ->
     assert again.json()["session_id"] == mine
 
 
+async def test_a_key_shows_the_sessions_of_its_person_and_nobody_elses(locked: Locked) -> None:
+    ada, bob, owner = [await locked.key("admin", who) for who in (ADA, BOB, OWNER)]
+    mine = (await locked.ask(ada, "POST", "/v1/messages", {"text": "a secret"})).json()["session_id"]
+    local = (await locked.web.say("at the machine"))["session_id"]
+    assert [each["id"] for each in (await locked.ask(ada, "GET", "/v1/sessions")).json()] == [mine]
+    for other in (bob, owner):  # what an owner says is private, and so is what is said to them
+        assert (await locked.ask(other, "GET", "/v1/sessions")).json() == []
+        for what in ("", "/messages", "/usage"):
+            seen = await locked.ask(other, "GET", f"/v1/sessions/{mine}{what}")
+            none = await locked.ask(other, "GET", f"/v1/sessions/NOSUCHONE1{what}")
+            assert (seen.status_code, none.status_code) == (404, 404)
+            assert seen.json()["error"].replace(mine, "") == none.json()["error"].replace("NOSUCHONE1", "")
+        for what in ("close", "read", "clear", "compact", "cancel"):
+            assert (await locked.ask(other, "POST", f"/v1/sessions/{mine}/{what}")).status_code == 404
+        titled = await locked.ask(other, "POST", f"/v1/sessions/{mine}/title", {"title": "mine now"})
+        assert titled.status_code == 404
+    everything = (await locked.web.local.get("/v1/sessions")).json()
+    assert [(each["id"], each["is_closed"]) for each in everything] == [(local, False), (mine, False)]
+    assert (await locked.ask(ada, "POST", f"/v1/sessions/{mine}/close")).json() == {"closed": True}
+
+
+async def test_commands_over_http_see_no_session_of_anybody_else(locked: Locked) -> None:
+    owner, ada = await locked.key("admin", OWNER), await locked.key("admin", ADA)
+    mine = (await locked.ask(ada, "POST", "/v1/messages", {"text": "a secret"})).json()["session_id"]
+    for command in ("/sessions", f"/resume {mine}", "/search secret", f"/show {mine}", f"/export {mine}"):
+        told = await locked.ask(owner, "POST", "/v1/messages", {"text": command})
+        assert "a secret" not in told.json()["text"], (command, told.text)
+
+
 async def test_a_users_key_looks_at_nothing_of_the_gateways(locked: Locked) -> None:
     users, owners = await locked.key("admin", ADA), await locked.key("admin", OWNER)
-    for path in ("status", "people", "jobs", "keys", "budgets", "store"):
+    for path in ("status", "people", "keys", "budgets", "store"):
         refused = await locked.ask(users, "GET", f"/v1/{path}")
         assert refused.status_code == 403 and "belongs to somebody who is user" in refused.json()["error"]
         assert (await locked.ask(owners, "GET", f"/v1/{path}")).status_code == 200

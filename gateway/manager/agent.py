@@ -79,7 +79,10 @@ class Agent(Sessions):
         if not text.strip():
             raise Refused(key="message.empty")
         mine = f"{who.channel}:{who.user_id}" if who is not None else ""
-        inside = await self._store.read(units.theirs, session, who) if session is not None else None
+        seen_by = OPERATOR if who is None else Viewer(person=who.person or 0)
+        inside = (
+            await self._store.read(units.session_named, session, seen_by) if session is not None else None
+        )
         account, place = await self._store.commit(Point.PEOPLE, units.local_place, key, mine)
         dispatcher, hub = self.core.dispatcher, self.core.hub
         event = Inbound(
