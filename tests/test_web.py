@@ -1037,7 +1037,7 @@ async def test_trouble_is_told_without_a_trace(
         raise fault
 
     log.hide(["hunter22"])
-    monkeypatch.setattr(web.app.manager, "list_sessions", broken)
+    monkeypatch.setattr(web.app.manager, "list", broken)
     answer = await web.local.get("/v1/sessions")
     assert (answer.status_code, answer.json()["error"]) == (status, text)
     assert (await web.local.get("/healthz")).status_code == 200
