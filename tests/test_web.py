@@ -34,8 +34,9 @@ from gateway.settings import Settings, load
 from gateway.texts import say
 from gateway.types import Tokens
 from gateway.usage import Rates
+from gateway.web.admission import MOST_WRONG, WRONG_WINDOW, Attempts, served
 from gateway.web.encoding import plain
-from gateway.web.guard import LARGEST_BODY, MOST_WRONG, WRONG_WINDOW, Attempts, served
+from gateway.web.guard import LARGEST_BODY
 from gateway.web.server import serve
 from gateway.web.span import BadField, moment
 from tests.fakes.exports import Request, anthropic_cost

@@ -23,7 +23,8 @@ from gateway.web import (
     send,
     sessions,
 )
-from gateway.web.guard import Door, Guard
+from gateway.web.admission import Door
+from gateway.web.guard import Guard
 from gateway.web.routes import Routes
 
 FAMILIES = (messages, send, sessions, costs, budgets, people, jobs, halt, keys, operations, metrics)
