@@ -4,7 +4,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help run test check fix bench walk schedules bill crash api lock clean
+.PHONY: help run test check fix bench walk schedules bill demo-bill crash api lock clean
 help: ## list what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 11
 
@@ -55,12 +55,16 @@ bill: $(VENV)/.dev ## many random loads, also with kill -9, each reckoned agains
 	@LOADS=200 $(BIN)/python -m pytest -q tests/test_bill.py
 	@$(BIN)/python -m tests.bill
 
+demo-bill: $(VENV)/.dev ## a random week, reconciled with the providers' books; 200 turns that stop at a cap
+	@$(BIN)/python -m tests.bill.demo
+
 bench: $(VENV)/.dev ## side by side with a bare bot, both platforms at once, bad files, rendering, dollars, jobs; see bench/RESULTS.md
 	@$(BIN)/python -m bench
 	@$(BIN)/python -m bench.mixed
 	@$(BIN)/python -m bench.files
 	@$(BIN)/python -m bench.render
 	@$(BIN)/python -m bench.prompts
+	@$(BIN)/python -m bench.bill
 	@$(BIN)/python -m bench.jobs
 
 lock: ## renew the locked versions (needs uv)

@@ -108,7 +108,7 @@ class Room:
         progress.shortened += 1
         if first is None:
             return False
-        turn = started.turn
+        turn, failed = started.turn, progress.put_away is not None and progress.put_away.failed
 
         async def still(unit: Unit) -> None:
             await check(unit, turn)
@@ -121,8 +121,8 @@ class Room:
                 model=started.model,
                 first=first,
                 within=progress.shortened == ATTEMPTS,
-                # What made no room the last times is not paid for once more.
-                unaided=turn.n < standing.turn,
+                # What made no room the last times, or has just failed, is not tried once more.
+                unaided=failed or turn.n < standing.turn,
                 check=still,
             )
         )

@@ -46,7 +46,7 @@ from gateway.config_tables import (
     TranscriptionSettings,
     WebSettings,
 )
-from gateway.config_upkeep import BackupSettings
+from gateway.config_upkeep import BackupSettings, RetentionSettings
 from gateway.types import Json
 
 __all__ = [
@@ -64,6 +64,7 @@ __all__ = [
     "Price",
     "Problem",
     "ProviderSettings",
+    "RetentionSettings",
     "SessionSettings",
     "Settings",
     "SettingsError",
@@ -102,6 +103,7 @@ AT_ONCE = (
     "limits.*",
     "media.*",
     "providers.*",
+    "retention.*",
     "sessions.*",
     "transcription.*",
 )
@@ -125,6 +127,7 @@ class Settings(Table):
     jobs: tuple[JobSettings, ...] = ()
     web: WebSettings = WebSettings()
     backup: BackupSettings = BackupSettings()
+    retention: RetentionSettings = RetentionSettings()
 
     _source: Path | None = PrivateAttr(default=None)
     _warnings: tuple[Problem, ...] = PrivateAttr(default=())

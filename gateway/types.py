@@ -133,6 +133,7 @@ class Inbound:
     job_run: int | None = None
     session: int | None = None  # the session this must run in, whatever the rule says
     fresh: bool = False  # open a new session, whatever the rule says (isolated job runs)
+    alone: bool = False  # a turn of its own, with nothing that waits beside it
     # Ids of rows: where a job's run is when that is another place than it came from; for whom it is, and as whom
     # somebody from elsewhere speaks through the API.
     conversation: int | None = None
@@ -563,6 +564,7 @@ class UsageSettled:
     price: str | None = None  # JSON of the price applied
     provider_cost: int | None = None
     units: int | None = None  # None: as it was opened
+    saved: int | None = None  # nano-dollars that the same input would have cost more uncached; None: no price
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -74,6 +74,11 @@ async def is_busy(unit: Unit, session: int) -> bool:
     return latest is not None and latest.state in ("running", "parked")
 
 
+async def theirs(unit: Unit, id: str, who: Identity | None) -> Session:
+    """A session of somebody's own; any one for None. Raises NotFound."""
+    return await session_named(unit, id, OPERATOR if who is None else Viewer(person=who.person or 0))
+
+
 async def local_place(unit: Unit, key: str, user_id: str = "") -> tuple[Account, Conversation]:
     account = await unit.people.account("main", "local", "local")
     return account, await unit.places.at(account, Place(chat_id=key, user_id=user_id, kind="client"))
@@ -133,7 +138,7 @@ async def answer_to(unit: Unit, account: int, event_id: str) -> Generated | None
     if turn is not None and refused is not None and refused.decision is not None:
         return await answer_to(unit, account, appeals.event_of(turn.id))
     if turn is None:
-        return Generated(text="", session_id="", state=row[0], error=None, usage=usage_summary([0] * 11))
+        return Generated(text="", session_id="", state=row[0], error=None, usage=usage_summary([0] * 12))
     return await answer_of(unit, turn, refused)
 
 

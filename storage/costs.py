@@ -16,8 +16,7 @@ SUMMED = """
   coalesce(sum(u.tok_in), 0), coalesce(sum(u.tok_read), 0), coalesce(sum(u.tok_w5m), 0), coalesce(sum(u.tok_w1h), 0),
   coalesce(sum(u.tok_out), 0), coalesce(sum(u.cost), 0), count(*), count(DISTINCT u.turn),
   coalesce(sum(u.cost IS NULL AND u.state <> 'failed'), 0), coalesce(sum(u.state = 'estimated'), 0),
-  coalesce(sum(CASE WHEN u.state = 'estimated' THEN u.cost ELSE 0 END), 0)"""
-CACHED = "q.rates, sum(u.tok_read), sum(u.tok_w5m), sum(u.tok_w1h)"
+  coalesce(sum(CASE WHEN u.state = 'estimated' THEN u.cost ELSE 0 END), 0), coalesce(sum(u.saved), 0)"""
 
 MODEL = "u.provider || ':' || coalesce(u.model, u.model_asked)"
 KEYS: dict[Grouping, str] = {
@@ -41,9 +40,6 @@ BOUNDS = """
  WHERE u.state <> 'open' AND (:since IS NULL OR u.at >= :since) AND (:until IS NULL OR u.at < :until)
    AND (:person IS NULL OR i.person = :person)"""
 FROM = f"{JOINS} {BOUNDS}"
-# Where the price is not known nobody can say what a cache has saved.
-FROM_CACHED = f"""{JOINS} JOIN price q ON q.id = u.price {BOUNDS}
-   AND u.cost IS NOT NULL AND u.tok_read + u.tok_w5m + u.tok_w1h > 0"""
 SUMS_BOOKED = """
   sum(u.tok_in), sum(u.tok_read), sum(u.tok_w5m), sum(u.tok_w1h), sum(u.tok_out), coalesce(sum(u.cost), 0), count(*),
   sum(u.cost IS NULL)"""
@@ -85,18 +81,9 @@ class Costs:
         assert row is not None
         return row
 
-    async def cached(self) -> list[Row]:
-        """('', price as JSON, tokens read, written for 5 minutes, written for an hour), a row each price."""
-        return await self._all(f"SELECT '', {CACHED} {FROM_CACHED} GROUP BY q.id, q.rates")
-
     async def by(self, key: Grouping) -> list[Row]:
         """(name, sums…) dearest first; one row a person, whatever platforms they write from."""
         rows = await self._all(f"SELECT {KEYS[key]}, {SUMMED} {FROM} GROUP BY 1 ORDER BY 7 DESC, 1")
-        return await self.named(key, rows)
-
-    async def cached_by(self, key: Grouping) -> list[Row]:
-        """As `cached`, with the names of `by`."""
-        rows = await self._all(f"SELECT {KEYS[key]}, {CACHED} {FROM_CACHED} GROUP BY 1, q.id, q.rates")
         return await self.named(key, rows)
 
     async def named(self, key: Grouping, rows: list[Row]) -> list[Row]:
@@ -130,10 +117,6 @@ class Costs:
         return await self._all(
             f"SELECT {_day(offsets)}, {MODEL}, coalesce(sum(u.cost), 0) {FROM} GROUP BY 1, 2 ORDER BY 1, 2"
         )
-
-    async def cached_of_days(self, offsets: Offsets) -> list[Row]:
-        """As `cached`, with the days of `days`."""
-        return await self._all(f"SELECT {_day(offsets)}, {CACHED} {FROM_CACHED} GROUP BY 1, q.id, q.rates")
 
     async def booked(self, offsets: Offsets, *, speech: bool) -> list[Row]:
         """(provider, model, day as in `days`, whether estimated, tokens of the five kinds, cost, requests, unpriced).

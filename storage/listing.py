@@ -14,11 +14,11 @@ FROM = "FROM session s JOIN conversation c ON c.id = s.conversation JOIN account
 # In a shared chat one sees what is of that chat. A member's own session in a group is theirs alone.
 VISIBLE = """(:everything OR s.conversation = :seen_from
     OR s.id = (SELECT current_session FROM conversation WHERE id = :seen_from)
-    OR (s.owner = :viewer AND c.kind IN ('direct', 'client'))
+    OR (s.owner = :viewer AND c.kind IN ('direct', 'client', 'job'))
     OR (:groups AND c.kind IN ('group', 'thread') AND c.user_id = ''))"""
 MEANT = """s.deleted IS NULL
    AND (:conversation IS NULL OR s.conversation = :conversation)
-   AND (:person IS NULL OR (s.owner = :person AND (c.kind IN ('direct', 'client') OR c.user_id <> '')))
+   AND (:person IS NULL OR (s.owner = :person AND (c.kind IN ('direct', 'client', 'job') OR c.user_id <> '')))
    AND (:channel IS NULL OR a.channel = :channel)
    AND (:tag IS NULL OR EXISTS (SELECT 1 FROM tag t WHERE t.session = s.id AND t.tag = :tag))
    AND (:trigger IS NULL OR s.triggered_by = :trigger OR (:trigger = '' AND s.triggered_by IS NOT NULL))

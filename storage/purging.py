@@ -42,6 +42,7 @@ SELECT id, conversation FROM inbox
  WHERE (session = :session AND state IN ('waiting', 'held')) OR (turn = :parked AND state = 'taken')"""
 BUDGET_OF_SESSION = "DELETE FROM budget WHERE scope = 'session' AND scope_id = :code"
 COMPACTIONS = "DELETE FROM compaction WHERE session = :session"
+ASKED = "DELETE FROM asked WHERE session = :session"  # hashes of short texts can be guessed
 REQUESTS = "SELECT count(*) FROM usage WHERE session = :session"
 
 # Of a person, by their identities.
@@ -119,6 +120,10 @@ DELETE FROM outbox WHERE id IN (SELECT id FROM outbox ORDER BY id LIMIT :count)
 DEAD_OUTBOX = """
 UPDATE outbox SET payload = NULL WHERE id IN (
   SELECT id FROM outbox WHERE state = 'dead' AND payload IS NOT NULL AND created < :before LIMIT :count)"""
+OLD = """
+SELECT (SELECT count(*) FROM inbox WHERE id > :after AND received < :inbox AND state NOT IN ('waiting', 'held', 'taken')),
+       (SELECT count(*) FROM outbox WHERE state IN ('sent', 'dead') AND created < :outbox),
+       (SELECT count(*) FROM outbox WHERE state = 'dead' AND payload IS NOT NULL AND created < :undelivered)"""
 TO_EXPORT = """
 SELECT code FROM session WHERE state = 'closed' AND exported IS NULL AND deleted IS NULL AND next_seq > 0
  ORDER BY id LIMIT :count"""
@@ -147,6 +152,7 @@ class Purging:
         await self._tx.run(INBOX_OF_SESSION, session=session)
         await self._tx.run(OUTBOX_OF_SESSION, session=session)
         await self._tx.run(COMPACTIONS, session=session)
+        await self._tx.run(ASKED, session=session)
         await self._tx.run(APPROVALS_OF_SESSION, session=session)
         await self._tx.run(APPEALS_OF_SESSION, session=session)
         await self._tx.run(RUNS_OF_SESSION, session=session)
@@ -237,6 +243,12 @@ class Purging:
     async def dead_outbox(self, *, before: int, count: int) -> int:
         """Empty what could not be delivered and is from before then; gives how many."""
         return await self._tx.run(DEAD_OUTBOX, before=before, count=count)
+
+    async def old(self, *, after: int, inbox: int, outbox: int, undelivered: int) -> tuple[int, int, int]:
+        """How much the three would do in all, each with what is from before its moment."""
+        row = await self._tx.one(OLD, after=after, inbox=inbox, outbox=outbox, undelivered=undelivered)
+        assert row is not None
+        return row[0], row[1], row[2]
 
     async def to_export(self, count: int) -> list[str]:
         """Codes of closed sessions that were not written out yet."""

@@ -10,6 +10,7 @@ from gateway.errors import StoreError
 from gateway.failpoints import Point
 from storage.appeals import Appeals
 from storage.approvals import Approvals
+from storage.asked import Asked
 from storage.audit import Audit
 from storage.budgets import Budgets
 from storage.compactions import Compactions
@@ -107,6 +108,10 @@ class Unit:
     @cached_property
     def approvals(self) -> Approvals:
         return Approvals(self.tx)
+
+    @cached_property
+    def asked(self) -> Asked:
+        return Asked(self.tx)
 
     @cached_property
     def pairings(self) -> Pairings:

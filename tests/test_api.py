@@ -90,7 +90,7 @@ async def test_every_reference_leads_somewhere(described: dict[str, Any]) -> Non
 
 def test_what_is_shown_besides_the_fields_is_described(tmp_path: Path) -> None:
     made = document.schemas_of([UsageSummary])[1]
-    shown = plain(usage_summary([0] * 11))
+    shown = plain(usage_summary([0] * 12))
     assert (
         set(made["UsageSummary"]["properties"])
         == set(made["UsageSummary"]["required"]) | {"saved"}

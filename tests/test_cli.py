@@ -67,6 +67,10 @@ COMMANDS = [
     ("unhalt",),
     ("reload",),
     ("backup",),
+    ("service", "install"),
+    ("service", "uninstall"),
+    ("service", "status"),
+    ("tidy",),
     ("restore",),
     ("migrate",),
 ]
@@ -469,6 +473,29 @@ def test_jobs_are_listed_and_run_by_hand(home: Path) -> None:
     assert run["state"] in ("waiting", "running", "done")
 
 
+def test_a_job_is_made_and_looked_after_without_a_gateway() -> None:
+    said = parley(
+        "jobs", "add", "every weekday at 8:00", "What is new?", "--name", "news", "--zone", "Asia/Tokyo"
+    )
+    lines = said.stdout.splitlines()
+    assert lines[0] == "news runs every weekday at 08:00, Asia/Tokyo."
+    assert all(line.endswith(" 08:00 JST (+0900)") for line in lines[1:4])
+    assert lines[4] == "Try it now: parley jobs run news"
+    would = told("jobs", "add", "in 20m", "Stretch.", "--check", "--to", "none")
+    assert (would["name"], would["deliver_to"]) == ("job-1", [])
+    typed = parley("jobs", "add", "@daily", "-", "--name", "stdin", typed="Sum up.\n")
+    assert typed.stdout.startswith("stdin runs every day at 00:00, UTC.")
+    shown = parley("jobs", "show", "news").stdout
+    assert "every weekday at 08:00, Asia/Tokyo" in shown and "What is new?" in shown
+    parley("jobs", "pause", "news")
+    assert [job["state"] for job in told("jobs", "list")] == ["paused", "on"]
+    parley("jobs", "resume", "news")
+    parley("jobs", "rm", "news")
+    assert told("jobs", "history", "news") == []
+    wrong = parley("jobs", "add", "whenever", "x", code=1).stderr
+    assert len(wrong.splitlines()) == 1 and '"every 2h" or "at 2026-12-01 09:00"' in wrong
+
+
 # -- upkeep ---------------------------------------------------------------------------------------------------
 
 
@@ -489,6 +516,21 @@ def test_a_backup_brings_back_what_was_there_and_deletes_nothing(home: Path) -> 
     with closing(sqlite3.connect(before)) as database:
         found = database.execute("SELECT count(*) FROM identity WHERE user_id = '2'").fetchone()
     assert found == (1,)
+
+
+def test_what_is_too_old_is_shown_first_and_goes_when_it_is_asked_for(home: Path) -> None:
+    (home / "parley.toml").write_text("[retention]\ndelete_days = 365\ninbox_days = 0\n")
+    assert parley("tidy").stdout == "Nothing is too old.\n"
+    parley("chat", "-m", "hello")
+    with closing(sqlite3.connect(home / "data" / "parley.db")) as database:
+        database.execute("UPDATE session SET last_active = 1")
+        database.commit()
+    said = parley("tidy").stdout
+    assert said.startswith("Too old; ") and "\n  1 session of main to delete\n" in said
+    assert len(told("sessions", "list")) == 1
+    assert parley("tidy", "--now").stdout == "Done:\n  1 session of main deleted\n"
+    assert told("sessions", "list") == []
+    assert told("tidy") == {"archived": {}, "deleted": {}, "inbox": 0, "outbox": 0, "undelivered": 0}
 
 
 def test_a_backup_holds_no_secret_and_is_for_its_owner_only(home: Path) -> None:
@@ -568,9 +610,7 @@ def test_the_doctor_finds_sums_of_the_bill_that_are_not_the_ledger_s(home: Path)
         says("INSERT INTO zone_offset VALUES (0, 0)")
         says("INSERT INTO usage_day SELECT * FROM usage_day_true")
         assert says("INSERT INTO meta VALUES ('report_zone', 'UTC x')").startswith("✓")
-        assert says("UPDATE usage_day SET cost = cost + 1 WHERE facet = 'model' AND price = 0").startswith(
-            "✗"
-        )
+        assert says("UPDATE usage_day SET cost = cost + 1 WHERE facet = 'total'").startswith("✗")
 
 
 def test_the_doctor_names_the_line_of_a_wrong_setting(home: Path) -> None:

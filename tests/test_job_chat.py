@@ -66,7 +66,7 @@ async def test_it_is_listed_shown_paused_resumed_and_removed(chat: Chat) -> None
 
 
 async def test_what_cannot_be_done_says_what_is_wrong_and_what_to_write(chat: Chat) -> None:
-    await chat.told("/job add", "/job add every 90m Drink a glass of water.")
+    await chat.told("/job add", "as in /job add every 90m Drink a glass of water.")
     await chat.told("/job add Drink water", "I find no schedule at the beginning of “Drink water”.")
     await chat.told("/job add every 90m", "Say what I am to be asked")
     await chat.told('/job add "99 * * * *" Drink', "minute: cannot be '99'; use 0-59")

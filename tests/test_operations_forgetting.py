@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import closing
@@ -47,8 +48,10 @@ async def holding(chat: Chat, word: str) -> list[str]:
     )
     for (table,) in tables:
         for _, column, *_ in await chat.path.rows(f"PRAGMA table_info({table})"):
-            hit = await chat.path.rows(f"SELECT 1 FROM {table} WHERE {column} LIKE '%{word}%' LIMIT 1")
-            found += [f"{table}.{column}"] if hit else []
+            hits = await chat.path.rows(f"SELECT {column} FROM {table} WHERE {column} LIKE '%{word}%'")
+            # An id of digits may well stand inside a time or a random token.
+            whole = re.compile(rf"(?<!\w){word}" + (r"(?!\w)" if word.isdigit() else ""))
+            found += [f"{table}.{column}"] if any(whole.search(str(hit)) for (hit,) in hits) else []
     return found
 
 

@@ -15,6 +15,7 @@ from gateway.cli import (
     config,
     doctor,
     halt,
+    imports,
     init,
     jobs,
     keys,
@@ -23,7 +24,9 @@ from gateway.cli import (
     reconcile,
     run,
     send,
+    service,
     sessions,
+    tidy,
     upkeep,
 )
 from gateway.cli.options import Config
@@ -31,6 +34,7 @@ from gateway.errors import Locked, ParleyError, StoreError
 
 ORDER = (
     "init",
+    "import",
     "run",
     "chat",
     "send",
@@ -47,8 +51,10 @@ ORDER = (
     "halt",
     "unhalt",
     "reload",
+    "service",
     "backup",
     "restore",
+    "tidy",
     "migrate",
 )
 
@@ -118,6 +124,7 @@ def parley(
 
 
 app.command()(init.init)
+app.command("import")(imports.take_over)
 app.command()(run.run)
 app.command()(chat.chat)
 app.command()(send.send)
@@ -134,8 +141,10 @@ app.add_typer(config.app, name="config")
 app.command()(halt.halt)
 app.command()(halt.unhalt)
 app.command()(upkeep.reload)
+app.add_typer(service.app, name="service")
 app.command()(upkeep.backup)
 app.command()(upkeep.restore)
+app.command()(tidy.tidy)
 app.command()(upkeep.migrate)
 
 

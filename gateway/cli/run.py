@@ -153,7 +153,7 @@ def report(settings: Settings, *, log_file: str) -> str:
         if model == DEMO
         else ("model", model, ""),
         *_bots(settings),
-        ("jobs", str(on), "") if on else ("jobs", "none", "to add one: a [[jobs]] table"),
+        ("jobs", str(on), "") if on else ("jobs", "none", "to add one: /job add, or a [[jobs]] table"),
         ("local API", str(socket_path(settings.gateway.data_dir)), ""),
         ("HTTP", f"{web.host}:{web.port}", "")
         if web.port

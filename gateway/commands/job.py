@@ -22,7 +22,8 @@ MOST_NAMED = 12  # names in a line that asks which one is meant
 
 async def job(manager: SessionManager, call: Call) -> Reply:
     """/job [list], add, show, run, pause, resume, rm, history; what else is behind it is the job's."""
-    what, _, rest = call.args.strip().partition(" ")
+    what, *more = call.args.split(maxsplit=1) or [""]
+    rest = "".join(more)
     name = ALIASES.get(what.lower(), what.lower())
     does = DOES.get(name)
     if does is None:

@@ -12,7 +12,7 @@ from gateway.addressee import HOME
 from gateway.addressee import parse as parse_address
 from gateway.errors import Refused
 from gateway.jobs import phrases
-from gateway.jobs.rights import Requester
+from gateway.jobs.rights import Requester, identities
 from gateway.jobs.spec import CHAT, LONGEST, MAIN, NAME, RETRY_AFTER, JobSpec, Source
 from gateway.jobs.sync import put
 from gateway.jobs.views import SHOWN
@@ -71,7 +71,7 @@ async def plan(unit: Unit, spec: JobSpec, by: Requester, bounds: Bounds, now: in
     )
     _check(spec, by, bounds)
     schedule = _schedule(spec, now)
-    own = await _own(unit, by)
+    own = await identities(unit, by)
     mine = {each.id for each in own}
     if by.identity is not None and not by.admin:
         _check_pace(schedule, bounds, now)
@@ -131,14 +131,6 @@ def _check_pace(schedule: Schedule, bounds: Bounds, now: int) -> None:
     times = [at for at in upcoming(schedule, now, LOOKED_AT) if at <= now + LOOKED_FOR]
     if any(later - earlier < bounds.interval for earlier, later in pairwise(times)):
         raise Refused(key="job.too_often", count=bounds.interval // MINUTE)
-
-
-async def _own(unit: Unit, by: Requester) -> list[Identity]:
-    """All that whoever asks is, on every platform; [] for the operator."""
-    who = None if by.identity is None else await unit.people.identity_by_id(by.identity)
-    if who is None:
-        return []
-    return [who] if who.person is None else await unit.people.of_person(who.person)
 
 
 def _check_own(targets: Sequence[str], own: Sequence[Identity]) -> None:

@@ -21,7 +21,8 @@ from gateway.zones import meant, near
 
 OPTION = re.compile(r"([a-z_]+)=(\"[^\"]*\"|\S+)(?:\s+|$)", re.IGNORECASE)
 # A name with a slash, on its own, right behind the schedule.
-ZONE = re.compile(r"([A-Za-z][\w+-]*(?:/[\w+-]+)+|UTC|GMT)(?=\s|$)")
+ZONE = re.compile(r"([A-Za-z][\w+-]*(?:/[\w+-]+)+|UTC|GMT)[,:]?(?=\s|$)")
+WRAPPED = re.compile(r'"([^"]*)"|“([^“”]*)”|„([^„“”]*)[“”]')
 AREAS = frozenset(
     [
         "Africa",
@@ -92,7 +93,7 @@ def read(text: str) -> Line:
     options, rest = _options(text.strip())
     size = phrases.head(rest)
     if not size:
-        name, _, behind = rest.partition(" ")
+        name, behind = _word(rest)
         more, behind = _options(behind.strip())
         size = phrases.head(behind)
         if not size or not NAME.fullmatch(name):
@@ -101,7 +102,15 @@ def read(text: str) -> Line:
     schedule, rest = rest[:size].strip().rstrip(","), rest[size:].strip()
     zone, rest = _zone(rest)
     more, rest = _options(rest, strict=False)
-    return Line(schedule=schedule, zone=zone, prompt=rest, options={**options, **more})
+    wrapped = WRAPPED.fullmatch(rest)
+    prompt = next(each for each in wrapped.groups() if each is not None) if wrapped is not None else rest
+    return Line(schedule=schedule, zone=zone, prompt=prompt, options={**options, **more})
+
+
+def _word(text: str) -> tuple[str, str]:
+    """The first word, and what stands behind it."""
+    word, *rest = text.split(maxsplit=1) or [""]
+    return word, "".join(rest)
 
 
 def _options(text: str, *, strict: bool = True) -> tuple[dict[str, str], str]:

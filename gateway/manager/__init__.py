@@ -13,19 +13,20 @@ from typing import TYPE_CHECKING
 from gateway.access import Policy
 from gateway.announcing import Audience
 from gateway.compaction import NEAR_LIMIT as NEAR_LIMIT
+from gateway.completions.desk import Completions
 from gateway.core import Core, build
 from gateway.cron import Cron
 from gateway.errors import Refused
 from gateway.habits import Habits
 from gateway.jobs.book import OPERATOR, Bounds, Jobs, JobSpec, JobView, Planned, Requester, RunView
 from gateway.jobs.carrier import Carrier
+from gateway.manager.ageing import Ageing
 from gateway.manager.branches import Branches
 from gateway.manager.budgeting import Budgeting
 from gateway.manager.closing import Closing
 from gateway.manager.compactions import Compactions
 from gateway.manager.configuring import Configuring
 from gateway.manager.documents import Documents
-from gateway.manager.forgetting import Forgetting
 from gateway.manager.labels import Labels
 from gateway.manager.listing import Listing
 from gateway.manager.measuring import Measuring
@@ -99,7 +100,7 @@ class SessionManager(
     Configuring,
     Closing,
     Documents,
-    Forgetting,
+    Ageing,
     Watching,
     Compactions,
     Measuring,
@@ -140,6 +141,14 @@ class SessionManager(
             bounds=self._job_bounds,
             changed=self.cron.wake,
             hand_over=carrier.hand_over,
+        )
+        self.completions = Completions(
+            store=core.store,
+            dispatcher=dispatcher,
+            hub=core.hub,
+            catalogue=core.catalogue,
+            clock=core.clock,
+            generated=self._generated,
         )
         self._closing = AsyncExitStack()
 

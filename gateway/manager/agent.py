@@ -79,10 +79,7 @@ class Agent(Sessions):
         if not text.strip():
             raise Refused(key="message.empty")
         mine = f"{who.channel}:{who.user_id}" if who is not None else ""
-        seen_by = OPERATOR if who is None else Viewer(person=who.person or 0)
-        inside = (
-            await self._store.read(units.session_named, session, seen_by) if session is not None else None
-        )
+        inside = await self._store.read(units.theirs, session, who) if session is not None else None
         account, place = await self._store.commit(Point.PEOPLE, units.local_place, key, mine)
         dispatcher, hub = self.core.dispatcher, self.core.hub
         event = Inbound(
@@ -159,7 +156,7 @@ class Agent(Sessions):
                 session_id="",
                 state=seen.state,
                 error=seen.error,
-                usage=usage_summary([0] * 11),
+                usage=usage_summary([0] * 12),
             )
 
         async def work(unit: Unit) -> Generated:
@@ -187,6 +184,6 @@ class Agent(Sessions):
                 return found
             if dispatcher.halted or dispatcher.outage_since is not None:
                 text = say("halt.kept" if dispatcher.halted else "turn.kept", self._language)
-                nothing = usage_summary([0] * 11)
+                nothing = usage_summary([0] * 12)
                 return Generated(text=text, session_id="", state="kept", error=None, usage=nothing)
             await asyncio.sleep(0.2)

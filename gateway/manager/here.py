@@ -13,7 +13,6 @@ from gateway.hub import Seen
 from gateway.notices import notice
 from gateway.reports import (
     UsageSummary,
-    savings,
     usage_summary,
 )
 from gateway.texts import say
@@ -153,8 +152,7 @@ class Here(Base):
             turn = await unit.turns.latest((await units.session_named(unit, id)).id)
             if turn is None:
                 return None
-            kept = savings(await unit.ledger.cached_of_turn(turn.id))
-            return usage_summary(await unit.ledger.of_turn(turn.id), kept.get("", 0))
+            return usage_summary(await unit.ledger.of_turn(turn.id))
 
         return await self._store.read(work)
 
@@ -172,6 +170,8 @@ class Here(Base):
             account, origin = (await unit.places.get(lost)).account, f"lost:{session.id}:{now}"
             text, render = units.taken_away(session, self._language), self.core.dispatcher.render
             rows = await notice(unit, account, lost, origin, text, render, now)
+        if session.unread:  # whoever opens it reads it
+            await unit.sessions.set_unread(session.id, False)
         again = await unit.sessions.get(session.id)
         assert again is not None
         return Resumed(session=meta_of(again, place)), lost, rows

@@ -10,6 +10,7 @@ from gateway import __version__
 from gateway.app import App
 from gateway.web import (
     budgets,
+    completions,
     costs,
     document,
     faults,
@@ -20,6 +21,7 @@ from gateway.web import (
     metrics,
     operations,
     people,
+    retention,
     send,
     sessions,
 )
@@ -27,7 +29,21 @@ from gateway.web.admission import Door
 from gateway.web.guard import Guard
 from gateway.web.routes import Routes
 
-FAMILIES = (messages, send, sessions, costs, budgets, people, jobs, halt, keys, operations, metrics)
+FAMILIES = (
+    messages,
+    completions,
+    send,
+    sessions,
+    costs,
+    budgets,
+    people,
+    jobs,
+    halt,
+    keys,
+    retention,
+    operations,
+    metrics,
+)
 
 
 def build(app: App, *, local: bool) -> FastAPI:

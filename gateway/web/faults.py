@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.responses import Response
 from starlette.routing import Route
 
 from gateway import log
@@ -16,8 +17,11 @@ from gateway.budgets import Budget, OverBudget, Shortfall
 from gateway.errors import ModelError, NotFound, ParleyError, Refused, StoreError
 from gateway.settings import SettingsError
 from gateway.texts import say
+from gateway.web import openai_form
 from gateway.web.encoding import Json
 from gateway.web.span import BadField
+
+_Handler = Callable[[Request, Exception], Awaitable[Response]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,9 +106,16 @@ ALWAYS: Mapping[int, Any] = {
 
 
 def install(api: FastAPI) -> None:
-    api.add_exception_handler(RequestValidationError, _invalid)
-    api.add_exception_handler(HTTPException, _http)
-    api.add_exception_handler(ParleyError, _ours)
+    api.add_exception_handler(RequestValidationError, _as_asked(_invalid))
+    api.add_exception_handler(HTTPException, _as_asked(_http))
+    api.add_exception_handler(ParleyError, _as_asked(_ours))
+
+
+def _as_asked(told: Callable[[Request, Exception], Awaitable[Json]]) -> _Handler:
+    async def answer(request: Request, error: Exception) -> Response:
+        return openai_form.reshaped(request.url.path, await told(request, error))
+
+    return answer
 
 
 async def _invalid(request: Request, error: Exception) -> Json:

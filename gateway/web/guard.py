@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping
+from typing import Any
 
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -12,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from gateway import log
 from gateway.errors import StoreError
 from gateway.texts import say
+from gateway.web import openai_form
 from gateway.web.admission import Door, Refusal
 from gateway.web.caller import CALLER, OPERATOR, Caller
 
@@ -33,7 +35,7 @@ class Guard:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         admitted = await self._admitted(scope, headers)
         if isinstance(admitted, Refusal):
-            await _refuse(send, admitted)
+            await _refuse(send, admitted, scope["path"])
             return
         scope[CALLER] = admitted
         await self._run(scope, _capped(receive), send)
@@ -66,18 +68,22 @@ class Guard:
         except asyncio.CancelledError:
             # Only the server's own end cancels requests, and each of them is a task of its own.
             if not begun:
-                await _refuse(send, Refusal(status=503, text=STOPPING))
+                await _refuse(send, Refusal(status=503, text=STOPPING), scope["path"])
         except Exception as error:  # noqa: BLE001 - the edge of a task: one request's fault stays its own
             log.crash("web.failed", error, method=scope["method"], path=scope["path"])
             if not begun:
-                await _refuse(send, Refusal(status=500, text=say("message.internal")))
+                refusal = Refusal(status=500, text=say("message.internal"))
+                await _refuse(send, refusal, scope["path"])
 
 
 PROTECTIVE = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
 
 
-async def _refuse(send: Send, refusal: Refusal) -> None:
-    body = json.dumps({"error": refusal.text}).encode()
+async def _refuse(send: Send, refusal: Refusal, path: str) -> None:
+    told: dict[str, Any] = {"error": refusal.text}
+    if openai_form.spoken(path):
+        told = openai_form.problem(refusal.status, refusal.text).body
+    body = json.dumps(told).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
     headers += [*refusal.headers, *PROTECTIVE]
     await send({"type": "http.response.start", "status": refusal.status, "headers": headers})

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from gateway.access import enough
 from gateway.app import App
-from gateway.config_tables import Address, Model, RoleId, Seconds, Zone
+from gateway.config_tables import Address, Model, Seconds, Zone
 from gateway.jobs.spec import MAIN, CatchUp, Joins, Overlap
 from gateway.manager import OPERATOR, JobSpec, JobView, Requester, RunView
 from gateway.moments import local
@@ -37,7 +37,7 @@ class NewJob(Body):
     name: Annotated[str, Field(max_length=200)] = ""
     zone: Zone | None = None
     deliver_to: Annotated[list[Address], Field(max_length=20, examples=[["main:desk"], []])] | None = None
-    mention: RoleId = ""
+    mention: Annotated[str, Field(pattern=r"^([0-9]{1,20})?$")] = ""  # a role's number on Discord
     silent: bool = False
     enabled: bool = True
     session: Joins = "isolated"
