@@ -98,6 +98,10 @@ def _models(settings: Settings) -> Iterator[Contradiction]:
     named += [(("agent", "models", i), model) for i, model in enumerate(settings.agent.models)]
     named += [(("agent", "summary_model"), settings.agent.summary_model)]
     named += [(("jobs", i, "model"), job.model) for i, job in enumerate(settings.jobs)]
+    named += [
+        (("digest", "model"), settings.digest.model),
+        (("heartbeat", "model"), settings.heartbeat.model),
+    ]
     for path, model in named:
         name, colon, _ = model.partition(":")
         provider = settings.providers.get(name)
@@ -127,6 +131,16 @@ def _jobs(settings: Settings) -> Iterator[Contradiction]:
         if job.name in seen:
             yield ("jobs", index, "name"), f"{job.name!r} is there twice", "give each job a name of its own"
         seen.add(job.name)
+        if job.kind == "prompt" and not job.prompt.strip():
+            yield ("jobs", index, "prompt"), "prompt is missing", "say what the agent is to be asked"
+        if job.kind == "digest" and len(job.deliver_to) != 1:
+            yield (
+                ("jobs", index, "deliver_to"),
+                "a digest is of the one person or chat that it goes to",
+                'name one, as in deliver_to = "telegram:12345"',
+            )
+        if job.kind == "digest" and job.session == "chat":
+            yield ("jobs", index, "session"), "a digest has a session of its own", "leave it out"
         if job.session == "chat" and (len(job.deliver_to) != 1 or job.deliver_to[0] == "main"):
             yield (
                 ("jobs", index, "session"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import csv
 import json
 import random
 import sqlite3
@@ -10,12 +12,15 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from io import StringIO
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
+from typer.testing import CliRunner
 
 from gateway import SessionManager, amounts
+from gateway.cli import app
 from gateway.cli.costs import bar
 from gateway.commands import cost as command
 from gateway.failpoints import Point
@@ -399,3 +404,33 @@ async def test_what_is_settled_while_the_sums_are_made_is_in_them(store: Store) 
     await store.commit(Point.META, lambda unit: unit.tx.run("UPDATE usage SET cost = 8 WHERE cost = 7"))
     assert not await store.commit(Point.META, lambda unit: unit.rollup.finish("UTC"))
     assert await store.read(lambda unit: unit.rollup.zone()) is None
+
+
+@pytest.mark.parametrize("summed", [False, True])
+def test_csv_and_json_of_the_terminal_are_the_ledger_to_the_nano_dollar(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, summed: bool
+) -> None:
+    monkeypatch.setenv("PARLEY_GATEWAY__DATA_DIR", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+
+    async def prepared() -> list[Made]:
+        store = await open_store(tmp_path / "parley.db")
+        rows = await filled(store, 6)
+        if summed:
+            await SessionManager.from_store(store).sum_by_day()
+        await store.close()
+        return rows
+
+    def told(*words: str) -> str:
+        return CliRunner().invoke(app, ["costs", "2026-01-01..2026-12-31", *words]).stdout
+
+    rows = asyncio.run(prepared())
+    cost, spared = sum(row.cost or 0 for row in rows), sum(row.saved for row in rows)
+    found = json.loads(told("--json"))
+    for by in (*SHARED, "day"):
+        shares = [line["usage"] for line in found[f"by_{by}"]]
+        assert (sum(each["cost"] for each in shares), sum(each["saved"] for each in shares)) == (cost, spared)
+        lines = list(csv.DictReader(StringIO(told("--by", by, "--csv", "-"))))
+        assert sum(Decimal(line["cost_usd"] or 0) for line in lines) * DOLLAR == cost, by
+        assert sum(Decimal(line["saved_usd"]) for line in lines) * DOLLAR == spared, by
+        assert sum(int(line["requests"]) for line in lines) == len(rows)

@@ -232,12 +232,12 @@ async def test_a_key_shows_the_sessions_of_its_person_and_nobody_elses(locked: L
     assert [each["id"] for each in (await locked.ask(ada, "GET", "/v1/sessions")).json()] == [mine]
     for other in (bob, owner):  # what an owner says is private, and so is what is said to them
         assert (await locked.ask(other, "GET", "/v1/sessions")).json() == []
-        for what in ("", "/messages", "/usage"):
+        for what in ("", "/messages", "/usage", "/context", "/compactions", "/compactions/automatic"):
             seen = await locked.ask(other, "GET", f"/v1/sessions/{mine}{what}")
             none = await locked.ask(other, "GET", f"/v1/sessions/NOSUCHONE1{what}")
             assert (seen.status_code, none.status_code) == (404, 404)
             assert seen.json()["error"].replace(mine, "") == none.json()["error"].replace("NOSUCHONE1", "")
-        for what in ("close", "read", "clear", "compact", "cancel"):
+        for what in ("close", "read", "clear", "compact", "cancel", "compactions/undo", "compactions/redo"):
             assert (await locked.ask(other, "POST", f"/v1/sessions/{mine}/{what}")).status_code == 404
         titled = await locked.ask(other, "POST", f"/v1/sessions/{mine}/title", {"title": "mine now"})
         assert titled.status_code == 404

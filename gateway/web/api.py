@@ -10,8 +10,10 @@ from gateway import __version__
 from gateway.app import App
 from gateway.web import (
     budgets,
+    compactions,
     completions,
     costs,
+    digests,
     document,
     faults,
     halt,
@@ -34,10 +36,12 @@ FAMILIES = (
     completions,
     send,
     sessions,
+    compactions,
     costs,
     budgets,
     people,
     jobs,
+    digests,
     halt,
     keys,
     retention,

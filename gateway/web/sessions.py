@@ -10,7 +10,7 @@ from pydantic import Field
 
 from gateway.app import App
 from gateway.errors import NotFound
-from gateway.manager import Compacted, Message, SessionMeta
+from gateway.manager import Message, SessionMeta
 from gateway.reports import UsageSummary
 from gateway.types import Filter
 from gateway.web.body import WHOLE, Body, Id, Name, Skip
@@ -143,12 +143,6 @@ def _acting(routes: Routes, app: App) -> None:
         """The model forgets what was said so far; the transcript and the usage stay."""
         await manager.clear(id, viewer=caller.viewer)
         return await _shown(app, id, caller)
-
-    @routes.post("/{id}/compact", who="user", faults=(402, 404, 409, 502))
-    async def compact(id: Id, caller: Calling) -> Compacted:
-        """Replace what was said so far, in the next prompts, by a summary the model writes now; booked."""
-        payer = caller.identity.id if caller.identity is not None else None
-        return await manager.compact(id, "api", identity=payer, viewer=caller.viewer)
 
     @routes.post("/{id}/cancel", who="user", faults=(404,))
     async def cancel(id: Id, caller: Calling) -> Cancelled:
