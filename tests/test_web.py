@@ -34,8 +34,9 @@ from gateway.settings import Settings, load
 from gateway.texts import say
 from gateway.types import Tokens
 from gateway.usage import Rates
+from gateway.web.admission import MOST_WRONG, WRONG_WINDOW, Attempts, served
 from gateway.web.encoding import plain
-from gateway.web.guard import LARGEST_BODY, MOST_WRONG, WRONG_WINDOW, Attempts, served
+from gateway.web.guard import LARGEST_BODY
 from gateway.web.server import serve
 from gateway.web.span import BadField, moment
 from tests.fakes.exports import Request, anthropic_cost
@@ -1098,7 +1099,7 @@ async def test_trouble_is_told_without_a_trace(
         raise fault
 
     log.hide(["hunter22"])
-    monkeypatch.setattr(web.app.manager, "list_sessions", broken)
+    monkeypatch.setattr(web.app.manager, "list", broken)
     answer = await web.local.get("/v1/sessions")
     assert (answer.status_code, answer.json()["error"]) == (status, text)
     assert (await web.local.get("/healthz")).status_code == 200

@@ -31,7 +31,8 @@ from gateway.web import (
     sessions,
     turning,
 )
-from gateway.web.guard import Door, Guard
+from gateway.web.admission import Door
+from gateway.web.guard import Guard
 from gateway.web.routes import Routes
 
 FAMILIES = (

@@ -10,6 +10,7 @@ from pydantic import Field
 from gateway.app import App
 from gateway.manager import Compacted, ContextUsage
 from gateway.web.body import Body, Id
+from gateway.web.caller import Calling
 from gateway.web.routes import Routes
 
 
@@ -37,43 +38,45 @@ def routes(app: App) -> Routes:
     routes = Routes("/v1/sessions")
     manager = app.manager
 
-    @routes.post("/{id}/compact", faults=(402, 404, 409, 502))
-    async def compact(id: Id, compacting: Compacting | None = None) -> Compacted:
+    @routes.post("/{id}/compact", who="user", faults=(402, 404, 409, 502))
+    async def compact(id: Id, caller: Calling, compacting: Compacting | None = None) -> Compacted:
         """Put the earlier part away: old results of tools, or all of it into notes the model writes; booked."""
-        return await manager.compact(id, "api", focus=compacting.focus if compacting else "")
+        payer = caller.identity.id if caller.identity is not None else None
+        focus = compacting.focus if compacting else ""
+        return await manager.compact(id, "api", focus=focus, identity=payer, viewer=caller.viewer)
 
-    @routes.get("/{id}/compactions", faults=(404,))
-    async def compactions(id: Id) -> list[Compacted]:
+    @routes.get("/{id}/compactions", who="user", faults=(404,))
+    async def compactions(id: Id, caller: Calling) -> list[Compacted]:
         """What was put away, oldest first; also what was taken back."""
-        return await manager.compactions(id)
+        return await manager.compactions(id, viewer=caller.viewer)
 
-    @routes.post("/{id}/compactions/undo", faults=(404, 409))
-    async def undo(id: Id) -> Compacted:
+    @routes.post("/{id}/compactions/undo", who="user", faults=(404, 409))
+    async def undo(id: Id, caller: Calling) -> Compacted:
         """Take the newest back: the model is told again what it was told before, and what was said since."""
-        return await manager.undo_compaction(id)
+        return await manager.undo_compaction(id, viewer=caller.viewer)
 
-    @routes.post("/{id}/compactions/redo", faults=(404, 409))
-    async def redo(id: Id) -> Compacted:
+    @routes.post("/{id}/compactions/redo", who="user", faults=(404, 409))
+    async def redo(id: Id, caller: Calling) -> Compacted:
         """Put back what was taken back last; 409 when something was put away since."""
-        return await manager.redo_compaction(id)
+        return await manager.redo_compaction(id, viewer=caller.viewer)
 
-    @routes.get("/{id}/context", faults=(404,))
-    async def context(id: Id) -> ContextUsage:
+    @routes.get("/{id}/context", who="user", faults=(404,))
+    async def context(id: Id, caller: Calling) -> ContextUsage:
         """How full the model's window is."""
-        return await manager.context_usage(id)
+        return await manager.context_usage(id, viewer=caller.viewer)
 
-    @routes.get("/{id}/compactions/automatic", faults=(404,))
-    async def automatic(id: Id) -> Automatic:
+    @routes.get("/{id}/compactions/automatic", who="user", faults=(404,))
+    async def automatic(id: Id, caller: Calling) -> Automatic:
         """Whether it is shortened unasked."""
-        now, said = await manager.auto_compact(id)
+        now, said = await manager.auto_compact(id, viewer=caller.viewer)
         return Automatic(automatic=now, said=said)
 
-    @routes.post("/{id}/compactions/automatic", faults=(404,))
-    async def switched(id: Id, switching: Switching) -> Automatic:
+    @routes.post("/{id}/compactions/automatic", who="user", faults=(404,))
+    async def switched(id: Id, switching: Switching, caller: Calling) -> Automatic:
         """Shorten it unasked from now on, or not, or as configured."""
         wanted = None if switching.automatic == "default" else switching.automatic == "on"
-        await manager.set_auto_compact(id, wanted)
-        now, said = await manager.auto_compact(id)
+        await manager.set_auto_compact(id, wanted, viewer=caller.viewer)
+        now, said = await manager.auto_compact(id, viewer=caller.viewer)
         return Automatic(automatic=now, said=said)
 
     return routes
