@@ -6,6 +6,7 @@ import asyncio
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,8 @@ from typer.testing import CliRunner
 from gateway.cli import app as command_line
 from gateway.errors import ParleyError
 from gateway.manager import Generated, SessionDetails, SessionManager
-from tests.test_web import Web, listening, settings
+from gateway.web.api import FAMILIES
+from tests.test_web import Web, free_port, listening, settings
 
 Check = Callable[[SessionDetails], bool]
 
@@ -198,3 +200,49 @@ async def test_every_door_forks_into_a_copy(tmp_path: Path, kind: type[Door]) ->
         found = await manager.show(copy)
         assert (found.turns, found.usage.requests, found.session.title) == (1, 0, "Aside")
         assert (await manager.show(answer.session_id)).turns == 2
+
+
+BODIES: Mapping[str, dict[str, Any]] = {
+    "title": {"title": "x"}, "rename": {"title": "x"}, "tag": {"tags": ["x"]}, "rewind": {"turns": 0},
+    "automatic": {"automatic": "on"}, "configure": {"thinking": "off"},
+}  # fmt: skip
+
+
+async def test_a_key_of_somebody_else_finds_nothing_of_it_by_any_route(tmp_path: Path) -> None:
+    tables = {"web": {"port": free_port()}}
+    async with listening(settings(tmp_path, **tables)) as web:
+        app = web.app
+        app.core.dispatcher.expected.add("telegram")  # as if a bot were configured
+        for number in ("5", "6"):
+            await app.roster.allow(f"telegram:{number}", "user")
+        keys = {
+            number: (
+                await web.local.post("/v1/keys", json={"scope": "operate", "who": f"telegram:{number}"})
+            ).json()
+            for number in ("5", "6")
+        }
+        async with web.remote(authorization=f"Bearer {keys['5']['secret']}") as theirs:
+            said = (await theirs.post("/v1/messages", json={"text": "A secret of whales."})).json()
+            id = said["session_id"]
+            assert (await theirs.get(f"/v1/sessions/{id}")).json()["title"] == "A secret of whales."
+            before = await app.manager.show(id)
+        async with web.remote(authorization=f"Bearer {keys['6']['secret']}") as other:
+            assert (await other.get("/v1/sessions")).json() == []
+            assert (await other.get("/v1/sessions/search", params={"q": "whales"})).json() == []
+            assert (await other.get("/v1/sessions/find", params={"code": id})).status_code == 409
+            assert (await other.get("/v1/data", params={"address": "telegram:5"})).status_code == 409
+            assert (await other.delete("/v1/data", params={"address": "telegram:5"})).status_code == 409
+            declared = [each for family in FAMILIES for each in family.routes(app).declared]
+            about_one = [each for each in declared if each.path.startswith("/v1/sessions/{id}")]
+            assert len(about_one) > 25
+            for each in about_one:
+                path = each.path.replace("{id}", id)
+                body = BODIES.get(path.rpartition("/")[2])
+                answer = await other.request(each.method, path, json=body)
+                wanted = 403 if each.needs.role != "user" else 404
+                assert answer.status_code == wanted, (each.method, path, answer.text)
+                assert "whales" not in answer.text
+            answer = await other.post("/v1/messages", json={"text": "hello", "session": id})
+            assert answer.status_code == 404
+        after = await app.manager.show(id)
+        assert after == replace(before, duration=after.duration)
