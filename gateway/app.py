@@ -245,6 +245,7 @@ class App:
                     swept = now
                     await self.core.dispatcher.sweep()
                 await self.manager.purge_deleted(MOST_PURGED)
+                await self.manager.forget_words()
                 await self._write_out()
             except StoreError as error:
                 self.alerts.tell("storage", f"nothing can be stored: {error}")

@@ -11,6 +11,7 @@ from gateway.errors import LeaseLost
 from gateway.jobs import ends
 from gateway.jobs.ends import End, Pen
 from gateway.jobs.spec import CHAT, spec_of
+from gateway.lanes import ALONE
 from gateway.notices import nonce, put, under
 from gateway.progress import Job, Started
 from gateway.sessions import Continue, New, carried_over, new_code, reset_notice, resolve, title_of
@@ -243,10 +244,10 @@ def _run(head: Sequence[Waiting]) -> list[Waiting]:
     first, run, size = head[0], [head[0]], len(head[0].text.encode())
     if first.trigger is not None or first.kind is Kind.JOB:
         return run
-    for row in head[1:] if AGAIN not in first.body else ():
+    for row in head[1:] if not {AGAIN, ALONE} & first.body.keys() else ():
         size += len(row.text.encode())
         same = (row.identity, row.session, row.kind) == (first.identity, first.session, first.kind)
-        if not same or row.trigger is not None or size > MOST_BYTES or AGAIN in row.body:
+        if not same or row.trigger is not None or size > MOST_BYTES or {AGAIN, ALONE} & row.body.keys():
             break
         run.append(row)
     return run
@@ -393,6 +394,7 @@ async def _session(
             await unit.sessions.add(
                 code=new_code(),
                 conversation=place.id,
+                owner=identity.person if identity else None,  # whose job it is, they may open it
                 now=rules.now,
                 origin="job" if head.trigger else "new",
                 triggered_by=head.trigger,

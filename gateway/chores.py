@@ -5,10 +5,12 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
+from gateway.ageing import Keep, Keeping
 from gateway.manager import SessionManager
 from gateway.nightly import Chore
 from gateway.schedule import Cron
 from gateway.settings import Settings, redacted
+from gateway.types import DAY
 
 BACKUPS = "backups"  # in the data folder
 MEDIA = "media"  # likewise
@@ -27,7 +29,39 @@ def chores(settings: Settings, manager: SessionManager) -> list[Chore]:
                 works="The nightly backup works again.",
             )
         )
+    found.append(
+        Chore(
+            name="retention",
+            schedule=_daily(settings.retention.at, settings),
+            work=partial(_tidy, settings, manager),
+            fails="What is too old could not be tidied away",
+            works="What is too old is tidied away again.",
+        )
+    )
     return found
+
+
+def keeping(settings: Settings) -> Keeping:
+    """How long everything is kept."""
+    told = settings.retention
+    channels: dict[str, Keep] = {
+        channel: Keep(
+            archive=_days(told.archive_days if each.archive_days is None else each.archive_days),
+            delete=_days(told.delete_days if each.delete_days is None else each.delete_days),
+        )
+        for channel, each in told.channels.items()
+    }
+    return Keeping(
+        channels=channels,
+        other=Keep(archive=_days(told.archive_days), delete=_days(told.delete_days)),
+        inbox=_days(told.inbox_days),
+        outbox=_days(told.outbox_days),
+        undelivered=_days(told.undelivered_days),
+    )
+
+
+def _days(count: int) -> int | None:
+    return count * DAY or None
 
 
 def backups(settings: Settings) -> Path:
@@ -56,4 +90,12 @@ async def _backup(settings: Settings, manager: SessionManager, planned: int) -> 
     )
     return (
         f"{made.path}, {made.bytes} bytes, {made.sessions} sessions, {len(made.removed)} older ones removed"
+    )
+
+
+async def _tidy(settings: Settings, manager: SessionManager, planned: int) -> str:
+    done = await manager.tidy(keeping(settings))
+    return (
+        f"{sum(done.archived.values())} sessions archived, {sum(done.deleted.values())} deleted; {done.inbox} messages"
+        f" emptied, {done.outbox} references forgotten, {done.undelivered} undelivered ones emptied"
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
@@ -35,3 +35,20 @@ class BackupSettings(Table):
     at: Annotated[str, AfterValidator(_at_or_never)] = "03:30"  # '': none by itself
     keep: Annotated[int, Field(ge=1, le=1000)] = 14  # of those made by night; the oldest go
     folder: Annotated[Path | None, BeforeValidator(_folder)] = None  # None: backups/ in the data folder
+
+
+class KeptSettings(Table):
+    """Of one channel; what is left out is as for all."""
+
+    archive_days: Days | None = None
+    delete_days: Days | None = None
+
+
+class RetentionSettings(Table):
+    at: At = "04:00"
+    archive_days: Days = 0  # after the last that happened in a session it is archived
+    delete_days: Days = 0  # and then its content is deleted
+    channels: dict[Literal["telegram", "discord", "main", "job"], KeptSettings] = Field(default_factory=dict)
+    inbox_days: Days = 30  # of what people wrote, besides what stands in their sessions
+    outbox_days: Days = 90  # as long a reply to a message goes on with its session
+    undelivered_days: Days = 30  # of what could not be delivered

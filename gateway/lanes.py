@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 LOCAL = frozenset({"main", "http", "job"})  # accounts that are never away
 LONGEST_TEXT = 256 * 1024  # bytes of one message
+ALONE = "alone"  # in the body of a row: a turn of its own
 
 State = Literal["waiting", "held", "done", "refused", "dead", "overheard"]
 
@@ -137,6 +138,8 @@ def _facts(event: Inbound) -> Json:
         facts["press"] = event.press_id
     if event.fresh:
         facts["fresh"] = 1
+    if event.alone:
+        facts[ALONE] = 1
     return facts
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -44,8 +44,10 @@ class TurnRunner:
         approvals: Approvals,
         gallery: Gallery,
         clock: Clock,
+        digest: Callable[[Started, Progress], Awaitable[Outcome]],
         steers: Callable[[int], bool] = lambda conversation: False,
     ) -> None:
+        """*digest* makes the answer of a job that asks no model for it."""
         self._store = store
         self._room = room
         self._asker = asker
@@ -53,6 +55,7 @@ class TurnRunner:
         self._approvals = approvals
         self._gallery = gallery
         self._clock = clock
+        self._digest = digest
         self._steers = steers
 
     @property
@@ -119,6 +122,8 @@ class TurnRunner:
         )
 
     async def _loop(self, started: Started, progress: Progress, show: Callable[[str], None]) -> Outcome:
+        if started.job is not None and started.job.spec.kind == "digest":
+            return await self._digest(started, progress)
         await self._room.landed(started, progress)
         while True:
             calls, _ = history.pending_calls(progress.entries, started.turn.id)

@@ -133,6 +133,7 @@ class Inbound:
     job_run: int | None = None
     session: int | None = None  # the session this must run in, whatever the rule says
     fresh: bool = False  # open a new session, whatever the rule says (isolated job runs)
+    alone: bool = False  # a turn of its own, with nothing that waits beside it
     # Ids of rows: where a job's run is when that is another place than it came from; for whom it is, and as whom
     # somebody from elsewhere speaks through the API.
     conversation: int | None = None

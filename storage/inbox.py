@@ -74,6 +74,7 @@ REPLACE_FILES = """
 UPDATE inbox SET body = json_set(body, '$.attachments', json(:attachments)) WHERE conversation = :conversation
    AND message_id = :message_id AND state IN ('waiting', 'held') AND kind = 'message' AND message_id <> ''"""
 HELD_PLACES = "SELECT conversation, max(id) FROM inbox WHERE state = 'held' GROUP BY conversation"
+ID_OF = "SELECT id FROM inbox WHERE account = :account AND event_id = :event_id"
 BY_EVENT = "SELECT state, turn FROM inbox WHERE account = :account AND event_id = :event_id"
 # Of who wrote last among those who wait for an answer; what the person chose goes before what the platform says.
 WRITER = """
@@ -310,6 +311,11 @@ class Inbox:
         """(state, turn) of an event; None when it was never here."""
         row = await self._tx.one(BY_EVENT, account=account, event_id=event_id)
         return None if row is None else (row[0], row[1])
+
+    async def id_of(self, account: int, event_id: str) -> int | None:
+        """The row of an event; None when it was never here."""
+        row = await self._tx.one(ID_OF, account=account, event_id=event_id)
+        return None if row is None else int(row[0])
 
     async def events(self, rows: Iterable[int]) -> list[str]:
         """The ids that the events of these rows came with."""

@@ -42,6 +42,7 @@ SELECT id, conversation FROM inbox
  WHERE (session = :session AND state IN ('waiting', 'held')) OR (turn = :parked AND state = 'taken')"""
 BUDGET_OF_SESSION = "DELETE FROM budget WHERE scope = 'session' AND scope_id = :code"
 COMPACTIONS = "DELETE FROM compaction WHERE session = :session"
+ASKED = "DELETE FROM asked WHERE session = :session"  # hashes of short texts can be guessed
 REQUESTS = "SELECT count(*) FROM usage WHERE session = :session"
 
 # Of a person, by their identities.
@@ -119,10 +120,20 @@ DELETE FROM outbox WHERE id IN (SELECT id FROM outbox ORDER BY id LIMIT :count)
 DEAD_OUTBOX = """
 UPDATE outbox SET payload = NULL WHERE id IN (
   SELECT id FROM outbox WHERE state = 'dead' AND payload IS NOT NULL AND created < :before LIMIT :count)"""
+OLD = """
+SELECT (SELECT count(*) FROM inbox WHERE id > :after AND received < :inbox AND state NOT IN ('waiting', 'held', 'taken')),
+       (SELECT count(*) FROM outbox WHERE state IN ('sent', 'dead') AND created < :outbox),
+       (SELECT count(*) FROM outbox WHERE state = 'dead' AND payload IS NOT NULL AND created < :undelivered)"""
 TO_EXPORT = """
 SELECT code FROM session WHERE state = 'closed' AND exported IS NULL AND deleted IS NULL AND next_seq > 0
  ORDER BY id LIMIT :count"""
 EXPORTED = "UPDATE session SET exported = :now WHERE code = :code AND deleted IS NULL"
+
+
+# Some milliseconds of work. Below 0: everything is to become one piece, else go on with that.
+MERGE = "INSERT INTO said (said, rank) VALUES ('merge', :pages)"
+PAGES = 64
+FOCUS_OF = f"UPDATE compaction SET focus = '' WHERE session IN (SELECT session FROM turn WHERE {MINE})"
 
 
 class Purging:
@@ -130,6 +141,16 @@ class Purging:
 
     def __init__(self, tx: Tx) -> None:
         self._tx = tx
+
+    async def wiping(self, on: bool) -> None:
+        """Whether what is deleted from now on is written over with zeros; around a unit of work that deletes."""
+        await self._tx.run(f"PRAGMA secure_delete = {'ON' if on else 'OFF'}")
+
+    async def merge_words(self, *, first: bool) -> bool:
+        """A bite of leaving out of the index of words what was deleted; False when there is nothing left to do."""
+        before = scalar(await self._tx.one("SELECT total_changes()"))
+        await self._tx.run(MERGE, pages=-PAGES if first else PAGES)
+        return int(scalar(await self._tx.one("SELECT total_changes()"))) - int(before) > 1
 
     async def media_of(self, session: int) -> list[tuple[int, str]]:
         """(number, path) of files that only this session shows."""
@@ -147,6 +168,7 @@ class Purging:
         await self._tx.run(INBOX_OF_SESSION, session=session)
         await self._tx.run(OUTBOX_OF_SESSION, session=session)
         await self._tx.run(COMPACTIONS, session=session)
+        await self._tx.run(ASKED, session=session)
         await self._tx.run(APPROVALS_OF_SESSION, session=session)
         await self._tx.run(APPEALS_OF_SESSION, session=session)
         await self._tx.run(RUNS_OF_SESSION, session=session)
@@ -193,6 +215,7 @@ class Purging:
             await self._tx.run(OUTBOX_AT, conversation=conversation)
             await self._tx.run(BUTTONS_AT, conversation=conversation)
             await self._tx.run(PLACE_GONE, conversation=conversation)
+        await self._tx.run(FOCUS_OF, identities=_list(mine))
         await self._tx.run(INBOX_OF, identities=_list(mine))
         await self._tx.run(PAIRINGS_OF, identities=_list(mine))
         await self._tx.run(JOBS_OF, identities=_list(mine))
@@ -237,6 +260,12 @@ class Purging:
     async def dead_outbox(self, *, before: int, count: int) -> int:
         """Empty what could not be delivered and is from before then; gives how many."""
         return await self._tx.run(DEAD_OUTBOX, before=before, count=count)
+
+    async def old(self, *, after: int, inbox: int, outbox: int, undelivered: int) -> tuple[int, int, int]:
+        """How much the three would do in all, each with what is from before its moment."""
+        row = await self._tx.one(OLD, after=after, inbox=inbox, outbox=outbox, undelivered=undelivered)
+        assert row is not None
+        return row[0], row[1], row[2]
 
     async def to_export(self, count: int) -> list[str]:
         """Codes of closed sessions that were not written out yet."""

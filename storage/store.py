@@ -10,12 +10,14 @@ from gateway.errors import StoreError
 from gateway.failpoints import Point
 from storage.appeals import Appeals
 from storage.approvals import Approvals
+from storage.asked import Asked
 from storage.audit import Audit
 from storage.budgets import Budgets
 from storage.compactions import Compactions
 from storage.costs import Costs
 from storage.database import Database, Tx
 from storage.depths import Depths
+from storage.digests import Digests
 from storage.inbox import Inbox
 from storage.jobs import Jobs
 from storage.keys import Keys
@@ -109,6 +111,10 @@ class Unit:
         return Approvals(self.tx)
 
     @cached_property
+    def asked(self) -> Asked:
+        return Asked(self.tx)
+
+    @cached_property
     def pairings(self) -> Pairings:
         return Pairings(self.tx)
 
@@ -139,6 +145,10 @@ class Unit:
     @cached_property
     def jobs(self) -> Jobs:
         return Jobs(self.tx)
+
+    @cached_property
+    def digests(self) -> Digests:
+        return Digests(self.tx)
 
 
 class Store:

@@ -26,6 +26,7 @@ from gateway.cli.prompt import Printer, converse
 from gateway.cli.talk import Heard
 from gateway.cli.wrap import Wrap
 from gateway.errors import ParleyError, Refused
+from gateway.texts import say
 from tests.fakes.llm import FakeLLM, Reply
 
 COMMANDS = [
@@ -40,6 +41,8 @@ COMMANDS = [
     ("people", "role"),
     ("sessions", "list"),
     ("sessions", "show"),
+    ("sessions", "compact"),
+    ("sessions", "compactions"),
     ("costs",),
     ("costs", "reconcile"),
     ("budget", "show"),
@@ -57,12 +60,24 @@ COMMANDS = [
     ("jobs", "rm"),
     ("jobs", "history"),
     ("jobs", "runs"),
+    ("digest", "list"),
+    ("digest", "on"),
+    ("digest", "off"),
+    ("digest", "now"),
+    ("keys", "list"),
+    ("keys", "add"),
+    ("keys", "revoke"),
+    ("api",),
     ("config", "check"),
     ("config", "show"),
     ("halt",),
     ("unhalt",),
     ("reload",),
     ("backup",),
+    ("service", "install"),
+    ("service", "uninstall"),
+    ("service", "status"),
+    ("tidy",),
     ("restore",),
     ("migrate",),
 ]
@@ -220,6 +235,25 @@ def test_a_chat_without_a_terminal_says_how_it_is_done() -> None:
     assert "-m TEXT" in parley("chat", code=1).stderr
 
 
+def test_a_session_is_shortened_looked_at_and_brought_back() -> None:
+    for text in ("what is this", "and that"):
+        id = told("chat", "-m", text, "--key", "desk")["session_id"]
+    assert "Nothing was put away yet" in parley("sessions", "compactions", id).stdout
+    done = told("sessions", "compact", id, "--focus", "whales")
+    assert done["method"] == "notes" and done["model"] == "demo:demo" and done["cost_usd"] == "0"
+    listed = parley("sessions", "compactions", id).stdout
+    assert "by a program: whales" in listed and "notes by demo:demo" in listed
+    assert done["summary"] in parley("sessions", "compactions", id, "1").stdout
+    assert "there are 1 of them" in parley("sessions", "compactions", id, "2", code=2).stderr
+    assert "Taken back" in parley("sessions", "compact", id, "--undo").stdout
+    assert "taken back" in parley("sessions", "compactions", id).stdout
+    assert parley("sessions", "compact", id, "--undo", code=1).stderr == f"parley: {say('window.no_undo')}\n"
+    assert "Put back" in parley("sessions", "compact", id, "--redo").stdout
+    assert "not shortened by itself." in parley("sessions", "compact", id, "--auto", "off").stdout
+    assert "as configured" in parley("sessions", "compact", id, "--auto", "default").stdout
+    assert "one of" in parley("sessions", "compact", id, "--undo", "--redo", code=2).stderr
+
+
 def test_a_conversation_is_listed_shown_and_on_the_bill() -> None:
     answer = told("chat", "-m", "what is this", "--key", "desk")
     (session,) = told("sessions", "list")
@@ -238,6 +272,28 @@ def test_a_conversation_is_listed_shown_and_on_the_bill() -> None:
     assert Path("bill.csv").read_text().splitlines()[1].startswith(session["id"])
     parley("costs", "--csv", "nowhere/bill.csv", code=1)
     parley("costs", "7d", "--since", "7d", code=1)
+
+
+def test_a_key_is_made_listed_and_revoked() -> None:
+    assert "No key" in parley("keys", "list").stdout
+    made = parley("keys", "add", "--scope", "operate", "--name", "Ada's editor", "--expires", "90d")
+    secret, prefix = made.stdout.strip(), made.stdout.split("_")[1]
+    assert re.fullmatch(r"parley_[a-z0-9]{8}_[\w-]{43}", secret)
+    assert "shown once" in made.stderr and f"parley keys revoke {prefix}" in made.stderr
+    listed = parley("keys", "list").stdout
+    assert all(each in listed for each in (prefix, "Ada's editor", "main:local", "operate", "valid", "never"))
+    assert secret.split("_", 2)[2] not in listed
+    assert f"{prefix} of main:local is revoked" in parley("keys", "revoke", prefix).stdout
+    assert told("keys", "list")[0]["state"] == "revoked"
+    assert "scope" in parley("keys", "add", "--scope", "everything", code=1).stderr
+    assert "people allow telegram:7" in parley("keys", "add", "--for", "telegram:7", code=1).stderr
+    assert "90d" in parley("keys", "add", "--expires", "soon", code=1).stderr
+    assert "no key" in parley("keys", "revoke", "../people", code=1).stderr
+
+
+def test_the_api_is_described_on_the_command_line() -> None:
+    described = json.loads(parley("api").stdout)
+    assert described["openapi"] == "3.1.0" and "/v1/messages" in described["paths"]
 
 
 def test_a_budget_is_set_shown_and_kept_between_commands() -> None:
@@ -443,6 +499,35 @@ def test_jobs_are_listed_and_run_by_hand(home: Path) -> None:
     assert run["state"] in ("waiting", "running", "done")
 
 
+def test_a_digest_is_set_listed_and_switched_off(home: Path) -> None:
+    refused = parley("digest", "on", "telegram:1", "8:00", code=1).stderr
+    assert "telegram:1" in refused and "has to write to me first" in refused
+    assert parley("digest", "list").stdout.startswith("No digest is set.")
+
+
+def test_a_job_is_made_and_looked_after_without_a_gateway() -> None:
+    said = parley(
+        "jobs", "add", "every weekday at 8:00", "What is new?", "--name", "news", "--zone", "Asia/Tokyo"
+    )
+    lines = said.stdout.splitlines()
+    assert lines[0] == "news runs every weekday at 08:00, Asia/Tokyo."
+    assert all(line.endswith(" 08:00 JST (+0900)") for line in lines[1:4])
+    assert lines[4] == "Try it now: parley jobs run news"
+    would = told("jobs", "add", "in 20m", "Stretch.", "--check", "--to", "none")
+    assert (would["name"], would["deliver_to"]) == ("job-1", [])
+    typed = parley("jobs", "add", "@daily", "-", "--name", "stdin", typed="Sum up.\n")
+    assert typed.stdout.startswith("stdin runs every day at 00:00, UTC.")
+    shown = parley("jobs", "show", "news").stdout
+    assert "every weekday at 08:00, Asia/Tokyo" in shown and "What is new?" in shown
+    parley("jobs", "pause", "news")
+    assert [job["state"] for job in told("jobs", "list")] == ["paused", "on"]
+    parley("jobs", "resume", "news")
+    parley("jobs", "rm", "news")
+    assert told("jobs", "history", "news") == []
+    wrong = parley("jobs", "add", "whenever", "x", code=1).stderr
+    assert len(wrong.splitlines()) == 1 and '"every 2h" or "at 2026-12-01 09:00"' in wrong
+
+
 # -- upkeep ---------------------------------------------------------------------------------------------------
 
 
@@ -463,6 +548,21 @@ def test_a_backup_brings_back_what_was_there_and_deletes_nothing(home: Path) -> 
     with closing(sqlite3.connect(before)) as database:
         found = database.execute("SELECT count(*) FROM identity WHERE user_id = '2'").fetchone()
     assert found == (1,)
+
+
+def test_what_is_too_old_is_shown_first_and_goes_when_it_is_asked_for(home: Path) -> None:
+    (home / "parley.toml").write_text("[retention]\ndelete_days = 365\ninbox_days = 0\n")
+    assert parley("tidy").stdout == "Nothing is too old.\n"
+    parley("chat", "-m", "hello")
+    with closing(sqlite3.connect(home / "data" / "parley.db")) as database:
+        database.execute("UPDATE session SET last_active = 1")
+        database.commit()
+    said = parley("tidy").stdout
+    assert said.startswith("Too old; ") and "\n  1 session of main to delete\n" in said
+    assert len(told("sessions", "list")) == 1
+    assert parley("tidy", "--now").stdout == "Done:\n  1 session of main deleted\n"
+    assert told("sessions", "list") == []
+    assert told("tidy") == {"archived": {}, "deleted": {}, "inbox": 0, "outbox": 0, "undelivered": 0}
 
 
 def test_a_backup_holds_no_secret_and_is_for_its_owner_only(home: Path) -> None:

@@ -13,8 +13,10 @@ from gateway.cli import (
     budget,
     chat,
     config,
+    digest,
     doctor,
     halt,
+    imports,
     init,
     jobs,
     keys,
@@ -23,7 +25,9 @@ from gateway.cli import (
     reconcile,
     run,
     send,
+    service,
     sessions,
+    tidy,
     upkeep,
 )
 from gateway.cli.options import Config
@@ -31,6 +35,7 @@ from gateway.errors import Locked, ParleyError, StoreError
 
 ORDER = (
     "init",
+    "import",
     "run",
     "chat",
     "send",
@@ -41,14 +46,17 @@ ORDER = (
     "budget",
     "prices",
     "jobs",
+    "digest",
     "keys",
     "api",
     "config",
     "halt",
     "unhalt",
     "reload",
+    "service",
     "backup",
     "restore",
+    "tidy",
     "migrate",
 )
 
@@ -118,6 +126,7 @@ def parley(
 
 
 app.command()(init.init)
+app.command("import")(imports.take_over)
 app.command()(run.run)
 app.command()(chat.chat)
 app.command()(send.send)
@@ -128,14 +137,17 @@ app.add_typer(reconcile.app, name="costs")
 app.add_typer(budget.app, name="budget")
 app.add_typer(prices.app, name="prices")
 app.add_typer(jobs.app, name="jobs")
+app.add_typer(digest.app, name="digest")
 app.add_typer(keys.app, name="keys")
 app.command()(keys.api)
 app.add_typer(config.app, name="config")
 app.command()(halt.halt)
 app.command()(halt.unhalt)
 app.command()(upkeep.reload)
+app.add_typer(service.app, name="service")
 app.command()(upkeep.backup)
 app.command()(upkeep.restore)
+app.command()(tidy.tidy)
 app.command()(upkeep.migrate)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any
 
 import typer
@@ -9,6 +10,7 @@ import typer
 from gateway.cli import show
 from gateway.cli.client import asked
 from gateway.cli.options import AsJson, Config
+from gateway.errors import Refused
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -116,8 +118,9 @@ def revoke(
     """No request with that key is let in any more, from the next one on.
 
     \b
-    Example:
+    Examples:
       parley keys revoke k3jd92mx
+      parley keys revoke parley_k3jd92mx_9kX...
     """
     key: dict[str, Any] = asked(config, "POST", f"/v1/keys/{_part(prefix)}/revoke")
     if json:
@@ -130,14 +133,16 @@ def api(config: Config = None) -> None:
     """Print the description of the HTTP API, an OpenAPI 3.1 document.
 
     \b
-    Example:
+    Examples:
       parley api > openapi.json
+      parley api | jq '.paths | keys'
     """
     show.as_json(asked(config, "GET", "/v1/openapi.json"))
 
 
 def _part(typed: str) -> str:
-    """As a part of a path."""
-    from urllib.parse import quote
-
-    return quote(typed.strip(), safe="") or "-"
+    """What the key is called by, also of a whole one: the rest of it is to stand in nobody's log of requests."""
+    found = re.fullmatch(r"(?:parley_)?([a-z0-9]+)(?:_[\w-]*)?", typed.strip(), re.ASCII)
+    if found is None:
+        raise Refused(f"There is no key {typed[:40]!r}; see: parley keys list")
+    return found[1]

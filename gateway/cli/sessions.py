@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gateway.cli import show
+from gateway.cli import compactions, show
 from gateway.cli.client import asked
 from gateway.cli.options import AsJson, Config
 
@@ -82,3 +82,7 @@ def one(
     for message in messages:
         print(f"\n{HEADINGS.get(message['role'], message['role'])}, {show.when(message['created_at'])}")
         print(show.safe(message["text"]))
+
+
+app.command()(compactions.compact)
+app.command()(compactions.compactions)

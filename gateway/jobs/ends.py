@@ -87,17 +87,28 @@ async def _told(
     unit: Unit, job: Job, run: int, kind: str | None, reason: str, disabled: int, pen: Pen
 ) -> End:
     """*disabled*: after how many failures; 0: it goes on."""
-    if job.conversation is None:
+    told = await _to_maker(unit, job, run, kind, disabled, pen)
+    if not told:
         text = f"The job {job.name} has failed: {reason}"
         if disabled:
             text += f". It is disabled after {disabled} failures in a row; parley jobs resume {job.name}"
         return End(trouble=(f"job:{job.name}" + (":disabled" if disabled else ""), text))
+    return End(rows=tuple(told))
+
+
+async def _to_maker(
+    unit: Unit, job: Job, run: int, kind: str | None, disabled: int, pen: Pen
+) -> list[OutboxRow]:
+    """In the chat that it was made in, else in their own; [] where nothing can be said to them now."""
     who = await unit.people.identity_by_id(job.identity) if job.identity is not None else None
     lang = (who.lang if who is not None else "") or pen.language
     why = say(f"job_failed.{kind if kind in TOLD else 'other'}", lang)
     text = say("job.failed", lang, name=f"`{job.name}`", why=why)
     if disabled:
         text += " " + say("job.disabled", lang, count=disabled, name=job.name)
-    place = await unit.places.get(job.conversation)
-    rows = await notice(unit, place.account, place.id, f"job-failed:{run}", text, pen.render, pen.now)
-    return End(rows=tuple(rows))
+    place = await unit.places.get(job.conversation) if job.conversation is not None else None
+    if place is None and who is not None:
+        place = await unit.places.private(who.channel, who.user_id)
+    if place is None:
+        return []
+    return await notice(unit, place.account, place.id, f"job-failed:{run}", text, pen.render, pen.now)

@@ -13,19 +13,21 @@ from typing import TYPE_CHECKING
 from gateway.access import Policy
 from gateway.announcing import Audience
 from gateway.compaction import NEAR_LIMIT as NEAR_LIMIT
+from gateway.completions.desk import Completions
 from gateway.core import Core, build
 from gateway.cron import Cron
+from gateway.digest.book import Digests
 from gateway.errors import Refused
 from gateway.habits import Habits
 from gateway.jobs.book import OPERATOR, Bounds, Jobs, JobSpec, JobView, Planned, Requester, RunView
 from gateway.jobs.carrier import Carrier
+from gateway.manager.ageing import Ageing
 from gateway.manager.branches import Branches
 from gateway.manager.budgeting import Budgeting
 from gateway.manager.closing import Closing
 from gateway.manager.compactions import Compactions
 from gateway.manager.configuring import Configuring
 from gateway.manager.documents import Documents
-from gateway.manager.forgetting import Forgetting
 from gateway.manager.labels import Labels
 from gateway.manager.listing import Listing
 from gateway.manager.measuring import Measuring
@@ -99,7 +101,7 @@ class SessionManager(
     Configuring,
     Closing,
     Documents,
-    Forgetting,
+    Ageing,
     Watching,
     Compactions,
     Measuring,
@@ -141,11 +143,34 @@ class SessionManager(
             changed=self.cron.wake,
             hand_over=carrier.hand_over,
         )
+        self.digests = Digests(
+            store=core.store,
+            jobs=self.jobs,
+            hub=core.hub,
+            clock=core.clock,
+            zone=zone,
+            changed=self.cron.wake,
+        )
+        self.completions = Completions(
+            store=core.store,
+            dispatcher=dispatcher,
+            hub=core.hub,
+            catalogue=core.catalogue,
+            clock=core.clock,
+            generated=self._generated,
+        )
         self._closing = AsyncExitStack()
 
     def _job_bounds(self) -> Bounds:
         habits = self.core.dispatcher.habits
-        return Bounds(interval=habits.job_interval, each=habits.jobs_each, model=self._offered)
+        return Bounds(
+            interval=habits.job_interval, each=habits.jobs_each, model=self._offered, reached=self._reached
+        )
+
+    def _reached(self, platform: str) -> bool:
+        """Whether a bot there is connected, or will be."""
+        expected = self.core.dispatcher.expected
+        return platform in expected or self.core.delivery.line_of(platform) is not None
 
     def _offered(self, ref: str) -> None:
         """Raises Refused for a model that people may not choose."""

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 from gateway.manager.sessions import Sessions
 
+LOOK_AGAIN = 2.0  # seconds without a word, after which a waiting client's message is looked at
+OUT = "You are not let in any more."
 LOCAL_USER = "local"  # who speaks through the terminal and the local API
 
 
@@ -93,13 +95,21 @@ class Agent(Sessions):
         with hub.listen(place.id) as queue:
             (receipt,) = await dispatcher.accept(account, [event])
             row = receipt.inbox_id
+            if receipt.state == "refused":
+                raise Refused(OUT)
             if row is None:
                 yield await self._answered(account, event.event_id)
                 return
-            if receipt.state == "refused":
-                raise Refused("You are not let in any more.")
             while True:
-                seen = await queue.get()
+                try:
+                    async with asyncio.timeout(LOOK_AGAIN):
+                        seen = await queue.get()
+                except TimeoutError:
+                    # Of whoever was blocked while they waited nothing is published.
+                    found = await self._store.read(units.answer_to, account.id, event.event_id)
+                    if found is not None and found.state == "refused":
+                        raise Refused(OUT) from None
+                    continue
                 if row in seen.inbox and seen.kind == "done":
                     yield await self._generated(seen)
                     return

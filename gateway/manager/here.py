@@ -170,6 +170,8 @@ class Here(Base):
             account, origin = (await unit.places.get(lost)).account, f"lost:{session.id}:{now}"
             text, render = units.taken_away(session, self._language), self.core.dispatcher.render
             rows = await notice(unit, account, lost, origin, text, render, now)
+        if session.unread:  # whoever opens it reads it
+            await unit.sessions.set_unread(session.id, False)
         again = await unit.sessions.get(session.id)
         assert again is not None
         return Resumed(session=meta_of(again, place)), lost, rows

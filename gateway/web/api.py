@@ -10,7 +10,10 @@ from gateway import __version__
 from gateway.app import App
 from gateway.web import (
     budgets,
+    compactions,
+    completions,
     costs,
+    digests,
     document,
     faults,
     halt,
@@ -20,13 +23,31 @@ from gateway.web import (
     metrics,
     operations,
     people,
+    retention,
     send,
     sessions,
 )
-from gateway.web.guard import Door, Guard
+from gateway.web.admission import Door
+from gateway.web.guard import Guard
 from gateway.web.routes import Routes
 
-FAMILIES = (messages, send, sessions, costs, budgets, people, jobs, halt, keys, operations, metrics)
+FAMILIES = (
+    messages,
+    completions,
+    send,
+    sessions,
+    compactions,
+    costs,
+    budgets,
+    people,
+    jobs,
+    digests,
+    halt,
+    keys,
+    retention,
+    operations,
+    metrics,
+)
 
 
 def build(app: App, *, local: bool) -> FastAPI:

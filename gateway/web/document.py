@@ -46,7 +46,7 @@ def of(api: FastAPI, families: Iterable[Routes]) -> dict[str, Any]:
     """The document of all routes that the *families* declare and *api* has."""
     declared = [each for family in families for each in family.declared]
     made = get_openapi(title=api.title, version=api.version, description=ABOUT, routes=api.routes)
-    schemas, definitions = _schemas(declared)
+    schemas, definitions = schemas_of(_types(declared))
     components = made.setdefault("components", {})
     # What FastAPI would say of a request that cannot be meant is not what we say.
     asked = {
@@ -113,9 +113,9 @@ def _types(declared: Iterable[Declared]) -> Iterator[Any]:
         yield from (type for _, type in each.also.values())
 
 
-def _schemas(declared: Iterable[Declared]) -> tuple[dict[str, JsonSchemaValue], dict[str, JsonSchemaValue]]:
+def schemas_of(types: Iterable[Any]) -> tuple[dict[str, JsonSchemaValue], dict[str, JsonSchemaValue]]:
     """(the schema of each type, by `_key`; what they refer to, by name)."""
-    adapters = {_key(type): TypeAdapter(type) for type in _types(declared)}
+    adapters = {_key(type): TypeAdapter(type) for type in types}
     found, common = TypeAdapter.json_schemas(
         [(key, "serialization", adapter) for key, adapter in adapters.items()],
         schema_generator=_Shown,

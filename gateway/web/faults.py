@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.responses import Response
 from starlette.routing import Route
 
 from gateway import log
@@ -16,8 +17,11 @@ from gateway.budgets import Budget, OverBudget, Shortfall
 from gateway.errors import ModelError, NotFound, ParleyError, Refused, StoreError
 from gateway.settings import SettingsError
 from gateway.texts import say
+from gateway.web import openai_form
 from gateway.web.encoding import Json
 from gateway.web.span import BadField
+
+_Handler = Callable[[Request, Exception], Awaitable[Response]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,9 +106,16 @@ ALWAYS: Mapping[int, Any] = {
 
 
 def install(api: FastAPI) -> None:
-    api.add_exception_handler(RequestValidationError, _invalid)
-    api.add_exception_handler(HTTPException, _http)
-    api.add_exception_handler(ParleyError, _ours)
+    api.add_exception_handler(RequestValidationError, _as_asked(_invalid))
+    api.add_exception_handler(HTTPException, _as_asked(_http))
+    api.add_exception_handler(ParleyError, _as_asked(_ours))
+
+
+def _as_asked(told: Callable[[Request, Exception], Awaitable[Json]]) -> _Handler:
+    async def answer(request: Request, error: Exception) -> Response:
+        return openai_form.reshaped(request.url.path, await told(request, error))
+
+    return answer
 
 
 async def _invalid(request: Request, error: Exception) -> Json:
@@ -125,6 +136,8 @@ def _told(problem: Any) -> str:
             return "is not known here"
         case "missing":
             return "is missing"
+        case "value_error":
+            return str(problem["ctx"]["error"])
     return str(problem["msg"])
 
 
@@ -145,16 +158,17 @@ async def _http(request: Request, error: Exception) -> Json:
         return _problems([{"field": "body", "problem": "is not JSON in UTF-8"}])
     headers = dict(error.headers or {})
     if error.status_code == 405:
-        headers["allow"] = ", ".join(sorted(_methods(request)))
+        headers = {"allow": ", ".join(sorted(_methods(request)))}
     return Json({"error": error.detail}, status_code=error.status_code, headers=headers)
 
 
 def _methods(request: Request) -> set[str]:
     """All that can be asked of that path: each of its routes knows its own only."""
-    found = (each for each in request.app.routes if isinstance(each, Route))
-    return {
-        method for each in found if each.path_regex.match(request.url.path) for method in each.methods or ()
-    }
+    routes = [each for each in request.app.routes if isinstance(each, Route)]
+    fitting = [each.path for each in routes if each.path_regex.match(request.url.path)]
+    # Of /jobs/next and /jobs/{name}, which fit both, the one that says more is meant.
+    meant = min(fitting, key=lambda path: path.count("{"))
+    return {method for each in routes if each.path == meant for method in each.methods or ()}
 
 
 def over(shortfall: Shortfall, **more: Any) -> Json:

@@ -14,7 +14,7 @@ CREATE INDEX entry_turn ON entry(turn) WHERE turn IS NOT NULL;
 
 -- Words of what people and the model said, and of titles. A row's number is session * 16777216 + seq; a title's ends
 -- with 16777215. The words alone are kept, the text is read where it stands.
-CREATE VIRTUAL TABLE said USING fts5(text, content = '', tokenize = 'unicode61 remove_diacritics 2');
+CREATE VIRTUAL TABLE said USING fts5(text, content = '', tokenize = 'unicode61 remove_diacritics 2', prefix = '3');
 
 -- What is no JSON has no words: a row that somebody has spoilt must not keep anything from being stored.
 CREATE TRIGGER entry_said AFTER INSERT ON entry WHEN NEW.kind IN ('user', 'assistant') AND json_valid(NEW.body) BEGIN

@@ -131,7 +131,7 @@ class FakeChannel:
     def texts(self, chat: str) -> list[str]:
         return list(self.messages.get(chat, {}).values())
 
-    async def until(self, chat: str, *endings: str, within: float = 5.0) -> list[str]:
+    async def until(self, chat: str, *endings: str, within: float = 20.0) -> list[str]:
         """Wait until the chat's messages end with these texts (substrings, in order)."""
         async with asyncio.timeout(within):
             while True:

@@ -1,0 +1,178 @@
+"""Which session does a history belong to? Pure: no clock, no store.
+
+A program of the OpenAI kind keeps the conversation itself and sends all of it with each question. So a history is
+compared with what the person's sessions hold, by hashes of its beginnings: from the longest down, until one is known
+and was answered as the history says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """What was asked and what was answered. *asked*: '' where a history begins with an answer."""
+
+    asked: str
+    answered: str
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What a request says: what went before, and the *texts* that no answer follows yet (at least one)."""
+
+    exchanges: tuple[Exchange, ...]
+    texts: tuple[str, ...]
+
+    @property
+    def question(self) -> str:
+        return joined(self.texts)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """A question that a session of that person's holds, whose history up to there is the same.
+
+    *state*: 'waiting' (it will be answered), 'done', or 'broken' (it failed or was stopped; *said* is what was shown
+    of its answer, '' for nothing). *told*: hash of the answer as the program was sent it, None when it was sent none.
+    *last*: nothing was said in that session since. *upto*: the transcript's next number after it.
+    """
+
+    event: str
+    session: int
+    state: Literal["waiting", "done", "broken"]
+    said: str
+    told: str | None
+    last: bool
+    upto: int
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """The same question again: it has the answer of the first."""
+
+    event: str
+
+
+@dataclass(frozen=True, slots=True)
+class Continue:
+    """It goes on in that session; of its texts the first *skip* are there already."""
+
+    session: int
+    skip: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """It begins a session. *parent*, up to *upto*, is how it begins (None: like none that we hold); then *given*."""
+
+    parent: int | None = None
+    upto: int = 0
+    given: tuple[Exchange, ...] = ()
+
+
+Decision = Repeat | Continue | Open
+
+
+def joined(texts: Sequence[str]) -> str:
+    """Several messages in a row are one question."""
+    return "\n\n".join(text for text in texts if text.strip())
+
+
+def plain(text: str) -> str:
+    """*text* for comparing: programs trim and rewrap what they keep, so blanks do not count."""
+    return " ".join(text.replace("\0", "").encode("utf-8", "replace").decode().split())
+
+
+def digest(text: str) -> str:
+    """Of one text."""
+    return _hash("", text)
+
+
+def chain(exchanges: Sequence[Exchange], question: str) -> str:
+    """Of a history that ends with a question."""
+    so_far = ""
+    for each in exchanges:
+        so_far = _hash(_hash(so_far, each.asked), each.answered)
+    return _hash(so_far, question)
+
+
+def _hash(before: str, text: str) -> str:
+    return blake2b(f"{before}\n{plain(text)}".encode(), digest_size=16).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Questions to look up by their hash, and what they are to the history. *at*: exchanges before and with it."""
+
+    kind: Literal["same", "lost", "answered"]
+    digest: str
+    at: int = 0
+    skip: int = 0
+
+
+def looks(past: Past) -> Iterator[Look]:
+    """Where to look, in this order, until `judge` knows.
+
+    First the question itself; then those of its texts that were asked and came to nothing; then what was answered,
+    the longest history first.
+    """
+    exchanges, texts = past.exchanges, past.texts
+    yield Look("same", chain(exchanges, past.question))
+    for count in range(len(texts), 0, -1):
+        whole = count == len(texts)
+        yield Look("lost", chain(exchanges, joined(texts[:count])), skip=0 if whole else count)
+    for at in range(len(exchanges), 0, -1):
+        yield Look("answered", chain(exchanges[: at - 1], exchanges[at - 1].asked), at=at)
+
+
+def judge(
+    past: Past, look: Look, held: Sequence[Held], *, again: bool, watched: frozenset[str]
+) -> Decision | None:
+    """What follows from the questions found at *look*, the newest first; None: look further.
+
+    *again*: the program says that it repeats itself. *watched*: events whose answers somebody is waiting for: the
+    same words beside them are another conversation that begins alike.
+    """
+    match look.kind:
+        case "same":
+            for each in held:
+                if each.state == "waiting" and (again or each.event not in watched):
+                    return Repeat(each.event)
+                if each.state == "done" and again:
+                    return Repeat(each.event)
+        case "lost":
+            for each in held:
+                if each.state == "broken" and not each.said and each.last:
+                    return Continue(each.session, look.skip)
+        case "answered":
+            answer = past.exchanges[look.at - 1].answered
+            fitting = [each for each in held if fits(each, answer)]
+            if look.at == len(past.exchanges):
+                for each in fitting:
+                    if each.last:
+                        return Continue(each.session)
+            for each in fitting:
+                return Open(each.session, each.upto, past.exchanges[look.at :])
+    return None
+
+
+def fits(held: Held, answer: str) -> bool:
+    """Whether the history says what was answered; of an answer that was broken off, some part of it from the start."""
+    if held.state == "waiting":
+        return False
+    if held.told == digest(answer):
+        return True
+    said, given = plain(held.said), plain(answer)
+    if said == given:
+        return True
+    return held.state == "broken" and bool(said) and (said.startswith(given) or given.startswith(said))
+
+
+def new(past: Past) -> Open:
+    """For a history that is like none."""
+    return Open(given=past.exchanges)

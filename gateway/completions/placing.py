@@ -1,0 +1,229 @@
+"""Units of work: a question with its whole history finds its session, or begins one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from gateway import rewinding, transcript, units
+from gateway.completions import lineage
+from gateway.completions.lineage import Continue, Decision, Held, Open, Repeat
+from gateway.completions.question import Question
+from gateway.errors import Refused
+from gateway.sessions import new_code, title_of
+from gateway.types import Account, Conversation, Identity, Json, Place, Session
+
+if TYPE_CHECKING:
+    from storage import Unit
+    from storage.asked import Found
+
+MOST = 20  # questions with the same history that are looked at, the newest first
+INSTRUCTIONS = "instructions"  # in a session's settings: digest of what its program told the model last
+TOLD = (
+    "The program that this person writes with gives you these instructions; they count as the person's own:\n"
+)
+CHAT = "chat:"  # and the session's code: the place of a conversation that a program keeps
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placed:
+    """Where a question is to be asked. *repeated*: it was asked before, as *event*."""
+
+    account: Account
+    place: Conversation
+    session: Session
+    event: str
+    text: str
+    repeated: bool = False
+
+
+async def place(
+    unit: Unit,
+    question: Question,
+    asking: Identity,
+    who: Identity | None,
+    *,
+    event: str,
+    watched: frozenset[str],
+    now: int,
+) -> Placed:
+    """*asking*: whose bill it is, and whose sessions. *who*: the same, None for whoever has the machine.
+
+    Raises NotFound for a session that does not exist; Refused while it answers elsewhere, and for a key that was
+    used for another question.
+    """
+    account = await unit.people.account("main", "local", "local")
+    owner = asking.person
+    assert owner is not None
+    mine = f"{who.channel}:{who.user_id}" if who is not None else ""
+    text = question.past.question
+    known = await unit.asked.get(event) if question.key is not None else None
+    digest = _digest(question)
+    if known is not None:
+        if known[0] != digest:
+            raise Refused(key="completion.key_used")
+        return await _again(unit, account, event, text, mine)
+    if question.session is not None:
+        session = await units.theirs(unit, question.session, who)
+        where = await _at(unit, account, session, mine)
+    else:
+        decision = await decide(unit, question, account, owner, watched)
+        match decision:
+            case Repeat(before):
+                return await _again(unit, account, before, text, mine)
+            case Continue(id, skip):
+                text = lineage.joined(question.past.texts[skip:])
+                session = await _get(unit, id)
+            case Open():
+                session = await _open(unit, account, decision, owner, mine, now)
+        await _instruct(unit, session, question.instructions, now)
+        where = await _at(unit, account, session, mine)
+    if question.session is None or question.model is not None:
+        await unit.sessions.set_model(session.id, question.model)
+    await unit.asked.add(event=event, session=session.id, digest=digest)
+    return Placed(account=account, place=where, session=session, event=event, text=text)
+
+
+def _digest(question: Question) -> str:
+    past = question.past
+    if question.session is not None:
+        # Its history was not looked at: it must never be found by it either.
+        return f"{question.session}:{lineage.digest(past.question)}"
+    return lineage.chain(past.exchanges, past.question)
+
+
+async def decide(
+    unit: Unit, question: Question, account: Account, owner: int, watched: frozenset[str]
+) -> Decision:
+    """Which of *owner*'s sessions the history belongs to."""
+    for look in lineage.looks(question.past):
+        found = await unit.asked.find(look.digest, account=account.id, owner=owner, count=MOST)
+        held = [await _held(unit, each) for each in found]
+        decision = lineage.judge(question.past, look, held, again=question.again, watched=watched)
+        if decision is not None:
+            return decision
+    return lineage.new(question.past)
+
+
+async def _held(unit: Unit, found: Found) -> Held:
+    state: Literal["waiting", "done", "broken"] = "broken"
+    if found.turn_state == "done":
+        state = "done"
+    elif found.turn_state in ("running", "parked") or (
+        found.turn is None and found.inbox in ("waiting", "taken", "held")
+    ):
+        state = "waiting"
+    said, upto = "", found.seq
+    if found.turn is not None:
+        entries = await unit.transcript.of_turn(found.session, found.turn)
+        said = "\n\n".join(
+            filter(None, (transcript.visible(e.body) for e in entries if e.kind == "assistant"))
+        )
+        upto = entries[-1].seq + 1 if entries else found.seq
+    later = await unit.asked.later(found.session, upto, turn=found.turn, event=found.event)
+    return Held(
+        event=found.event,
+        session=found.session,
+        state=state,
+        said=said,
+        told=found.told,
+        # One that was archived is read, and not continued.
+        last=not later and (await _get(unit, found.session)).archived is None,
+        upto=upto,
+    )
+
+
+async def _again(unit: Unit, account: Account, event: str, text: str, mine: str) -> Placed:
+    known = await unit.asked.get(event)
+    assert known is not None
+    session = await units.session_named(unit, known[1])
+    where = await _at(unit, account, session, mine)
+    repeated = await unit.inbox.id_of(account.id, event) is not None
+    return Placed(account=account, place=where, session=session, event=event, text=text, repeated=repeated)
+
+
+async def _at(unit: Unit, account: Account, session: Session, mine: str) -> Conversation:
+    """Where a session is asked from here: in its own place, or beside it where that is a chat on a platform.
+
+    Raises Refused for one that is paused or archived, and while it answers elsewhere.
+    """
+    if session.paused:
+        raise Refused(key="session.paused")
+    if session.archived is not None:
+        raise Refused(key="session.archived", code=session.code)
+    own = await unit.places.get(session.conversation)
+    if own.account == account.id:
+        return own
+    beside = await unit.places.at(
+        account, Place(chat_id=f"{CHAT}{session.code}", user_id=mine, kind="client")
+    )
+    latest = await unit.turns.latest(session.id)
+    if latest is not None and latest.state in ("running", "parked") and latest.conversation != beside.id:
+        raise Refused(key="session.busy")
+    return beside
+
+
+async def _open(unit: Unit, account: Account, start: Open, owner: int, mine: str, now: int) -> Session:
+    code = new_code()
+    where = await unit.places.at(account, Place(chat_id=f"{CHAT}{code}", user_id=mine, kind="client"))
+    parent = await _get(unit, start.parent) if start.parent is not None else None
+    session = await unit.sessions.add(
+        code=code,
+        conversation=where.id,
+        owner=owner,
+        now=now,
+        origin="new" if parent is None else "fork",
+        parent=start.parent,
+        fork_seq=None if parent is None else start.upto,
+        title=None if parent is None else parent.title,
+    )
+    await unit.places.point(where.id, session.id)
+    if parent is not None:
+        entries = [each for each in await unit.transcript.all(parent.id) if each.seq < start.upto]
+        seqs = [each.seq for each in rewinding.standing(entries)]
+        await unit.transcript.copy(parent.id, session.id, seqs, next_seq=start.upto)
+        await unit.sessions.set_system_prompt(session.id, parent.system_prompt)
+    for number, each in enumerate(start.given):
+        turn = -1 - number  # it was not run here
+        if each.asked:
+            await unit.transcript.add(session.id, "user", transcript.user(each.asked), now=now, turn=turn)
+        if each.answered:
+            body = transcript.assistant((transcript.Text(each.answered),))
+            await unit.transcript.add(session.id, "assistant", body, now=now, turn=turn)
+    first = next((title for each in start.given if (title := title_of(each.asked))), "")
+    if first:
+        await unit.sessions.set_title_if_empty(session.id, first)
+    return await _get(unit, session.id)
+
+
+async def _instruct(unit: Unit, session: Session, text: str, now: int) -> None:
+    """What the program tells the model, in the transcript; again only when it has changed."""
+    marked = lineage.digest(text) if text.strip() else None
+    if session.settings.get(INSTRUCTIONS) == marked:
+        return
+    settings: Json = {key: value for key, value in session.settings.items() if key != INSTRUCTIONS}
+    await unit.sessions.set_settings(
+        session.id, settings if marked is None else {**settings, INSTRUCTIONS: marked}
+    )
+    if marked is not None:
+        await unit.transcript.add(session.id, "note", transcript.note(TOLD + text), now=now)
+
+
+async def _get(unit: Unit, id: int) -> Session:
+    session = await unit.sessions.get(id)
+    assert session is not None
+    return session
+
+
+async def withdraw(unit: Unit, account: int, event: str, now: int) -> bool:
+    """Whoever asked has gone: a question that has not begun, or is kept, is not asked any more. False: it runs."""
+    state, turn = await unit.inbox.by_event(account, event) or ("", None)
+    id = await unit.inbox.id_of(account, event)
+    if state == "waiting" and id is not None:
+        await unit.inbox.forget(id, error="withdrawn")
+        return True
+    found = await unit.turns.get(turn) if turn is not None else None
+    if found is not None and found.state == "parked":
+        await unit.inbox.settle_turn(found.id, "done")
+        return await unit.turns.finish(found.id, "cancelled", now=now, error_kind="withdrawn")
+    return found is None or found.state != "running"
