@@ -4,7 +4,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help run test check fix bench walk schedules bill demo-bill crash api lock clean
+.PHONY: help run test check fix bench walk schedules bill demo-bill demo-digest crash api lock clean
 help: ## list what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 11
 
@@ -41,6 +41,9 @@ crash: $(VENV)/.dev ## kill -9 at 200 random points, on each platform and in eac
 	@$(BIN)/python -m tests.crash --kills 200 --messages 500
 	@$(BIN)/python -m tests.crash --kills 200 --messages 500 --platform discord
 	@$(BIN)/python -m tests.crash.jobs --kills 100
+
+demo-digest: $(VENV)/.dev ## a digest over a stop at eight, on the days on which the clocks change, with kill -9
+	@$(BIN)/python -m tests.demo_digest
 
 walk: $(VENV)/.dev ## many random walks over the path of a message and over sessions, with crashes
 	@WALKS=400 $(BIN)/python -m pytest -q tests/test_stateful.py

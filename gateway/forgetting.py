@@ -104,6 +104,8 @@ async def redacted(unit: Unit, identities: list[int]) -> int:
             continue
         await _unlabelled(unit, session, str(entry.body.get("text", "")))
         await unit.transcript.redact(session, seq, *_blank(kind, entry.body))
+        if kind == "summary":
+            await unit.compactions.forget(session, seq)
         done += 1
         if done == BITE:
             break

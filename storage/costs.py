@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Literal
 
@@ -37,9 +38,10 @@ JOINS = """
   LEFT JOIN conversation c ON c.id = u.conversation LEFT JOIN account a ON a.id = c.account
   LEFT JOIN turn t ON t.id = u.turn"""
 BOUNDS = """
- WHERE u.state <> 'open' AND (:since IS NULL OR u.at >= :since) AND (:until IS NULL OR u.at < :until)
-   AND (:person IS NULL OR i.person = :person)"""
-FROM = f"{JOINS} {BOUNDS}"
+ WHERE u.state <> 'open' AND (:since IS NULL OR u.at >= :since) AND (:until IS NULL OR u.at < :until)"""
+# Each is looked up in an index of its own, which an OR with "anybody's" would not let it be.
+OF_PERSON = " AND u.identity IN (SELECT id FROM identity WHERE person = :person)"
+IN_PLACES = " AND u.conversation IN (SELECT value FROM json_each(:places))"
 SUMS_BOOKED = """
   sum(u.tok_in), sum(u.tok_read), sum(u.tok_w5m), sum(u.tok_w1h), sum(u.tok_out), coalesce(sum(u.cost), 0), count(*),
   sum(u.cost IS NULL)"""
@@ -62,28 +64,43 @@ SELECT c.name, count(*), coalesce(sum(c.is_error), 0) FROM tool_call c JOIN turn
 class Costs:
     """Sums over usage, from *since* (inclusive) to *until* (exclusive), microseconds UTC; None means no bound.
 
-    *person* None: everybody's.
+    *person* None: everybody's. *places*: what was asked in those conversations; None: anywhere.
     """
 
     def __init__(
-        self, tx: Tx, *, since: int | None = None, until: int | None = None, person: int | None = None
+        self,
+        tx: Tx,
+        *,
+        since: int | None = None,
+        until: int | None = None,
+        person: int | None = None,
+        places: Sequence[int] | None = None,
     ) -> None:
         self._tx = tx
-        self._bounds = {"since": since, "until": until, "person": person}
+        inside = None if places is None else json.dumps(list(places))
+        narrowed = BOUNDS + (OF_PERSON if person is not None else "")
+        narrowed += IN_PLACES if places is not None else ""
+        self._from = JOINS + narrowed
+        self._bounds = {"since": since, "until": until, "person": person, "places": inside}
 
     def within(
-        self, *, since: int | None = None, until: int | None = None, person: int | None = None
+        self,
+        *,
+        since: int | None = None,
+        until: int | None = None,
+        person: int | None = None,
+        places: Sequence[int] | None = None,
     ) -> Costs:
-        return Costs(self._tx, since=since, until=until, person=person)
+        return Costs(self._tx, since=since, until=until, person=person, places=places)
 
     async def total(self) -> Row:
-        row = await self._tx.one(f"SELECT {SUMMED} {FROM}", **self._bounds)
+        row = await self._tx.one(f"SELECT {SUMMED} {self._from}", **self._bounds)
         assert row is not None
         return row
 
     async def by(self, key: Grouping) -> list[Row]:
         """(name, sums…) dearest first; one row a person, whatever platforms they write from."""
-        rows = await self._all(f"SELECT {KEYS[key]}, {SUMMED} {FROM} GROUP BY 1 ORDER BY 7 DESC, 1")
+        rows = await self._all(f"SELECT {KEYS[key]}, {SUMMED} {self._from} GROUP BY 1 ORDER BY 7 DESC, 1")
         return await self.named(key, rows)
 
     async def named(self, key: Grouping, rows: list[Row]) -> list[Row]:
@@ -105,17 +122,17 @@ class Costs:
 
     async def span(self) -> tuple[int, int] | None:
         """When the first and the last request were made; None: there was none."""
-        row = await self._tx.one(f"SELECT min(u.at), max(u.at) {FROM}", **self._bounds)
+        row = await self._tx.one(f"SELECT min(u.at), max(u.at) {self._from}", **self._bounds)
         return None if scalar(row) is None or row is None else (row[0], row[1])
 
     async def days(self, offsets: Offsets) -> list[Row]:
         """(days since 1970-01-01 on that clock, sums…), earliest first."""
-        return await self._all(f"SELECT {_day(offsets)}, {SUMMED} {FROM} GROUP BY 1 ORDER BY 1")
+        return await self._all(f"SELECT {_day(offsets)}, {SUMMED} {self._from} GROUP BY 1 ORDER BY 1")
 
     async def models_of_days(self, offsets: Offsets) -> list[Row]:
         """(day as in `days`, model, cost)."""
         return await self._all(
-            f"SELECT {_day(offsets)}, {MODEL}, coalesce(sum(u.cost), 0) {FROM} GROUP BY 1, 2 ORDER BY 1, 2"
+            f"SELECT {_day(offsets)}, {MODEL}, coalesce(sum(u.cost), 0) {self._from} GROUP BY 1, 2 ORDER BY 1, 2"
         )
 
     async def booked(self, offsets: Offsets, *, speech: bool) -> list[Row]:

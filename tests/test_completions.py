@@ -454,7 +454,7 @@ async def test_every_refusal_has_openais_form(config: Settings) -> None:
         for status, param, sent in (
             (400, "body", {"content": b"{", "headers": json_type}),
             (400, "body", {"content": b"[]", "headers": json_type}),
-            (400, None, {"content": b"[" * 100_000, "headers": json_type}),
+            (400, "body", {"content": b"[" * 100_000, "headers": json_type}),
             (400, "messages", {"json": {**body, "messages": []}}),
             (400, "messages[0].role", {"json": {**body, "messages": [{"role": "robot", "content": "x"}]}}),
             (400, "stream", {"json": {**body, "stream": "yes"}}),

@@ -10,13 +10,18 @@ from gateway import __version__
 from gateway.app import App
 from gateway.web import (
     budgets,
+    compactions,
     completions,
     costs,
+    digests,
     document,
+    documents,
     faults,
+    finding,
     halt,
     jobs,
     keys,
+    labels,
     messages,
     metrics,
     operations,
@@ -24,19 +29,27 @@ from gateway.web import (
     retention,
     send,
     sessions,
+    turning,
 )
-from gateway.web.guard import Door, Guard
+from gateway.web.admission import Door
+from gateway.web.guard import Guard
 from gateway.web.routes import Routes
 
 FAMILIES = (
     messages,
     completions,
     send,
+    documents,
+    finding,
     sessions,
+    labels,
+    turning,
+    compactions,
     costs,
     budgets,
     people,
     jobs,
+    digests,
     halt,
     keys,
     retention,
