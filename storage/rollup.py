@@ -10,14 +10,14 @@ from collections.abc import Mapping
 from storage.costs import Costs, Grouping, Offsets
 from storage.database import Row, Tx, scalar
 
-FACETS = ("total", "user", "model", "channel", "chat", "trigger", "purpose", "session")
+FACETS = ("total", "user", "model", "channel", "chat", "trigger", "purpose", "session", "tool")
 MAKING = "being made"  # in the place of a zone; whoever changes a settled row takes it away
 ZONE = "SELECT value FROM meta WHERE key = 'report_zone'"
 ZONE_PUT = """
 INSERT INTO meta (key, value) VALUES ('report_zone', :zone) ON CONFLICT (key) DO UPDATE SET value = excluded.value"""
 ZONE_MADE = "UPDATE meta SET value = :zone WHERE key = 'report_zone' AND value = :making"
 OFFSET_ADD = "INSERT INTO zone_offset (starts, ahead) VALUES (:starts, :ahead)"
-CLEAR = ("DELETE FROM zone_offset", "DELETE FROM usage_day", "DELETE FROM turn_day")
+CLEAR = ("DELETE FROM zone_offset", "DELETE FROM usage_day", "DELETE FROM turn_day", "DELETE FROM tool_day")
 NAMES_ADD = """
 INSERT INTO usage_name (text) SELECT * FROM (
   SELECT model FROM usage_dated UNION SELECT channel FROM usage_dated UNION SELECT trigger FROM usage_dated UNION
@@ -28,6 +28,10 @@ FILL = (
     "INSERT INTO usage_day SELECT * FROM usage_day_true WHERE facet = :facet",
     "INSERT INTO turn_day SELECT * FROM turn_day_true WHERE facet = :facet",
 )
+FILL_TOOLS = ("DELETE FROM tool_day", "INSERT INTO tool_day SELECT * FROM tool_day_true")
+TOOLS = """
+SELECT name, sum(calls), sum(errors) FROM tool_day
+ WHERE (:first IS NULL OR day >= :first) AND (:last IS NULL OR day < :last) GROUP BY name ORDER BY 2 DESC, 1"""
 DRIFT = "SELECT found FROM usage_drift"
 IN_RANGE = "facet = :facet AND (:first IS NULL OR day >= :first) AND (:last IS NULL OR day < :last)"
 SUMMED = (
@@ -85,6 +89,10 @@ class Rollup:
 
     async def fill(self, facet: str) -> None:
         """What is settled meanwhile is in the sums of either side."""
+        if facet == "tool":
+            for sql in FILL_TOOLS:
+                await self._tx.run(sql)
+            return
         for sql in FILL:
             await self._tx.run(sql, facet=facet)
 
@@ -121,6 +129,10 @@ class Rollup:
             "SELECT d.day, n.text, d.cost FROM usage_day d JOIN usage_name n ON n.id = d.name "
             f"WHERE {IN_RANGE} ORDER BY 1, 2",
         )
+
+    async def tools(self) -> list[Row]:
+        """As storage.costs.Costs.tools."""
+        return await self._tx.all(TOOLS, **self._range)
 
     async def _by(self, facet: str) -> list[Row]:
         """(what it is called, sums…), dearest first."""

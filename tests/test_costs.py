@@ -223,6 +223,51 @@ async def test_the_sums_by_day_are_the_ledger_s(store: Store, seed: int) -> None
         assert told(summed) == told(counted)
 
 
+@pytest.mark.parametrize("before", [False, True])
+async def test_the_sums_of_tools_by_day_are_the_calls(store: Store, before: bool) -> None:
+    """By when their turn began; a call fails later than it is made, and is gone with its session."""
+    chance, manager = random.Random(1), SessionManager.from_store(store)
+    manager.zone = BERLIN
+    if before:
+        await manager.sum_by_day()
+    await filled(store, 7)
+
+    async def work(unit: Unit) -> None:
+        for id in range(1, 80):
+            at = int(chance.uniform(BEGIN.timestamp(), END.timestamp()) * SECOND)
+            await unit.tx.run(
+                "INSERT INTO turn (id, session, n, conversation, fence, state, started) "
+                "VALUES (:id, 1, :id, 1, 1, 'done', :at)",
+                id=id,
+                at=at,
+            )
+            for number in range(chance.randrange(4)):
+                await unit.tx.run(
+                    "INSERT INTO tool_call (turn, step, call_id, name, args_hash, state) "
+                    "VALUES (:id, 0, :call, :name, '', 'intent')",
+                    id=id,
+                    call=f"c{number}",
+                    name=chance.choice(["now", "fetch", "add_job"]),
+                )
+        await unit.tx.run("UPDATE tool_call SET state = 'done', is_error = (id % 3 = 0)")
+        await unit.tx.run("UPDATE tool_call SET is_error = 1 WHERE id % 7 = 0")
+        await unit.tx.run("DELETE FROM tool_call WHERE id % 5 = 0")
+
+    await store.commit(Point.SESSION, work)
+    await manager.sum_by_day()
+    assert await drift(store) == 0
+    for _ in range(6):
+        days = sorted(BEGIN.date() + timedelta(days=chance.randrange(216)) for _ in range(2))
+        since, until = (chance.choice([None, midnight(each, BERLIN)]) for each in days)
+        summed = await manager.cost_overview(since, until=until, by=("tool",))
+        await renamed(store, "'x' || value")
+        assert summed == await manager.cost_overview(since, until=until, by=("tool",))
+        await renamed(store, "substr(value, 2)")
+    await store.commit(Point.SESSION, lambda unit: unit.tx.run("DELETE FROM tool_call"))
+    assert await drift(store) == 0
+    assert await store.read(lambda unit: unit.tx.all("SELECT * FROM tool_day")) == []
+
+
 async def renamed(store: Store, value: str) -> None:
     """The sums are another zone's, so that they are not read; or they are what they were."""
     sql = f"UPDATE meta SET value = {value} WHERE key = 'report_zone'"

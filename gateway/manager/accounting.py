@@ -132,7 +132,7 @@ class Accounting(Base):
                 since=since,
                 total=usage_summary(await costs.total()),
                 by_day=await _days(costs, place) if "day" in by else [],
-                by_tool=[ToolUsage(name=r[0], invocations=r[1], errors=r[2]) for r in await ledger.tools()]
+                by_tool=[ToolUsage(name=r[0], invocations=r[1], errors=r[2]) for r in await costs.tools()]
                 if "tool" in by
                 else [],
                 **lines,

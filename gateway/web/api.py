@@ -16,10 +16,13 @@ from gateway.web import (
     costs,
     digests,
     document,
+    documents,
     faults,
+    finding,
     halt,
     jobs,
     keys,
+    labels,
     messages,
     metrics,
     operations,
@@ -27,6 +30,7 @@ from gateway.web import (
     retention,
     send,
     sessions,
+    turning,
 )
 from gateway.web.admission import Door
 from gateway.web.guard import Guard
@@ -36,7 +40,11 @@ FAMILIES = (
     messages,
     completions,
     send,
+    documents,
+    finding,
     sessions,
+    labels,
+    turning,
     compactions,
     costs,
     budgets,

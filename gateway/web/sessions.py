@@ -12,14 +12,16 @@ from gateway.app import App
 from gateway.errors import NotFound
 from gateway.manager import Message, SessionMeta
 from gateway.reports import UsageSummary
-from gateway.types import Filter
+from gateway.types import Filter, SessionState
 from gateway.web.body import WHOLE, Body, Id, Name, Skip
 from gateway.web.caller import Caller, Calling
 from gateway.web.encoding import Json
+from gateway.web.finding import Tag, Trigger
 from gateway.web.routes import Routes
 
 MOST = 1000  # sessions at once
 
+Address = Annotated[str, Query(min_length=3, max_length=200)]
 Channel = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
 
 
@@ -76,15 +78,24 @@ async def _shown(app: App, id: str, caller: Caller) -> SessionMeta:
 def _reading(routes: Routes, app: App) -> None:
     manager = app.manager
 
-    @routes.get("", who="user")
+    @routes.get("", who="user", faults=(404, 409))
     async def listed(
         caller: Calling,
         limit: Annotated[int, Query(ge=1, le=MOST)] = 20,
         skip: Skip = 0,
         channel: Channel | None = None,
+        tag: Tag | None = None,
+        state: SessionState | None = None,
+        unread: bool | None = None,
+        trigger: Trigger | None = None,
+        person: Address | None = None,
     ) -> list[SessionMeta]:
-        """Newest activity first: one's own; for admins also those of groups, for whoever has the machine all."""
-        filter = Filter(channel=channel)
+        """Newest activity first: one's own; for admins also those of groups, for whoever has the machine all.
+
+        Archived ones only with that state; *trigger* is the job that began it, *person* as channel:number.
+        """
+        whose = None if person is None else await manager.person_of(person)
+        filter = Filter(channel=channel, tag=tag, state=state, unread=unread, trigger=trigger, person=whose)
         return await manager.list(filter, limit=limit, skip=skip, viewer=caller.viewer)
 
     @routes.get("/{id}", who="user", faults=(404,))
