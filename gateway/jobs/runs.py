@@ -30,7 +30,7 @@ class Owed:
     attempt: int
     session: int | None
     spec: JobSpec
-    manual: bool  # somebody asked for it out of turn
+    manual: bool  # a digest or a heartbeat that somebody asked for out of turn
     identity: int | None
     made_in: int | None  # conversation
 
@@ -51,7 +51,7 @@ async def owed(unit: Unit, now: int) -> tuple[Account, list[Owed]]:
                 attempt=attempt,
                 session=session,
                 spec=spec_of(job),
-                manual=not on_schedule(job, planned),
+                manual=job.kind != "prompt" and not on_schedule(job, planned),
                 identity=job.identity,
                 made_in=job.conversation,
             )

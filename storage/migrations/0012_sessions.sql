@@ -8,7 +8,6 @@ CREATE INDEX outbox_session ON outbox(session) WHERE payload IS NOT NULL;
 CREATE INDEX tag_tag ON tag(tag);
 CREATE INDEX session_parent ON session(parent) WHERE parent IS NOT NULL;
 CREATE INDEX session_deleted ON session(deleted) WHERE deleted IS NOT NULL AND purged IS NULL;
-CREATE INDEX session_unexported ON session(id) WHERE state = 'closed' AND exported IS NULL AND deleted IS NULL;
 CREATE INDEX entry_marks ON entry(session, seq) WHERE kind IN ('summary', 'mark');
 CREATE INDEX entry_turn ON entry(turn) WHERE turn IS NOT NULL;
 
