@@ -40,6 +40,7 @@ RUNS_OF_SESSION = f"UPDATE job_run SET reason = NULL WHERE {OF_TURNS}"
 WAITING_FOR = """
 SELECT id, conversation FROM inbox
  WHERE (session = :session AND state IN ('waiting', 'held')) OR (turn = :parked AND state = 'taken')"""
+ASKED_OF_SESSION = "DELETE FROM asked WHERE session = :session"
 BUDGET_OF_SESSION = "DELETE FROM budget WHERE scope = 'session' AND scope_id = :code"
 COMPACTIONS = "DELETE FROM compaction WHERE session = :session"
 ASKED = "DELETE FROM asked WHERE session = :session"  # hashes of short texts can be guessed
@@ -99,6 +100,15 @@ BUDGETS_OF = (
 JOBS_OF = f"""
 UPDATE job SET state = 'removed', next_at = NULL, spec = json_set(spec, '$.prompt', '')
  WHERE source <> 'config' AND {MINE}"""
+APPROVALS_OF = f"""
+UPDATE approval SET args = '{{}}', action = '', outcome = NULL,
+       state = CASE WHEN state = 'waiting' THEN 'denied' ELSE state END WHERE {MINE}"""
+TURNS_OF = f"UPDATE turn SET error = NULL WHERE {MINE}"
+APPEALS_OF = f"DELETE FROM appeal_notice WHERE turn IN (SELECT id FROM turn WHERE {MINE})"
+RUNS_OF = f"UPDATE job_run SET reason = NULL WHERE job IN (SELECT id FROM job WHERE {MINE})"
+# The rows stay: as long as there was ever a key, nobody comes in without one.
+KEYS_OF = f"UPDATE api_key SET name = '', revoked = coalesce(revoked, :now) WHERE {MINE}"
+FOCUS_OF = f"UPDATE compaction SET focus = '' WHERE session IN (SELECT session FROM turn WHERE {MINE})"
 BUSY_OF = f"SELECT count(*) FROM turn WHERE {MINE} AND state IN ('running', 'parked')"
 
 # Of what has grown old: a bite at a time, each through an index.
@@ -133,7 +143,6 @@ EXPORTED = "UPDATE session SET exported = :now WHERE code = :code AND deleted IS
 # Some milliseconds of work. Below 0: everything is to become one piece, else go on with that.
 MERGE = "INSERT INTO said (said, rank) VALUES ('merge', :pages)"
 PAGES = 64
-FOCUS_OF = f"UPDATE compaction SET focus = '' WHERE session IN (SELECT session FROM turn WHERE {MINE})"
 
 
 class Purging:
@@ -165,13 +174,11 @@ class Purging:
 
     async def session(self, session: int, code: str) -> int:
         """Everything around a deleted session but its entries; gives how many requests stay on the bill."""
-        await self._tx.run(INBOX_OF_SESSION, session=session)
-        await self._tx.run(OUTBOX_OF_SESSION, session=session)
-        await self._tx.run(COMPACTIONS, session=session)
-        await self._tx.run(ASKED, session=session)
-        await self._tx.run(APPROVALS_OF_SESSION, session=session)
-        await self._tx.run(APPEALS_OF_SESSION, session=session)
-        await self._tx.run(RUNS_OF_SESSION, session=session)
+        for sql in (
+            INBOX_OF_SESSION, OUTBOX_OF_SESSION, COMPACTIONS, APPROVALS_OF_SESSION, APPEALS_OF_SESSION, RUNS_OF_SESSION,
+            ASKED_OF_SESSION,
+        ):  # fmt: skip
+            await self._tx.run(sql, session=session)
         await self._tx.run(BUDGET_OF_SESSION, code=code)
         return int(scalar(await self._tx.one(REQUESTS, session=session)))
 
@@ -215,10 +222,11 @@ class Purging:
             await self._tx.run(OUTBOX_AT, conversation=conversation)
             await self._tx.run(BUTTONS_AT, conversation=conversation)
             await self._tx.run(PLACE_GONE, conversation=conversation)
-        await self._tx.run(FOCUS_OF, identities=_list(mine))
-        await self._tx.run(INBOX_OF, identities=_list(mine))
-        await self._tx.run(PAIRINGS_OF, identities=_list(mine))
-        await self._tx.run(JOBS_OF, identities=_list(mine))
+        for sql in (
+            FOCUS_OF, APPROVALS_OF, TURNS_OF, APPEALS_OF, RUNS_OF, INBOX_OF, PAIRINGS_OF, JOBS_OF,
+        ):  # fmt: skip
+            await self._tx.run(sql, identities=_list(mine))
+        await self._tx.run(KEYS_OF, identities=_list(mine), now=now)
         for table in ("budget", "budget_warning"):
             await self._tx.run(BUDGETS_OF.format(table=table), addresses=json.dumps(list(addresses)))
         for id in mine:
