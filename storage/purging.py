@@ -74,6 +74,11 @@ UPDATE inbox SET body = {EMPTY}, raw = NULL,
        state = CASE WHEN state IN ('waiting', 'held', 'overheard') THEN 'refused' ELSE state END WHERE {MINE}"""
 MEDIA_OF = f"""
 SELECT id, path FROM media WHERE deleted IS NULL AND inbox IN (SELECT id FROM inbox WHERE {MINE})"""
+FILES_OF = f"""
+SELECT name, type, bytes, created FROM media WHERE deleted IS NULL AND inbox IN (SELECT id FROM inbox WHERE {MINE})"""
+BILL_OF = f"""
+SELECT at, purpose, provider || ':' || coalesce(model, model_asked), cost FROM usage
+ WHERE {MINE} AND state <> 'open' ORDER BY at, id"""
 PLACES_OF = f"""
 SELECT DISTINCT c.id FROM conversation c JOIN inbox i ON i.conversation = c.id
  WHERE i.{MINE} AND (c.kind = 'direct' OR c.user_id <> '')"""
@@ -205,6 +210,16 @@ class Purging:
         """(number, path) of files that came with their messages."""
         return [(row[0], row[1]) for row in await self._tx.all(MEDIA_OF, identities=_list(identities))]
 
+    async def files_of(self, identities: Iterable[int]) -> list[tuple[str, str, int, int]]:
+        """(name, media type, bytes, when) of those files."""
+        rows = await self._tx.all(FILES_OF, identities=_list(identities))
+        return [(row[0], row[1], row[2], row[3]) for row in rows]
+
+    async def bill_of(self, identities: Iterable[int]) -> list[tuple[int, str, str, int | None]]:
+        """(when, purpose, model, nano-dollars or None) of each request on their bill."""
+        rows = await self._tx.all(BILL_OF, identities=_list(identities))
+        return [(row[0], row[1], row[2], row[3]) for row in rows]
+
     async def requests_of(self, identities: Iterable[int]) -> int:
         """How many requests on the bill were theirs."""
         return int(scalar(await self._tx.one(REQUESTS_OF, identities=_list(identities))))
@@ -278,6 +293,10 @@ class Purging:
     async def to_export(self, count: int) -> list[str]:
         """Codes of closed sessions that were not written out yet."""
         return [row[0] for row in await self._tx.all(TO_EXPORT, count=count)]
+
+    async def unexported(self, session: int) -> None:
+        """What was written out is not what it says now: it is written anew."""
+        await self._tx.run("UPDATE session SET exported = NULL WHERE id = :session", session=session)
 
     async def exported(self, code: str, *, now: int) -> bool:
         """False when it is deleted."""

@@ -210,7 +210,8 @@ async def test_everything_there_is_of_somebody_is_written_down(chat: Chat, manag
     (session,) = found["sessions"]
     assert [entry["kind"] for entry in session["entries"]] == ["user", "assistant"]
     assert [each["text"] for each in found["said"]] == ["about narwhals", "I am Ann and love narwhals."]
-    assert found["requests"] == 2 and "bats" not in str(found) and "Bob" not in str(found)
+    assert [each["purpose"] for each in found["bill"]] == ["chat", "chat"] and found["bill"][0]["cost"] > 0
+    assert "bats" not in str(found) and "Bob" not in str(found)
     with pytest.raises(NotFound):
         await manager.export_person("telegram:999")
 
@@ -247,6 +248,21 @@ async def test_somebody_is_forgotten_and_the_others_are_not(
     await chat.group("Still here.", "Still here", user=BOB)
     await chat.told("hello again", "You said: hello again")
     assert (await manager.list(limit=1))[0].title == "hello again"
+
+
+async def test_files_of_closed_sessions_are_written_anew_without_them(
+    chat: Chat, manager: SessionManager, tmp_path: FilePath
+) -> None:
+    room = await _group(chat)
+    await manager.close_session(room)
+    manager.exports = lambda: tmp_path / "out"
+    await manager.export_closed()
+    (file,) = (tmp_path / "out").iterdir()
+    assert "narwhals" in file.read_text("utf-8")
+    await manager.erase_person(f"telegram:{ANN}")
+    await manager.export_closed()
+    text = file.read_text("utf-8")
+    assert "narwhals" not in text and "Ann" not in text and "I am Bob" in text
 
 
 async def test_what_they_had_set_up_goes_with_them(
