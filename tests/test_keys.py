@@ -15,7 +15,7 @@ from gateway.core import system_clock
 from gateway.errors import NotFound, Refused
 from gateway.keys import MARK, Keys
 from gateway.roster import Actor
-from gateway.types import DAY, MINUTE
+from gateway.types import DAY, MINUTE, Identity
 from gateway.web.admission import MOST_WRONG
 from gateway.web.caller import Caller, Needs
 from gateway.web.span import BadField, until
@@ -241,6 +241,11 @@ async def test_a_key_shows_the_sessions_of_its_person_and_nobody_elses(locked: L
             assert (await locked.ask(other, "POST", f"/v1/sessions/{mine}/{what}")).status_code == 404
         titled = await locked.ask(other, "POST", f"/v1/sessions/{mine}/title", {"title": "mine now"})
         assert titled.status_code == 404
+        assert (await locked.ask(other, "POST", f"/v1/sessions/{mine}/children")).status_code == 404
+        # Nor by the place it is in, which would close it, or by all that is kept of her.
+        opening = {"channel": "main", "key": "main", "user_id": ADA, "fresh": False}
+        assert (await locked.ask(other, "POST", "/v1/sessions", opening)).status_code == 403
+        assert (await locked.ask(other, "GET", f"/v1/data?address={ADA}")).status_code == 409
     everything = (await locked.web.local.get("/v1/sessions")).json()
     assert [(each["id"], each["is_closed"]) for each in everything] == [(local, False), (mine, False)]
     assert (await locked.ask(ada, "POST", f"/v1/sessions/{mine}/close")).json() == {"closed": True}
@@ -375,8 +380,11 @@ def test_an_end_that_means_nothing_names_the_field(text: str) -> None:
 
 
 def test_a_scope_and_a_role_are_both_needed() -> None:
-    needs = Needs(scope="operate", role="admin")
+    needs = Needs(scope="operate", who="admin")
     assert needs.missing(Caller(scope="operate", role="admin")) is None
     assert needs.missing(Caller(scope="admin", role="owner")) is None
     assert needs.missing(Caller(scope="read", role="owner"))
     assert needs.missing(Caller(scope="admin", role="user"))
+    ada = Identity(id=1, person=1, channel="telegram", user_id="11", name="", state="allowed", role="owner")
+    assert Needs(who="machine").missing(Caller(role="owner", identity=ada))
+    assert Needs(who="machine").missing(Caller()) is None

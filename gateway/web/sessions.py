@@ -119,7 +119,8 @@ def _reading(routes: Routes, app: App) -> None:
 def _acting(routes: Routes, app: App) -> None:
     manager = app.manager
 
-    @routes.post("", status=201, also={200: ("The one that was open there.", SessionMeta)})
+    # It may close what somebody else has open there, and shows it.
+    @routes.post("", who="machine", status=201, also={200: ("The one that was open there.", SessionMeta)})
     async def opened(opening: Opening) -> SessionMeta | Response:
         """201 for a new one; 200 when the one that was open goes on (fresh is false)."""
         if opening.fresh:
