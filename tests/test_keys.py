@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import pytest
 
 from gateway.core import system_clock
 from gateway.errors import NotFound, Refused
+from gateway.floods import Limits
 from gateway.keys import MARK, Keys
 from gateway.roster import Actor
 from gateway.types import DAY, MINUTE, Identity
@@ -143,6 +144,20 @@ async def test_wrong_keys_slow_down_whoever_tries_them_and_nobody_with_a_right_o
             assert wrong.status_code == 401
     assert (await locked.ask(f"{key}x", "GET", "/healthz")).status_code == 429
     assert (await locked.ask(key, "GET", "/healthz")).status_code == 200
+
+
+async def test_a_person_asks_for_so_much_a_minute_by_all_their_keys(locked: Locked) -> None:
+    habits = locked.web.app.core.dispatcher.habits
+    locked.web.app.core.dispatcher.habits = replace(habits, limits=Limits(messages_per_minute=3))
+    keys = [await locked.key("operate", ADA) for _ in range(2)]
+    asked = [
+        await locked.ask(keys[number % 2], "POST", "/v1/messages", {"text": "hello"}) for number in range(4)
+    ]
+    assert [each.status_code for each in asked] == [200, 200, 200, 429]
+    assert asked[3].headers["retry-after"] == "60"
+    assert (await locked.ask(keys[0], "GET", "/v1/sessions")).status_code == 200
+    bob = await locked.key("operate", BOB)
+    assert (await locked.ask(bob, "POST", "/v1/messages", {"text": "hello"})).status_code == 200
 
 
 async def test_on_a_host_that_others_can_reach_a_key_is_needed_from_the_start(tmp_path: Path) -> None:
