@@ -232,6 +232,23 @@ async def test_who_asks_elsewhere_has_it_there_and_nobody_gets_two(here: Readers
     assert jobs == [("digest", main)]
 
 
+async def test_one_at_once_comes_to_where_it_is_asked_for(here: Readers) -> None:
+    """And the one that comes every day goes on coming to where it was set."""
+    await here.chat.local("hello")
+    await joined(here, "main", "local")
+    text = await here.chat.local("/digest now")
+    assert text.startswith("**Friday, 27 March, and today so far** · 2 conversations")
+    assert not any(each.startswith("**") for each in here.texts())
+    assert await here.path.rows("SELECT name, state FROM job ORDER BY id") == [
+        ("digest", "on"),
+        ("digest-2", "paused"),
+    ]
+    assert "08:00 (Europe/Berlin)" in await here.chat.local("/digest")
+    assert (await here.digested(EIGHT)).startswith("**Saturday, 28 March**")
+    assert await here.chat.local("/digest off") == "No digest comes here any more."
+    assert "No digest comes here" in await here.chat.local("/digest")
+
+
 async def joined(here: Readers, channel: str, user: str) -> None:
     """Somebody is Ann as well from now on, as by /link."""
     ann = await here.who(ANN)
