@@ -45,8 +45,9 @@ crash: $(VENV)/.dev ## kill -9 at 200 random points, on each platform and in eac
 demo-digest: $(VENV)/.dev ## a digest over a stop at eight, on the days on which the clocks change, with kill -9
 	@$(BIN)/python -m tests.demo_digest
 
-walk: $(VENV)/.dev ## many random walks over the path of a message, with crashes
+walk: $(VENV)/.dev ## many random walks over the path of a message and over sessions, with crashes
 	@WALKS=400 $(BIN)/python -m pytest -q tests/test_stateful.py
+	@WALKS=400 $(BIN)/python -m pytest -q tests/test_operations_walk.py
 
 schedules: $(VENV)/.dev ## planned times around every move of a clock until 2031, against a scan of every minute
 	@$(BIN)/python -m tests.schedules

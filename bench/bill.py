@@ -1,7 +1,8 @@
 """`python -m bench.bill`: what the bill costs to read over a ledger of many rows, and to sum by day.
 
 A year of requests by fifty people in ten thousand sessions and two hundred chats, at six models, two requests a turn,
-most of them with a cache. Each breakdown is asked for alone, as in a chat, in milliseconds, best of several runs.
+most of them with a cache, and half a million calls of tools. Each breakdown is asked for alone, as in a chat; in
+milliseconds, the best of several runs.
 """
 
 import argparse
@@ -34,6 +35,10 @@ ROW = """
 INSERT INTO usage (uid, turn, step, attempt, session, conversation, identity, trigger, purpose, channel, provider,
   model_asked, model, state, tok_in, tok_read, tok_w5m, tok_out, cost, cost_state, price, at, ended)
 VALUES (?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'priced', ?, ?, ?)"""
+TURN_ROW = """
+INSERT INTO turn (id, session, n, conversation, fence, state, started) VALUES (?, ?, ?, 1, 1, 'done', ?)"""
+CALL_ROW = """
+INSERT INTO tool_call (turn, step, call_id, name, args_hash, state, is_error) VALUES (?, 0, ?, ?, '', 'done', ?)"""
 
 
 def rows(count: int) -> Iterator[tuple[object, ...]]:
@@ -83,6 +88,13 @@ def fill(path: Path, count: int) -> None:
             row = (number + 1, price.hash, *model.split(":"), text)
             db.execute("INSERT INTO price VALUES (?, ?, ?, ?, ?, 'config')", row)
         db.executemany(ROW, rows(count))
+        # A tool in every second turn, two calls each.
+        turns = [
+            (n + 1, n % SESSIONS + 1, n, NOW - YEAR + n * TURN * YEAR // count) for n in range(count // TURN)
+        ]
+        db.executemany(TURN_ROW, turns)
+        calls = [(n + n % 2, f"c{n}", f"tool {n % 13}", n % 50 == 0) for n in range(1, count // TURN)]
+        db.executemany(CALL_ROW, calls)
     db.close()
 
 

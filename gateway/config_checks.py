@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from gateway.config_file import Key
-from gateway.vendors import key_name, loopback
+from gateway.vendors import key_name
 
 if TYPE_CHECKING:
     from gateway.settings import JobSettings, Settings
@@ -23,7 +23,6 @@ def contradictions(settings: Settings) -> Iterator[Contradiction]:
     yield from _bots(settings)
     yield from _open(settings)
     yield from _webhooks(settings)
-    yield from _web(settings)
     yield from _providers(settings)
     yield from _models(settings)
     yield from _transcription(settings)
@@ -78,16 +77,6 @@ def _webhooks(settings: Settings) -> Iterator[Contradiction]:
         if where.startswith(OUR_PATHS):
             yield path, f"the path {where!r} is the API's", "use another, as in https://host/telegram"
         paths.add(where)
-
-
-def _web(settings: Settings) -> Iterator[Contradiction]:
-    web = settings.web
-    if not web.token and not loopback(web.host):
-        yield (
-            ("web", "host"),
-            f"{web.host!r} can be reached by others and there is no token",
-            'set token in [web], or host = "127.0.0.1"',
-        )
 
 
 def _providers(settings: Settings) -> Iterator[Contradiction]:

@@ -86,7 +86,7 @@ class Room:
         last, standing = await self._store.read(self._weighed, session)
         if started.turn.n < standing.turn or _taken_back(standing):
             return
-        needed = compaction.estimated(await self._compactor.bound(model, session, progress.entries), last)
+        needed = compaction.estimated(await self._compactor.bound(model, prompt), last)
         if compaction.fits(needed, prompt.max_output_tokens, most):
             return
         await self._made(started, progress, standing)

@@ -101,6 +101,9 @@ class Runs:
         self.on_run_ended: Callable[[], None] = lambda: None  # of a job; set by who plans them
         self._live: dict[int, Live] = {}
         self._steering: set[int] = set()  # conversations whose running turn has something to take in
+        self._untold: dict[
+            int, str
+        ] = {}  # conversation -> what nobody was there to be told between two turns
 
     # -- what is running --------------------------------------------------------------------------------------
 
@@ -168,6 +171,8 @@ class Runs:
         self._hub.publish(
             Seen(kind="started", conversation=place, turn=turn.id, session=turn.session, inbox=ids)
         )
+        if (untold := self._untold.pop(place, None)) is not None:
+            self._hub.publish(Seen(kind="notice", conversation=place, text=untold))
 
         def show(text: str) -> None:
             if preview is not None:
@@ -329,6 +334,8 @@ class Runs:
             self._delivery.enqueue(rows)
         elif self._hub.watched(place.id):
             self._hub.publish(Seen(kind="notice", conversation=place.id, text=told.text))
+        else:
+            self._untold[place.id] = told.text  # at a terminal nobody listens once the answer is there
 
     async def _keep(self, started: Started, outcome: Outcome) -> None:
         now = self._clock()

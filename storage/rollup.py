@@ -10,14 +10,14 @@ from collections.abc import Mapping
 from storage.costs import Costs, Grouping, Offsets
 from storage.database import Row, Tx, scalar
 
-FACETS = ("total", "user", "model", "channel", "chat", "trigger", "purpose", "session")
-MAKING = "being made"  # in the place of a zone; whoever changes a settled row takes it away
+FACETS = ("total", "user", "model", "channel", "chat", "trigger", "purpose", "session", "tool")
+MAKING = "being made "  # by whom, in the place of a zone; whoever changes a settled row takes it away
 ZONE = "SELECT value FROM meta WHERE key = 'report_zone'"
 ZONE_PUT = """
 INSERT INTO meta (key, value) VALUES ('report_zone', :zone) ON CONFLICT (key) DO UPDATE SET value = excluded.value"""
 ZONE_MADE = "UPDATE meta SET value = :zone WHERE key = 'report_zone' AND value = :making"
 OFFSET_ADD = "INSERT INTO zone_offset (starts, ahead) VALUES (:starts, :ahead)"
-CLEAR = ("DELETE FROM zone_offset", "DELETE FROM usage_day", "DELETE FROM turn_day")
+CLEAR = ("DELETE FROM zone_offset", "DELETE FROM usage_day", "DELETE FROM turn_day", "DELETE FROM tool_day")
 NAMES_ADD = """
 INSERT INTO usage_name (text) SELECT * FROM (
   SELECT model FROM usage_dated UNION SELECT channel FROM usage_dated UNION SELECT trigger FROM usage_dated UNION
@@ -28,6 +28,10 @@ FILL = (
     "INSERT INTO usage_day SELECT * FROM usage_day_true WHERE facet = :facet",
     "INSERT INTO turn_day SELECT * FROM turn_day_true WHERE facet = :facet",
 )
+FILL_TOOLS = ("DELETE FROM tool_day", "INSERT INTO tool_day SELECT * FROM tool_day_true")
+TOOLS = """
+SELECT name, sum(calls), sum(errors) FROM tool_day
+ WHERE (:first IS NULL OR day >= :first) AND (:last IS NULL OR day < :last) GROUP BY name ORDER BY 2 DESC, 1"""
 DRIFT = "SELECT found FROM usage_drift"
 IN_RANGE = "facet = :facet AND (:first IS NULL OR day >= :first) AND (:last IS NULL OR day < :last)"
 SUMMED = (
@@ -71,26 +75,36 @@ class Rollup:
     async def zone(self) -> str | None:
         """Whose days are summed, as given to `finish`; None: there are no sums that may be read."""
         row = await self._tx.one(ZONE)
-        return None if row is None or row[0] == MAKING else str(row[0])
+        return None if row is None or str(row[0]).startswith(MAKING) else str(row[0])
 
-    async def begin(self, offsets: Offsets) -> tuple[str, ...]:
-        """All sums anew, by another clock: then `fill` each that is given here, in a unit of work of its own; `finish`."""
+    async def begin(self, offsets: Offsets, *, by: str) -> tuple[str, ...]:
+        """All sums anew, by another clock: then `fill` each that is given here, in a unit of work of its own; `finish`.
+
+        *by*: a name for who makes them; the last one who began is the one who finishes.
+        """
         for sql in CLEAR:
             await self._tx.run(sql)
         for starts, ahead in offsets:
             await self._tx.run(OFFSET_ADD, starts=starts, ahead=ahead)
         await self._tx.run(NAMES_ADD)
-        await self._tx.run(ZONE_PUT, zone=MAKING)
+        await self._tx.run(ZONE_PUT, zone=MAKING + by)
         return FACETS
 
     async def fill(self, facet: str) -> None:
         """What is settled meanwhile is in the sums of either side."""
+        if facet == "tool":
+            for sql in FILL_TOOLS:
+                await self._tx.run(sql)
+            return
         for sql in FILL:
             await self._tx.run(sql, facet=facet)
 
-    async def finish(self, zone: str) -> bool:
-        """They may be read from now on. *zone*: what to call it. False: a settled row has changed, they are void."""
-        return await self._tx.run(ZONE_MADE, zone=zone, making=MAKING) == 1
+    async def finish(self, zone: str, *, by: str) -> bool:
+        """They may be read from now on. *zone*: what to call it.
+
+        False: a settled row has changed, and they are void, or somebody else has begun.
+        """
+        return await self._tx.run(ZONE_MADE, zone=zone, making=MAKING + by) == 1
 
     async def drift(self) -> int:
         """How many rows of the sums are not what the ledger says, or are missing; reads the whole ledger."""
@@ -121,6 +135,10 @@ class Rollup:
             "SELECT d.day, n.text, d.cost FROM usage_day d JOIN usage_name n ON n.id = d.name "
             f"WHERE {IN_RANGE} ORDER BY 1, 2",
         )
+
+    async def tools(self) -> list[Row]:
+        """As storage.costs.Costs.tools."""
+        return await self._tx.all(TOOLS, **self._range)
 
     async def _by(self, facet: str) -> list[Row]:
         """(what it is called, sums…), dearest first."""

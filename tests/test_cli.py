@@ -26,6 +26,7 @@ from gateway.cli.prompt import Printer, converse
 from gateway.cli.talk import Heard
 from gateway.cli.wrap import Wrap
 from gateway.errors import ParleyError, Refused
+from gateway.texts import say
 from tests.fakes.llm import FakeLLM, Reply
 
 COMMANDS = [
@@ -40,6 +41,8 @@ COMMANDS = [
     ("people", "role"),
     ("sessions", "list"),
     ("sessions", "show"),
+    ("sessions", "compact"),
+    ("sessions", "compactions"),
     ("costs",),
     ("costs", "reconcile"),
     ("budget", "show"),
@@ -230,6 +233,25 @@ def test_a_message_can_come_from_stdin() -> None:
 
 def test_a_chat_without_a_terminal_says_how_it_is_done() -> None:
     assert "-m TEXT" in parley("chat", code=1).stderr
+
+
+def test_a_session_is_shortened_looked_at_and_brought_back() -> None:
+    for text in ("what is this", "and that"):
+        id = told("chat", "-m", text, "--key", "desk")["session_id"]
+    assert "Nothing was put away yet" in parley("sessions", "compactions", id).stdout
+    done = told("sessions", "compact", id, "--focus", "whales")
+    assert done["method"] == "notes" and done["model"] == "demo:demo" and done["cost_usd"] == "0"
+    listed = parley("sessions", "compactions", id).stdout
+    assert "by a program: whales" in listed and "notes by demo:demo" in listed
+    assert done["summary"] in parley("sessions", "compactions", id, "1").stdout
+    assert "there are 1 of them" in parley("sessions", "compactions", id, "2", code=2).stderr
+    assert "Taken back" in parley("sessions", "compact", id, "--undo").stdout
+    assert "taken back" in parley("sessions", "compactions", id).stdout
+    assert parley("sessions", "compact", id, "--undo", code=1).stderr == f"parley: {say('window.no_undo')}\n"
+    assert "Put back" in parley("sessions", "compact", id, "--redo").stdout
+    assert "not shortened by itself." in parley("sessions", "compact", id, "--auto", "off").stdout
+    assert "as configured" in parley("sessions", "compact", id, "--auto", "default").stdout
+    assert "one of" in parley("sessions", "compact", id, "--undo", "--redo", code=2).stderr
 
 
 def test_a_conversation_is_listed_shown_and_on_the_bill() -> None:

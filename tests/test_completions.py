@@ -415,6 +415,7 @@ TOOL = {"type": "function", "function": {"name": "f", "parameters": {}}}
         ),
         ({"messages": said(" ")}, 400, "messages", "invalid_value"),
         ({"messages": said("x" * 300_000)}, 400, "messages", "context_length_exceeded"),
+        ({"messages": said(*["x"] * 4001)}, 400, "messages", "context_length_exceeded"),
         ({"tools": [TOOL]}, 400, "tools", "unsupported_parameter"),
         ({"tool_choice": "required"}, 400, "tool_choice", "unsupported_parameter"),
         ({"n": 2}, 400, "n", "unsupported_value"),
@@ -454,7 +455,7 @@ async def test_every_refusal_has_openais_form(config: Settings) -> None:
         for status, param, sent in (
             (400, "body", {"content": b"{", "headers": json_type}),
             (400, "body", {"content": b"[]", "headers": json_type}),
-            (400, None, {"content": b"[" * 100_000, "headers": json_type}),
+            (400, "body", {"content": b"[" * 100_000, "headers": json_type}),
             (400, "messages", {"json": {**body, "messages": []}}),
             (400, "messages[0].role", {"json": {**body, "messages": [{"role": "robot", "content": "x"}]}}),
             (400, "stream", {"json": {**body, "stream": "yes"}}),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import csv
 import json
 import random
 import sqlite3
@@ -10,12 +12,15 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from io import StringIO
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
+from typer.testing import CliRunner
 
 from gateway import SessionManager, amounts
+from gateway.cli import app
 from gateway.cli.costs import bar
 from gateway.commands import cost as command
 from gateway.failpoints import Point
@@ -218,6 +223,51 @@ async def test_the_sums_by_day_are_the_ledger_s(store: Store, seed: int) -> None
         assert told(summed) == told(counted)
 
 
+@pytest.mark.parametrize("before", [False, True])
+async def test_the_sums_of_tools_by_day_are_the_calls(store: Store, before: bool) -> None:
+    """By when their turn began; a call fails later than it is made, and is gone with its session."""
+    chance, manager = random.Random(1), SessionManager.from_store(store)
+    manager.zone = BERLIN
+    if before:
+        await manager.sum_by_day()
+    await filled(store, 7)
+
+    async def work(unit: Unit) -> None:
+        for id in range(1, 80):
+            at = int(chance.uniform(BEGIN.timestamp(), END.timestamp()) * SECOND)
+            await unit.tx.run(
+                "INSERT INTO turn (id, session, n, conversation, fence, state, started) "
+                "VALUES (:id, 1, :id, 1, 1, 'done', :at)",
+                id=id,
+                at=at,
+            )
+            for number in range(chance.randrange(4)):
+                await unit.tx.run(
+                    "INSERT INTO tool_call (turn, step, call_id, name, args_hash, state) "
+                    "VALUES (:id, 0, :call, :name, '', 'intent')",
+                    id=id,
+                    call=f"c{number}",
+                    name=chance.choice(["now", "fetch", "add_job"]),
+                )
+        await unit.tx.run("UPDATE tool_call SET state = 'done', is_error = (id % 3 = 0)")
+        await unit.tx.run("UPDATE tool_call SET is_error = 1 WHERE id % 7 = 0")
+        await unit.tx.run("DELETE FROM tool_call WHERE id % 5 = 0")
+
+    await store.commit(Point.SESSION, work)
+    await manager.sum_by_day()
+    assert await drift(store) == 0
+    for _ in range(6):
+        days = sorted(BEGIN.date() + timedelta(days=chance.randrange(216)) for _ in range(2))
+        since, until = (chance.choice([None, midnight(each, BERLIN)]) for each in days)
+        summed = await manager.cost_overview(since, until=until, by=("tool",))
+        await renamed(store, "'x' || value")
+        assert summed == await manager.cost_overview(since, until=until, by=("tool",))
+        await renamed(store, "substr(value, 2)")
+    await store.commit(Point.SESSION, lambda unit: unit.tx.run("DELETE FROM tool_call"))
+    assert await drift(store) == 0
+    assert await store.read(lambda unit: unit.tx.all("SELECT * FROM tool_day")) == []
+
+
 async def renamed(store: Store, value: str) -> None:
     """The sums are another zone's, so that they are not read; or they are what they were."""
     sql = f"UPDATE meta SET value = {value} WHERE key = 'report_zone'"
@@ -388,14 +438,47 @@ async def test_what_is_settled_while_the_sums_are_made_is_in_them(store: Store) 
 
         await store.commit(Point.SESSION, work)
 
-    facets = await store.commit(Point.META, lambda unit: unit.rollup.begin([(0, 0)]))
+    facets = await store.commit(Point.META, lambda unit: unit.rollup.begin([(0, 0)], by="me"))
     for facet in facets:
         await more(f"before {facet}")
         await store.commit(Point.META, lambda unit, facet=facet: unit.rollup.fill(facet))  # type: ignore[misc]
         assert await store.read(lambda unit: unit.rollup.zone()) is None
-    assert await store.commit(Point.META, lambda unit: unit.rollup.finish("UTC"))
+    assert await store.commit(Point.META, lambda unit: unit.rollup.finish("UTC", by="me"))
     assert await store.read(lambda unit: unit.rollup.drift()) == 0
-    await store.commit(Point.META, lambda unit: unit.rollup.begin([(0, 0)]))
+    await store.commit(Point.META, lambda unit: unit.rollup.begin([(0, 0)], by="me"))
     await store.commit(Point.META, lambda unit: unit.tx.run("UPDATE usage SET cost = 8 WHERE cost = 7"))
-    assert not await store.commit(Point.META, lambda unit: unit.rollup.finish("UTC"))
+    assert not await store.commit(Point.META, lambda unit: unit.rollup.finish("UTC", by="me"))
+    await store.commit(Point.META, lambda unit: unit.rollup.begin([(0, 0)], by="me"))
+    await store.commit(Point.META, lambda unit: unit.rollup.begin([(0, 0)], by="you"))
+    assert not await store.commit(Point.META, lambda unit: unit.rollup.finish("UTC", by="me"))
     assert await store.read(lambda unit: unit.rollup.zone()) is None
+
+
+@pytest.mark.parametrize("summed", [False, True])
+def test_csv_and_json_of_the_terminal_are_the_ledger_to_the_nano_dollar(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, summed: bool
+) -> None:
+    monkeypatch.setenv("PARLEY_GATEWAY__DATA_DIR", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+
+    async def prepared() -> list[Made]:
+        store = await open_store(tmp_path / "parley.db")
+        rows = await filled(store, 6)
+        if summed:
+            await SessionManager.from_store(store).sum_by_day()
+        await store.close()
+        return rows
+
+    def told(*words: str) -> str:
+        return CliRunner().invoke(app, ["costs", "2026-01-01..2026-12-31", *words]).stdout
+
+    rows = asyncio.run(prepared())
+    cost, spared = sum(row.cost or 0 for row in rows), sum(row.saved for row in rows)
+    found = json.loads(told("--json"))
+    for by in (*SHARED, "day"):
+        shares = [line["usage"] for line in found[f"by_{by}"]]
+        assert (sum(each["cost"] for each in shares), sum(each["saved"] for each in shares)) == (cost, spared)
+        lines = list(csv.DictReader(StringIO(told("--by", by, "--csv", "-"))))
+        assert sum(Decimal(line["cost_usd"] or 0) for line in lines) * DOLLAR == cost, by
+        assert sum(Decimal(line["saved_usd"]) for line in lines) * DOLLAR == spared, by
+        assert sum(int(line["requests"]) for line in lines) == len(rows)

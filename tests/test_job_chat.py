@@ -58,8 +58,8 @@ async def test_it_is_listed_shown_paused_resumed_and_removed(chat: Chat) -> None
     assert set(chat.buttons()) == {"Resume"}
     await chat.told("/job resume", "The job `water` runs every 90 minutes.")
     await chat.told("/job history WATER", "It has not run yet.")
-    await chat.told("/job rm watr", "There is no job named watr. Did you mean water?")
-    await chat.told("/job rm", "Say which job: water. As in /job rm water.")
+    await chat.told("/job rm watr", "There is no job named watr. Did you mean `water`?")
+    await chat.told("/job rm", "Say which job: `water`. As in `/job rm water`.")
     await chat.told("/job rm water", "`water` is removed.")
     await chat.told("/job", "You have no jobs here.")
     await chat.told("/job history water", "It has not run yet.")

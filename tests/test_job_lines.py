@@ -143,10 +143,10 @@ def test_options_stand_before_the_schedule_or_before_the_text() -> None:
         ("Drink a glass of water", "I find no schedule at the beginning of “Drink a glass of water”."),
         ("every now and then Drink", "/job add every 90m"),
         ("every 2 days at 9:00 Drink", "/job add every 90m"),
-        ("colour=red every 90m Drink", "There is no option colour. There are: name, to, session"),
-        ("session=mine every 90m Drink", "Write for example session=isolated | chat."),
-        ("retries=many every 90m Drink", "retries=many cannot be meant"),
-        ("every 90m Europe/Berln Drink", "Write a name such as Europe/Berlin."),
+        ("colour=red every 90m Drink", "There is no option `colour`. There are: `name`, `to`, `session`"),
+        ("session=mine every 90m Drink", "Write for example `session=isolated|chat`."),
+        ("retries=many every 90m Drink", "`retries` cannot be “many”. Write for example `retries=3`."),
+        ("every 90m Europe/Berln Drink", "Write a name such as `Europe/Berlin`."),
     ],
 )
 def test_what_cannot_be_read_is_refused_with_an_example(text: str, said: str) -> None:

@@ -35,12 +35,13 @@ class Bounds:
     """What people may ask of the schedule; jobs of the configuration are not bounded.
 
     *interval* in microseconds between two planned times; *each*: jobs of one person; *model* raises Refused for one
-    that they may not choose.
+    that they may not choose; *reached*: whether there is a bot of that platform here, or will be.
     """
 
     interval: int = 5 * MINUTE
     each: int = 20
     model: Callable[[str], None] = lambda ref: None
+    reached: Callable[[str], bool] = lambda platform: True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,14 +110,24 @@ def _check(spec: JobSpec, by: Requester, bounds: Bounds) -> None:
     if spec.session == "chat" and (len(spec.deliver_to) != 1 or spec.deliver_to[0] == MAIN):
         raise Refused(key="job.one_chat")
     for target in spec.deliver_to:
-        if target not in (CHAT, MAIN) and parse_address(target).key == HOME:
-            raise Refused(key="job_line.home", text=target[:60])
+        _check_target(target, bounds)
     if CHAT in spec.deliver_to and not by.posts:
         raise Refused(key="job_line.group")
     if CHAT in spec.deliver_to and by.conversation is None:
         raise Refused(key="job.no_chat")
     if spec.mention and not by.admin:
         raise Refused(key="job.admins")
+
+
+def _check_target(target: str, bounds: Bounds) -> None:
+    if target in (CHAT, MAIN):
+        return
+    key = parse_address(target).key
+    if key == HOME:
+        raise Refused(key="job_line.home", text=target[:60])
+    platform = key.partition(".")[0]
+    if not bounds.reached(platform):
+        raise Refused(key="job_line.unreached", name=platform[:40])
 
 
 def _schedule(spec: JobSpec, now: int) -> Schedule:

@@ -16,15 +16,8 @@ from gateway.schedule import ScheduleError, parse
 
 Phrase = Callable[[re.Match[str], datetime], str]
 
-DAYS = (
-    "sunday",
-    "monday",
-    "tuesday",
-    "wednesday",
-    "thursday",
-    "friday",
-    "saturday",
-)  # crontab(5): 0 is Sunday
+# crontab(5): 0 is Sunday.
+DAYS = ("sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday")
 HOURS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 
 _DAY = rf"(?:{'|'.join(f'{day}s?|{day[:3]}' for day in DAYS)})"
@@ -103,10 +96,8 @@ PHRASES: tuple[tuple[re.Pattern[str], Phrase], ...] = tuple(
     (re.compile(pattern, re.IGNORECASE), phrase)
     for pattern, phrase in (
         (r"@[a-z]+\b", _same),
-        (
-            rf"every\s+(?P<length>{_LENGTH})(?!\s*at\s+(?:\d|{_WORD}))",
-            _every,
-        ),  # every 2 days at 9: nothing says that
+        # Not “every 2 days at 9:00”: no form that is kept says that.
+        (rf"every\s+(?P<length>{_LENGTH})(?!\s*at\s+(?:\d|{_WORD}))", _every),
         (
             rf"(?P<days>daily|weekdays|(?:every|each)\s+(?:day|weekday|{_DAY}(?:(?:\s*,\s*|\s+and\s+){_DAY})*)"
             rf"|(?:mon|tues|wednes|thurs|fri|satur|sun)days)\s+{_AT}{_MORE}",

@@ -163,7 +163,14 @@ class SessionManager(
 
     def _job_bounds(self) -> Bounds:
         habits = self.core.dispatcher.habits
-        return Bounds(interval=habits.job_interval, each=habits.jobs_each, model=self._offered)
+        return Bounds(
+            interval=habits.job_interval, each=habits.jobs_each, model=self._offered, reached=self._reached
+        )
+
+    def _reached(self, platform: str) -> bool:
+        """Whether a bot there is connected, or will be."""
+        expected = self.core.dispatcher.expected
+        return platform in expected or self.core.delivery.line_of(platform) is not None
 
     def _offered(self, ref: str) -> None:
         """Raises Refused for a model that people may not choose."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
@@ -11,7 +11,8 @@ from fastapi import Depends, Request
 from gateway.access import enough
 from gateway.keys import Scope
 from gateway.roster import Actor
-from gateway.types import Identity, Role
+from gateway.types import OPERATOR as EVERYTHING
+from gateway.types import Identity, Role, Viewer
 
 CALLER = "parley.caller"  # in the scope of a request
 _WIDE: Mapping[Scope, int] = {"read": 0, "operate": 1, "admin": 2}
@@ -33,6 +34,15 @@ class Caller:
     def actor(self) -> Actor:
         """As those know them who change people."""
         return Actor(name=self.name, role=self.role, identity=self.identity)
+
+    @property
+    def viewer(self) -> Viewer:
+        """Which sessions they see: their own; admins those of groups too, whoever has the machine all."""
+        if self.identity is None:
+            return replace(EVERYTHING, name=self.name)
+        admin = enough(self.role, "admin")
+        # Without a person of their own nothing is theirs; no number of a person is 0.
+        return Viewer(person=self.identity.person or 0, groups=admin, admin=admin, name=self.name)
 
     @property
     def only(self) -> int | None:

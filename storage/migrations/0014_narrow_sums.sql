@@ -59,6 +59,15 @@ CREATE TABLE turn_day (
   PRIMARY KEY (facet, day, name, turn)
 ) {clustered};
 
+-- Calls of tools, by the day when their turn began.
+CREATE TABLE tool_day (
+  day    {int} NOT NULL,
+  name   TEXT NOT NULL,
+  calls  {int} NOT NULL,
+  errors {int} NOT NULL,
+  PRIMARY KEY (day, name)
+) {clustered};
+
 -- Settled requests; *day* is NULL where nothing is summed.
 CREATE VIEW usage_dated AS
   SELECT u.id, u.turn,
@@ -141,9 +150,18 @@ CREATE VIEW turn_day_true AS
   SELECT DISTINCT facet, day, name, turn FROM usage_faceted WHERE turn IN (
     SELECT turn FROM usage_dated WHERE turn IS NOT NULL GROUP BY turn HAVING min(day) < max(day));
 
+CREATE VIEW turn_dated AS
+  SELECT t.id, (t.started + (SELECT z.ahead FROM zone_offset z WHERE z.starts <= t.started
+                              ORDER BY z.starts DESC LIMIT 1)) / 86400000000 AS day
+    FROM turn t;
+
+CREATE VIEW tool_day_true AS
+  SELECT t.day, c.name, count(*) AS calls, coalesce(sum(c.is_error), 0) AS errors
+    FROM tool_call c JOIN turn_dated t ON t.id = c.turn WHERE t.day IS NOT NULL GROUP BY t.day, c.name;
+
 -- How many rows of them are wrong or missing: those that should be there and those that are, less twice the same ones.
 CREATE VIEW usage_drift AS
-  SELECT (SELECT count(*) FROM usage_day) + (SELECT count(*) FROM turn_day)
+  SELECT (SELECT count(*) FROM usage_day) + (SELECT count(*) FROM turn_day) + (SELECT count(*) FROM tool_day)
        + (SELECT count(*) - 2 * count(d.day) FROM usage_day_true t LEFT JOIN usage_day d
             ON d.facet = t.facet AND d.day = t.day AND d.name = t.name
            AND d.tok_in = t.tok_in AND d.tok_read = t.tok_read AND d.tok_w5m = t.tok_w5m
@@ -151,7 +169,9 @@ CREATE VIEW usage_drift AS
            AND d.requests = t.requests AND d.turns = t.turns AND d.unpriced = t.unpriced
            AND d.estimated = t.estimated AND d.estimated_cost = t.estimated_cost AND d.saved = t.saved)
        + (SELECT count(*) - 2 * count(d.day) FROM turn_day_true t LEFT JOIN turn_day d
-            ON d.facet = t.facet AND d.day = t.day AND d.name = t.name AND d.turn = t.turn) AS found;
+            ON d.facet = t.facet AND d.day = t.day AND d.name = t.name AND d.turn = t.turn)
+       + (SELECT count(*) - 2 * count(d.day) FROM tool_day_true t LEFT JOIN tool_day d
+            ON d.day = t.day AND d.name = t.name AND d.calls = t.calls AND d.errors = t.errors) AS found;
 
 CREATE TRIGGER usage_settled AFTER UPDATE OF state ON usage WHEN OLD.state = 'open' AND NEW.state <> 'open' BEGIN
   INSERT INTO usage_name (text)
@@ -177,8 +197,24 @@ CREATE TRIGGER usage_settled AFTER UPDATE OF state ON usage WHEN OLD.state = 'op
     ON CONFLICT (facet, day, name, turn) DO NOTHING;
 END;
 
--- Settled rows change when a chat moves, and hardly ever else: the sums are made anew at the next start, and are not
--- read until then.
+CREATE TRIGGER tool_called AFTER INSERT ON tool_call BEGIN
+  INSERT INTO tool_day SELECT day, NEW.name, 1, coalesce(NEW.is_error, 0) FROM turn_dated
+     WHERE id = NEW.turn AND day IS NOT NULL
+    ON CONFLICT (day, name) DO UPDATE SET calls = calls + 1, errors = errors + excluded.errors;
+END;
+CREATE TRIGGER tool_failed AFTER UPDATE OF is_error ON tool_call
+  WHEN coalesce(NEW.is_error, 0) <> coalesce(OLD.is_error, 0) BEGIN
+  UPDATE tool_day SET errors = errors + coalesce(NEW.is_error, 0) - coalesce(OLD.is_error, 0)
+   WHERE name = NEW.name AND day = (SELECT day FROM turn_dated WHERE id = NEW.turn);
+END;
+CREATE TRIGGER tool_gone AFTER DELETE ON tool_call BEGIN
+  UPDATE tool_day SET calls = calls - 1, errors = errors - coalesce(OLD.is_error, 0)
+   WHERE name = OLD.name AND day = (SELECT day FROM turn_dated WHERE id = OLD.turn);
+  DELETE FROM tool_day WHERE calls = 0;
+END;
+
+-- Settled rows change when a chat moves, and hardly ever else: the sums are made anew within a day, and are not read
+-- until then.
 CREATE TRIGGER usage_changed AFTER UPDATE ON usage WHEN OLD.state <> 'open' BEGIN
   DELETE FROM meta WHERE key = 'report_zone';
 END;
