@@ -27,8 +27,8 @@ and `notes` joins the families in `gateway.web.api`.
   handler may also give a ready Response (`-> Note | Response`), which goes out as it is.
 * *scope* is what a key must have: read looks, operate does what a person in a chat may do, admin changes the gateway.
 * *who* is the lowest role of the person it belongs to. It is admin unless said otherwise: only a handler that gives
-  everybody no more than what is theirs, by `Calling`, says user. What touches a session is given `caller.viewer`, whoever
-  it is for: admins do not see what others say in private either.
+  everybody no more than what is theirs, by `Calling`, says user. What touches a session is given `caller.viewer`,
+  whoever it is for: admins do not see what others say in private either.
 * *also*: other statuses that an answer can have, each with what it means and the type of its body; *media*: types of
   content that is no JSON.
 * *faults* are the errors of its own (`faults.FAULTS`); those that any request can meet are described by themselves.
