@@ -350,6 +350,22 @@ async def test_what_waits_for_a_yes_and_what_was_put_aside_is_told_first(here: R
     ]
 
 
+async def test_an_admin_is_told_who_asks_to_be_let_in_and_nobody_else_is(here: Readers) -> None:
+    async def asks(unit):  # type: ignore[no-untyped-def]
+        who = await unit.people.seen("telegram", "999", "Eve")
+        await unit.pairings.add(
+            kind="pair", identity=who.id, account=here.path.account.id, code_hash="x", now=here.clock.now,
+            expires=here.clock.now + 30 * DAY,
+        )  # fmt: skip
+
+    await here.path.store.commit(Point.CONTROL, asks)
+    assert "let in" not in await here.digested(EIGHT)
+    await here.chat.allow(ANN, "admin")
+    text = await here.digested(f"{MONDAY} 08:00")
+    assert text.startswith("**Sunday, 29 March** · 1 thing waits for you")
+    assert "- 1 person asks to be let in: /pair" in text
+
+
 async def _parked(here: Readers) -> bool:
     return bool(await here.path.rows("SELECT 1 FROM turn WHERE state = 'parked'"))
 
