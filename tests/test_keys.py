@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,10 @@ import pytest
 
 from gateway.core import system_clock
 from gateway.errors import NotFound, Refused
+from gateway.floods import Limits
 from gateway.keys import MARK, Keys
 from gateway.roster import Actor
-from gateway.types import DAY, MINUTE
+from gateway.types import DAY, MINUTE, Identity
 from gateway.web.admission import MOST_WRONG
 from gateway.web.caller import Caller, Needs
 from gateway.web.span import BadField, until
@@ -145,6 +146,20 @@ async def test_wrong_keys_slow_down_whoever_tries_them_and_nobody_with_a_right_o
     assert (await locked.ask(key, "GET", "/healthz")).status_code == 200
 
 
+async def test_a_person_asks_for_so_much_a_minute_by_all_their_keys(locked: Locked) -> None:
+    habits = locked.web.app.core.dispatcher.habits
+    locked.web.app.core.dispatcher.habits = replace(habits, limits=Limits(messages_per_minute=3))
+    keys = [await locked.key("operate", ADA) for _ in range(2)]
+    asked = [
+        await locked.ask(keys[number % 2], "POST", "/v1/messages", {"text": "hello"}) for number in range(4)
+    ]
+    assert [each.status_code for each in asked] == [200, 200, 200, 429]
+    assert asked[3].headers["retry-after"] == "60"
+    assert (await locked.ask(keys[0], "GET", "/v1/sessions")).status_code == 200
+    bob = await locked.key("operate", BOB)
+    assert (await locked.ask(bob, "POST", "/v1/messages", {"text": "hello"})).status_code == 200
+
+
 async def test_on_a_host_that_others_can_reach_a_key_is_needed_from_the_start(tmp_path: Path) -> None:
     config = settings(tmp_path, web={"port": free_port(), "host": "0.0.0.0"})
     async with listening(config) as web:
@@ -241,6 +256,11 @@ async def test_a_key_shows_the_sessions_of_its_person_and_nobody_elses(locked: L
             assert (await locked.ask(other, "POST", f"/v1/sessions/{mine}/{what}")).status_code == 404
         titled = await locked.ask(other, "POST", f"/v1/sessions/{mine}/title", {"title": "mine now"})
         assert titled.status_code == 404
+        assert (await locked.ask(other, "POST", f"/v1/sessions/{mine}/children")).status_code == 404
+        # Nor by the place it is in, which would close it, or by all that is kept of her.
+        opening = {"channel": "main", "key": "main", "user_id": ADA, "fresh": False}
+        assert (await locked.ask(other, "POST", "/v1/sessions", opening)).status_code == 403
+        assert (await locked.ask(other, "GET", f"/v1/data?address={ADA}")).status_code == 409
     everything = (await locked.web.local.get("/v1/sessions")).json()
     assert [(each["id"], each["is_closed"]) for each in everything] == [(local, False), (mine, False)]
     assert (await locked.ask(ada, "POST", f"/v1/sessions/{mine}/close")).json() == {"closed": True}
@@ -375,8 +395,11 @@ def test_an_end_that_means_nothing_names_the_field(text: str) -> None:
 
 
 def test_a_scope_and_a_role_are_both_needed() -> None:
-    needs = Needs(scope="operate", role="admin")
+    needs = Needs(scope="operate", who="admin")
     assert needs.missing(Caller(scope="operate", role="admin")) is None
     assert needs.missing(Caller(scope="admin", role="owner")) is None
     assert needs.missing(Caller(scope="read", role="owner"))
     assert needs.missing(Caller(scope="admin", role="user"))
+    ada = Identity(id=1, person=1, channel="telegram", user_id="11", name="", state="allowed", role="owner")
+    assert Needs(who="machine").missing(Caller(role="owner", identity=ada))
+    assert Needs(who="machine").missing(Caller()) is None

@@ -239,7 +239,7 @@ async def test_a_key_of_somebody_else_finds_nothing_of_it_by_any_route(tmp_path:
                 path = each.path.replace("{id}", id)
                 body = BODIES.get(path.rpartition("/")[2])
                 answer = await other.request(each.method, path, json=body)
-                wanted = 403 if each.needs.role != "user" else 404
+                wanted = 403 if each.needs.who != "user" else 404
                 assert answer.status_code == wanted, (each.method, path, answer.text)
                 assert "whales" not in answer.text
             answer = await other.post("/v1/messages", json={"text": "hello", "session": id})

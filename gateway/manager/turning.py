@@ -132,12 +132,14 @@ class Turning(Agent):
 
         return await self._store.commit(Point.SESSION, work)
 
-    async def create_child_session(self, id: str, title: str | None = None) -> str:
+    async def create_child_session(
+        self, id: str, title: str | None = None, *, viewer: Viewer = OPERATOR
+    ) -> str:
         """A session that works for another one: with its settings, empty, closed with it. Gives its id."""
         now = self.core.clock()
 
         async def work(unit: Unit) -> str:
-            parent = await units.session_named(unit, id)
+            parent = await units.session_named(unit, id, viewer)
             return (await branching.child(unit, parent, title, now)).code
 
         return await self._store.commit(Point.SESSION, work)

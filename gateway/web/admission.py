@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import re
+import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
 MOST_WRONG = 30  # wrong tokens from one address within WRONG_WINDOW
 WRONG_WINDOW = 60.0  # seconds
+WAIT = (b"retry-after", str(int(WRONG_WINDOW)).encode())
 MOST_ADDRESSES = 1000  # whose wrong tokens are remembered
 # A name or an address in brackets, and a port (RFC 9110, "Host and :authority").
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::[0-9]*)?")
@@ -36,18 +38,19 @@ class Refusal:
 
 @dataclass(slots=True, kw_only=True)
 class Attempts:
-    """Wrong tokens by address, so that guessing is slow. *clock* in seconds."""
+    """Wrong tokens by address, so that guessing is slow; or what a person asks for. *clock* in seconds."""
 
     clock: Callable[[], float] = time.monotonic
     wrong: dict[str, list[float]] = field(default_factory=dict)
 
-    def too_many(self, address: str) -> bool:
+    def too_many(self, address: str, most: int | None = None) -> bool:
+        """Within WRONG_WINDOW; *most* None: MOST_WRONG."""
         recent = [at for at in self.wrong.get(address, ()) if self.clock() - at < WRONG_WINDOW]
-        return len(recent) >= MOST_WRONG
+        return len(recent) >= (MOST_WRONG if most is None else most)
 
-    def count(self, address: str) -> None:
+    def count(self, address: str, most: int | None = None) -> None:
         found = self.wrong.pop(address, [])
-        self.wrong[address] = [*found[1 - MOST_WRONG :], self.clock()]
+        self.wrong[address] = [*found[1 - (MOST_WRONG if most is None else most) :], self.clock()]
         if len(self.wrong) > MOST_ADDRESSES:
             del self.wrong[next(iter(self.wrong))]
 
@@ -57,13 +60,16 @@ class Door:
     """The rules for TCP. *host* is the one that is listened on.
 
     A key is asked for, or the *token* of whoever has the machine ('': there is none), everywhere but on loopback as
-    long as there is no token and no key was ever made. Whoever shows one must show a right one.
+    long as there is no token and no key was ever made. Whoever shows one must show a right one. *pace*: how much a
+    person may ask for within a minute, besides looking.
     """
 
     host: str
     keys: Keys
     token: str = field(default="", repr=False)
+    pace: Callable[[], int] = lambda: sys.maxsize
     attempts: Attempts = field(default_factory=Attempts)
+    asked: Attempts = field(default_factory=Attempts)
 
     async def admit(self, method: str, headers: Mapping[str, str], address: str) -> Caller | Refusal:
         """Who it is, or why they may not come in. Raises StoreError."""
@@ -71,13 +77,24 @@ class Door:
         if not served(host, self.host):
             return Refusal(status=421, text="This host name is not served here.")
         caller = await self._caller(headers.get("authorization", ""), address)
-        if (
-            isinstance(caller, Caller)
-            and method not in SAFE_METHODS
-            and not _same(headers.get("origin"), host)
-        ):
+        if isinstance(caller, Refusal) or method in SAFE_METHODS:
+            return caller
+        if not _same(headers.get("origin"), host):
             return Refusal(status=403, text="Requests from other web pages are not taken.")
-        return caller
+        return self._paced(caller) or caller
+
+    def _paced(self, caller: Caller) -> Refusal | None:
+        """None: not too fast. One person's keys count together."""
+        who, most = caller.identity, self.pace()
+        if who is None:
+            return None
+        name = str(who.person or f"identity {who.id}")
+        if self.asked.too_many(name, most):
+            return Refusal(
+                status=429, text="That was too much within a minute; wait a little.", headers=(WAIT,)
+            )
+        self.asked.count(name, most)
+        return None
 
     async def _caller(self, authorization: str, address: str) -> Caller | Refusal:
         if not authorization and await self._open():
@@ -91,8 +108,7 @@ class Door:
             except Refused as error:
                 text = str(error)
         if self.attempts.too_many(address):
-            wait = (b"retry-after", str(int(WRONG_WINDOW)).encode())
-            return Refusal(status=429, text="Too many wrong keys; wait a minute.", headers=(wait,))
+            return Refusal(status=429, text="Too many wrong keys; wait a minute.", headers=(WAIT,))
         if scheme.lower() == "bearer" and self._is_token(given):
             return OPERATOR
         if given:

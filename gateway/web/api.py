@@ -74,10 +74,18 @@ def build(app: App, *, local: bool) -> FastAPI:
     families.append(_described(api, families))
     for family in families:
         family.install(api)
-    web = app.settings.web
-    door = None if local else Door(host=web.host, keys=app.keys, token=web.token.get_secret_value())
-    api.add_middleware(Guard, door=door)
+    api.add_middleware(Guard, door=None if local else _door(app))
     return api
+
+
+def _door(app: App) -> Door:
+    web = app.settings.web
+    return Door(
+        host=web.host,
+        keys=app.keys,
+        token=web.token.get_secret_value(),
+        pace=lambda: app.core.dispatcher.habits.limits.messages_per_minute,
+    )
 
 
 def _described(api: FastAPI, families: list[Routes]) -> Routes:

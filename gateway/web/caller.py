@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import Depends, Request
 
@@ -14,6 +14,7 @@ from gateway.roster import Actor
 from gateway.types import OPERATOR as EVERYTHING
 from gateway.types import Identity, Role, Viewer
 
+Who = Role | Literal["machine"]
 CALLER = "parley.caller"  # in the scope of a request
 _WIDE: Mapping[Scope, int] = {"read": 0, "operate": 1, "admin": 2}
 
@@ -57,21 +58,34 @@ OPERATOR = Caller()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Needs:
-    """What a route asks for: a key of that *scope* or a wider one, of somebody who is *role* or more.
+    """What a route asks for: a key of that *scope* or a wider one, of somebody who is *who* or more.
 
-    Where *role* is user, everybody comes in and the handler gives each only what is theirs.
+    Where that is user, everybody comes in and the handler gives each only what is theirs; machine: whoever has it.
     """
 
     scope: Scope = "admin"
-    role: Role = "owner"
+    who: Who = "machine"
 
     def missing(self, caller: Caller) -> str | None:
         """Why the caller may not; None: they may."""
         if _WIDE[caller.scope] < _WIDE[self.scope]:
             return f"This key's scope is {caller.scope}; this needs {self.scope}."
-        if not enough(caller.role, self.role):
-            return f"This is for {self.role}s; the key belongs to somebody who is {caller.role}."
+        if self.who == "machine":
+            return None if caller.identity is None else "This is for whoever has the machine."
+        if not enough(caller.role, self.who):
+            return f"This is for {self.who}s; the key belongs to somebody who is {caller.role}."
         return None
+
+    @property
+    def whom(self) -> str:
+        """Who may, in words."""
+        match self.who:
+            case "user":
+                return "everybody"
+            case "machine":
+                return "whoever has the machine"
+            case role:
+                return f"{role}s"
 
 
 async def _caller(request: Request) -> Caller:

@@ -86,7 +86,7 @@ FAULTS: Mapping[int, tuple[str, Any]] = {
     413: ("The body is too large.", Fault),
     421: ("The host name is not one of ours.", Fault),
     422: ("What was sent, or what is configured, cannot be meant.", Unfit | Misconfigured),
-    429: ("Too many wrong keys from that address.", Fault),
+    429: ("Too much within a minute: of that person, or of wrong keys from that address.", Fault),
     500: ("A fault of ours.", Fault),
     502: ("The provider of the model did not answer.", Unanswered),
     503: ("Nothing can be stored just now, or the gateway is stopping.", Fault),

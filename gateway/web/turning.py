@@ -73,11 +73,12 @@ def routes(app: App) -> Routes:
         told = forking or Forking()
         return await manager.fork(id, told.turns, told.name, viewer=caller.viewer)
 
-    @routes.post("/{id}/children", status=201, faults=(404,))
-    async def bear(id: Id, bearing: Bearing | None = None) -> SessionMeta:
+    @routes.post("/{id}/children", status=201, who="user", faults=(404, 409))
+    async def bear(id: Id, caller: Calling, bearing: Bearing | None = None) -> SessionMeta:
         """A session that works for it: with its settings, empty, closed with it."""
-        made = await manager.create_child_session(id, bearing.title if bearing else None)
-        return await manager.find(made)
+        title = bearing.title if bearing else None
+        made = await manager.create_child_session(id, title, viewer=caller.viewer)
+        return await manager.find(made, viewer=caller.viewer)
 
     @routes.post("/{id}/configure", who="user", faults=(404, 409))
     async def configure(id: Id, configuring: Configuring, caller: Calling) -> SessionMeta:
