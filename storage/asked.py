@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from storage.database import Tx
@@ -11,6 +13,7 @@ INSERT INTO asked (event, session, seq, digest)
 SELECT :event, id, next_seq, :digest FROM session WHERE id = :session"""
 GET = "SELECT a.digest, s.code FROM asked a JOIN session s ON s.id = a.session WHERE a.event = :event"
 TOLD = "UPDATE asked SET told = :told WHERE event = :event"
+KNOWN = "SELECT DISTINCT digest FROM asked WHERE digest IN (SELECT value FROM json_each(:digests))"
 FIND = """
 SELECT a.event, a.session, a.told, i.state, t.id, t.state, a.seq FROM asked a JOIN session s ON s.id = a.session
   LEFT JOIN inbox i ON i.event_id = a.event AND i.account = :account
@@ -22,7 +25,11 @@ SELECT EXISTS (SELECT 1 FROM entry WHERE session = :session AND seq >= :upto AND
     OR EXISTS (SELECT 1 FROM turn WHERE session = :session AND state IN ('running', 'parked')
                                     AND (:turn IS NULL OR id <> :turn))
     OR EXISTS (SELECT 1 FROM inbox WHERE session = :session AND state IN ('waiting', 'taken')
-                                     AND event_id <> :event)"""
+                                     AND event_id <> :event)
+    OR EXISTS (SELECT 1 FROM asked WHERE session = :session AND event <> :event
+                                     AND event IN (SELECT value FROM json_each(:coming))
+                                     AND NOT EXISTS (SELECT 1 FROM inbox i WHERE i.account = :account
+                                                                           AND i.event_id = asked.event))"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +67,11 @@ class Asked:
         """The answer has been sent; *told* is its digest."""
         await self._tx.run(TOLD, event=event, told=told)
 
+    async def known(self, digests: Sequence[str]) -> set[str]:
+        """Those with which anybody has asked."""
+        rows = await self._tx.all(KNOWN, digests=json.dumps(list(digests)))
+        return {row[0] for row in rows}
+
     async def find(self, digest: str, *, account: int, owner: int, count: int) -> list[Found]:
         """Questions with that history in the sessions of one person, the newest first."""
         rows = await self._tx.all(FIND, digest=digest, account=account, owner=owner, count=count)
@@ -76,8 +88,28 @@ class Asked:
             for row in rows
         ]
 
-    async def later(self, session: int, upto: int, *, turn: int | None, event: str) -> bool:
-        """Whether anything was said in the session from entry *upto* on, other than that turn and event."""
-        row = await self._tx.one(LATER, session=session, upto=upto, turn=turn, event=event)
+    async def later(
+        self,
+        session: int,
+        upto: int,
+        *,
+        turn: int | None,
+        event: str,
+        account: int,
+        coming: Iterable[str],
+    ) -> bool:
+        """Whether anything was said in the session from entry *upto* on, other than that turn and event.
+
+        *coming*: events that count although they are not in the *account*'s inbox yet.
+        """
+        row = await self._tx.one(
+            LATER,
+            session=session,
+            upto=upto,
+            turn=turn,
+            event=event,
+            account=account,
+            coming=json.dumps(list(coming)),
+        )
         assert row is not None
         return bool(row[0])

@@ -11,7 +11,7 @@ from storage.costs import Costs, Grouping, Offsets
 from storage.database import Row, Tx, scalar
 
 FACETS = ("total", "user", "model", "channel", "chat", "trigger", "purpose", "session", "tool")
-MAKING = "being made"  # in the place of a zone; whoever changes a settled row takes it away
+MAKING = "being made "  # by whom, in the place of a zone; whoever changes a settled row takes it away
 ZONE = "SELECT value FROM meta WHERE key = 'report_zone'"
 ZONE_PUT = """
 INSERT INTO meta (key, value) VALUES ('report_zone', :zone) ON CONFLICT (key) DO UPDATE SET value = excluded.value"""
@@ -75,16 +75,19 @@ class Rollup:
     async def zone(self) -> str | None:
         """Whose days are summed, as given to `finish`; None: there are no sums that may be read."""
         row = await self._tx.one(ZONE)
-        return None if row is None or row[0] == MAKING else str(row[0])
+        return None if row is None or str(row[0]).startswith(MAKING) else str(row[0])
 
-    async def begin(self, offsets: Offsets) -> tuple[str, ...]:
-        """All sums anew, by another clock: then `fill` each that is given here, in a unit of work of its own; `finish`."""
+    async def begin(self, offsets: Offsets, *, by: str) -> tuple[str, ...]:
+        """All sums anew, by another clock: then `fill` each that is given here, in a unit of work of its own; `finish`.
+
+        *by*: a name for who makes them; the last one who began is the one who finishes.
+        """
         for sql in CLEAR:
             await self._tx.run(sql)
         for starts, ahead in offsets:
             await self._tx.run(OFFSET_ADD, starts=starts, ahead=ahead)
         await self._tx.run(NAMES_ADD)
-        await self._tx.run(ZONE_PUT, zone=MAKING)
+        await self._tx.run(ZONE_PUT, zone=MAKING + by)
         return FACETS
 
     async def fill(self, facet: str) -> None:
@@ -96,9 +99,12 @@ class Rollup:
         for sql in FILL:
             await self._tx.run(sql, facet=facet)
 
-    async def finish(self, zone: str) -> bool:
-        """They may be read from now on. *zone*: what to call it. False: a settled row has changed, they are void."""
-        return await self._tx.run(ZONE_MADE, zone=zone, making=MAKING) == 1
+    async def finish(self, zone: str, *, by: str) -> bool:
+        """They may be read from now on. *zone*: what to call it.
+
+        False: a settled row has changed, and they are void, or somebody else has begun.
+        """
+        return await self._tx.run(ZONE_MADE, zone=zone, making=MAKING + by) == 1
 
     async def drift(self) -> int:
         """How many rows of the sums are not what the ledger says, or are missing; reads the whole ledger."""

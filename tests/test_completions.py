@@ -415,6 +415,7 @@ TOOL = {"type": "function", "function": {"name": "f", "parameters": {}}}
         ),
         ({"messages": said(" ")}, 400, "messages", "invalid_value"),
         ({"messages": said("x" * 300_000)}, 400, "messages", "context_length_exceeded"),
+        ({"messages": said(*["x"] * 4001)}, 400, "messages", "context_length_exceeded"),
         ({"tools": [TOOL]}, 400, "tools", "unsupported_parameter"),
         ({"tool_choice": "required"}, 400, "tool_choice", "unsupported_parameter"),
         ({"n": 2}, 400, "n", "unsupported_value"),

@@ -438,16 +438,19 @@ async def test_what_is_settled_while_the_sums_are_made_is_in_them(store: Store) 
 
         await store.commit(Point.SESSION, work)
 
-    facets = await store.commit(Point.META, lambda unit: unit.rollup.begin([(0, 0)]))
+    facets = await store.commit(Point.META, lambda unit: unit.rollup.begin([(0, 0)], by="me"))
     for facet in facets:
         await more(f"before {facet}")
         await store.commit(Point.META, lambda unit, facet=facet: unit.rollup.fill(facet))  # type: ignore[misc]
         assert await store.read(lambda unit: unit.rollup.zone()) is None
-    assert await store.commit(Point.META, lambda unit: unit.rollup.finish("UTC"))
+    assert await store.commit(Point.META, lambda unit: unit.rollup.finish("UTC", by="me"))
     assert await store.read(lambda unit: unit.rollup.drift()) == 0
-    await store.commit(Point.META, lambda unit: unit.rollup.begin([(0, 0)]))
+    await store.commit(Point.META, lambda unit: unit.rollup.begin([(0, 0)], by="me"))
     await store.commit(Point.META, lambda unit: unit.tx.run("UPDATE usage SET cost = 8 WHERE cost = 7"))
-    assert not await store.commit(Point.META, lambda unit: unit.rollup.finish("UTC"))
+    assert not await store.commit(Point.META, lambda unit: unit.rollup.finish("UTC", by="me"))
+    await store.commit(Point.META, lambda unit: unit.rollup.begin([(0, 0)], by="me"))
+    await store.commit(Point.META, lambda unit: unit.rollup.begin([(0, 0)], by="you"))
+    assert not await store.commit(Point.META, lambda unit: unit.rollup.finish("UTC", by="me"))
     assert await store.read(lambda unit: unit.rollup.zone()) is None
 
 

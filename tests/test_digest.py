@@ -232,6 +232,23 @@ async def test_who_asks_elsewhere_has_it_there_and_nobody_gets_two(here: Readers
     assert jobs == [("digest", main)]
 
 
+async def test_one_at_once_comes_to_where_it_is_asked_for(here: Readers) -> None:
+    """And the one that comes every day goes on coming to where it was set."""
+    await here.chat.local("hello")
+    await joined(here, "main", "local")
+    text = await here.chat.local("/digest now")
+    assert text.startswith("**Friday, 27 March, and today so far** · 2 conversations")
+    assert not any(each.startswith("**") for each in here.texts())
+    assert await here.path.rows("SELECT name, state FROM job ORDER BY id") == [
+        ("digest", "on"),
+        ("digest-2", "paused"),
+    ]
+    assert "08:00 (Europe/Berlin)" in await here.chat.local("/digest")
+    assert (await here.digested(EIGHT)).startswith("**Saturday, 28 March**")
+    assert await here.chat.local("/digest off") == "No digest comes here any more."
+    assert "No digest comes here" in await here.chat.local("/digest")
+
+
 async def joined(here: Readers, channel: str, user: str) -> None:
     """Somebody is Ann as well from now on, as by /link."""
     ann = await here.who(ANN)
@@ -331,6 +348,22 @@ async def test_what_waits_for_a_yes_and_what_was_put_aside_is_told_first(here: R
         "- A yes or no (yesterday 08:30): Make a job news every day at 9",
         "- To be answered as soon as I can (yesterday 08:30): Will you answer?",
     ]
+
+
+async def test_an_admin_is_told_who_asks_to_be_let_in_and_nobody_else_is(here: Readers) -> None:
+    async def asks(unit):  # type: ignore[no-untyped-def]
+        who = await unit.people.seen("telegram", "999", "Eve")
+        await unit.pairings.add(
+            kind="pair", identity=who.id, account=here.path.account.id, code_hash="x", now=here.clock.now,
+            expires=here.clock.now + 30 * DAY,
+        )  # fmt: skip
+
+    await here.path.store.commit(Point.CONTROL, asks)
+    assert "let in" not in await here.digested(EIGHT)
+    await here.chat.allow(ANN, "admin")
+    text = await here.digested(f"{MONDAY} 08:00")
+    assert text.startswith("**Sunday, 29 March** · 1 thing waits for you")
+    assert "- 1 person asks to be let in: /pair" in text
 
 
 async def _parked(here: Readers) -> bool:

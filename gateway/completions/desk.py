@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import ExitStack
+from collections import Counter
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from gateway import units
@@ -48,9 +49,8 @@ class Completions:
         self._catalogue = catalogue
         self._clock = clock
         self._generated = generated
-        # From a decision to the row it is about: what comes in between must see it.
-        self._placing = asyncio.Lock()
-        self._watched: dict[str, int] = {}  # events, and how many wait for their answers
+        # Events that somebody waits for, and how many do: from before they are placed until nobody does any more.
+        self._watched: Counter[str] = Counter()
 
     def models(self) -> list[str]:
         """The models that may be named, as provider:model; the default one first."""
@@ -66,36 +66,42 @@ class Completions:
         """
         if not askable(question.past.question):
             raise Refused(key="message.too_long" if question.past.question.strip() else "message.empty")
-        with ExitStack() as listening:
-            async with self._placing:
-                placed = await self._place(question, who)
-                queue = listening.enter_context(self._hub.listen(placed.place.id))
-                row = await self._enter(placed, who)
-                self._watched[placed.event] = self._watched.get(placed.event, 0) + 1
-            try:
-                yield Accepted(
-                    session=placed.session.code,
-                    account=placed.account,
-                    conversation=placed.place.id,
-                    event=placed.event,
-                    row=row,
-                    lasting=question.key is not None,
-                )
-                found = await self._stored(placed)
-                if found is not None:
-                    yield found
+        event = f"chat:{who.id if who is not None else LOCAL_USER}:{question.key or uuid.uuid4()}"
+        with ExitStack() as until_left:
+            until_left.enter_context(self._watching(event))
+            placed = await self._place(question, who, event)
+            until_left.enter_context(self._watching(placed.event))
+            queue = until_left.enter_context(self._hub.listen(placed.place.id))
+            row = await self._enter(placed, who)
+            yield Accepted(
+                session=placed.session.code,
+                account=placed.account,
+                conversation=placed.place.id,
+                event=placed.event,
+                row=row,
+                lasting=question.key is not None,
+            )
+            found = await self._stored(placed)
+            if found is not None:
+                yield found
+                return
+            while True:
+                seen = await queue.get()
+                if row in seen.inbox and seen.kind == "done":
+                    yield await self._generated(seen)
                     return
-                while True:
-                    seen = await queue.get()
-                    if row in seen.inbox and seen.kind == "done":
-                        yield await self._generated(seen)
-                        return
-                    if row in seen.inbox:
-                        yield seen
-            finally:
-                self._watched[placed.event] -= 1
-                if not self._watched[placed.event]:
-                    del self._watched[placed.event]
+                if row in seen.inbox:
+                    yield seen
+
+    @contextmanager
+    def _watching(self, event: str) -> Iterator[None]:
+        self._watched[event] += 1
+        try:
+            yield
+        finally:
+            self._watched[event] -= 1
+            if not self._watched[event]:
+                del self._watched[event]
 
     async def told(self, accepted: Accepted, text: str) -> None:
         """The answer as it was sent: the next history is compared with it."""
@@ -121,14 +127,14 @@ class Completions:
                 return
             await asyncio.sleep(0)  # its turn is on disk and about to be run
 
-    async def _place(self, question: Question, who: Identity | None) -> placing.Placed:
+    async def _place(self, question: Question, who: Identity | None, event: str) -> placing.Placed:
         now = self._clock()
-        watched = frozenset(self._watched)
 
         async def work(unit: Unit) -> placing.Placed:
             local = who or await unit.people.seen("main", LOCAL_USER, LOCAL_USER)
             asking = await unit.people.met(local, role="user" if who is not None else "owner", now=now)
-            event = f"chat:{asking.id}:{question.key or uuid.uuid4()}"
+            # As it is when its turn has come: a question that was placed just before is watched by then.
+            watched = frozenset(self._watched)
             return await placing.place(unit, question, asking, who, event=event, watched=watched, now=now)
 
         return await self._store.commit(Point.SESSION, work)

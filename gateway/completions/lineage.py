@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Literal
 
+MOST_LOST = 20  # messages in a row, without an answer, of which some may have been asked before
+
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
@@ -95,10 +97,15 @@ def digest(text: str) -> str:
 
 def chain(exchanges: Sequence[Exchange], question: str) -> str:
     """Of a history that ends with a question."""
-    so_far = ""
+    return _hash(_beginnings(exchanges)[-1], question)
+
+
+def _beginnings(exchanges: Sequence[Exchange]) -> list[str]:
+    """Of the first none, one, two, … of them."""
+    found = [""]
     for each in exchanges:
-        so_far = _hash(_hash(so_far, each.asked), each.answered)
-    return _hash(so_far, question)
+        found.append(_hash(_hash(found[-1], each.asked), each.answered))
+    return found
 
 
 def _hash(before: str, text: str) -> str:
@@ -122,12 +129,13 @@ def looks(past: Past) -> Iterator[Look]:
     the longest history first.
     """
     exchanges, texts = past.exchanges, past.texts
-    yield Look("same", chain(exchanges, past.question))
-    for count in range(len(texts), 0, -1):
+    before = _beginnings(exchanges)
+    yield Look("same", _hash(before[-1], past.question))
+    for count in range(len(texts), max(0, len(texts) - MOST_LOST), -1):
         whole = count == len(texts)
-        yield Look("lost", chain(exchanges, joined(texts[:count])), skip=0 if whole else count)
+        yield Look("lost", _hash(before[-1], joined(texts[:count])), skip=0 if whole else count)
     for at in range(len(exchanges), 0, -1):
-        yield Look("answered", chain(exchanges[: at - 1], exchanges[at - 1].asked), at=at)
+        yield Look("answered", _hash(before[at - 1], exchanges[at - 1].asked), at=at)
 
 
 def judge(

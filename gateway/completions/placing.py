@@ -11,7 +11,7 @@ from gateway.completions.lineage import Continue, Decision, Held, Open, Repeat
 from gateway.completions.question import Question
 from gateway.errors import Refused
 from gateway.sessions import new_code, title_of
-from gateway.types import Account, Conversation, Identity, Json, Place, Session
+from gateway.types import Account, Conversation, Entry, Identity, Json, Place, Session
 
 if TYPE_CHECKING:
     from storage import Unit
@@ -96,21 +96,27 @@ async def decide(
     unit: Unit, question: Question, account: Account, owner: int, watched: frozenset[str]
 ) -> Decision:
     """Which of *owner*'s sessions the history belongs to."""
-    for look in lineage.looks(question.past):
+    looks = list(lineage.looks(question.past))
+    known = await unit.asked.known([look.digest for look in looks])
+    for look in looks:
+        if look.digest not in known:
+            continue
         found = await unit.asked.find(look.digest, account=account.id, owner=owner, count=MOST)
-        held = [await _held(unit, each) for each in found]
+        held = [await _held(unit, account.id, each, watched) for each in found]
         decision = lineage.judge(question.past, look, held, again=question.again, watched=watched)
         if decision is not None:
             return decision
     return lineage.new(question.past)
 
 
-async def _held(unit: Unit, found: Found) -> Held:
+async def _held(unit: Unit, account: int, found: Found, watched: frozenset[str]) -> Held:
     state: Literal["waiting", "done", "broken"] = "broken"
     if found.turn_state == "done":
         state = "done"
     elif found.turn_state in ("running", "parked") or (
-        found.turn is None and found.inbox in ("waiting", "taken", "held")
+        found.turn is None
+        # Placed, and about to be entered.
+        and (found.inbox in ("waiting", "taken", "held") or (found.inbox is None and found.event in watched))
     ):
         state = "waiting"
     said, upto = "", found.seq
@@ -120,7 +126,9 @@ async def _held(unit: Unit, found: Found) -> Held:
             filter(None, (transcript.visible(e.body) for e in entries if e.kind == "assistant"))
         )
         upto = entries[-1].seq + 1 if entries else found.seq
-    later = await unit.asked.later(found.session, upto, turn=found.turn, event=found.event)
+    later = await unit.asked.later(
+        found.session, upto, turn=found.turn, event=found.event, account=account, coming=watched
+    )
     return Held(
         event=found.event,
         session=found.session,
@@ -183,17 +191,27 @@ async def _open(unit: Unit, account: Account, start: Open, owner: int, mine: str
         seqs = [each.seq for each in rewinding.standing(entries)]
         await unit.transcript.copy(parent.id, session.id, seqs, next_seq=start.upto)
         await unit.sessions.set_system_prompt(session.id, parent.system_prompt)
-    for number, each in enumerate(start.given):
-        turn = -1 - number  # it was not run here
-        if each.asked:
-            await unit.transcript.add(session.id, "user", transcript.user(each.asked), now=now, turn=turn)
-        if each.answered:
-            body = transcript.assistant((transcript.Text(each.answered),))
-            await unit.transcript.add(session.id, "assistant", body, now=now, turn=turn)
+    given = _given(start, start.upto, now)
+    await unit.transcript.put(session.id, given, next_seq=start.upto + len(given))
     first = next((title for each in start.given if (title := title_of(each.asked))), "")
     if first:
         await unit.sessions.set_title_if_empty(session.id, first)
     return await _get(unit, session.id)
+
+
+def _given(start: Open, seq: int, now: int) -> list[Entry]:
+    """What the program says was said, as entries from *seq* on."""
+    found: list[Entry] = []
+
+    def add(kind: Literal["user", "assistant"], turn: int, body: Json) -> None:
+        found.append(Entry(seq=seq + len(found), turn=turn, kind=kind, body=body, created=now))
+
+    for turn, each in enumerate(start.given):
+        if each.asked:
+            add("user", turn, transcript.user(each.asked))
+        if each.answered:
+            add("assistant", turn, transcript.assistant((transcript.Text(each.answered),)))
+    return found
 
 
 async def _instruct(unit: Unit, session: Session, text: str, now: int) -> None:

@@ -132,9 +132,9 @@ class Digests:
         return await self._store.commit(Point.JOB, work)
 
     async def now(self, by: Requester, *, zone: str = "") -> int:
-        """One out of turn, of yesterday and today so far, also where none is set; gives the run's id.
+        """One out of turn, of yesterday and today so far, to where it is asked for, also where none is set.
 
-        *zone* where none is set. Raises Refused while one is being made.
+        Gives the run's id. *zone* where none is set. Raises Refused while one is being made.
         """
         return await self._jobs.run_now(await self._named(by, zone), OPERATOR)
 
@@ -176,13 +176,13 @@ class Digests:
         return [each for each in await self._jobs.list() if each.spec.kind == NAME]
 
     async def _named(self, by: Requester, zone: str) -> str:
-        """The job that makes it; one that never comes by itself where none was set."""
+        """The job that makes it; one that never comes by itself where none goes there."""
         now = self._clock()
 
         async def work(unit: Unit) -> str:
-            job = await _own(unit, by) or await _configured(unit, by)
-            if job is not None:
-                return job.name
+            for each in await _theirs(unit, by):
+                if each.conversation == by.conversation:
+                    return each.name
             place, name = await _place(unit, by), await _free(unit)
             spec = _spec(name=name, schedule=USUAL, zone=zone or self._zone, place=place)
             return (await _put(unit, replace(spec, enabled=False), None, by, now)).name
@@ -234,17 +234,24 @@ async def _place(unit: Unit, by: Requester) -> Conversation:
 
 async def _own(unit: Unit, by: Requester) -> Job | None:
     """That of the person, wherever they have set it, or that of the group."""
+    found = await _theirs(unit, by)
+    return next((each for each in found if each.state == "on"), found[0] if found else None)
+
+
+async def _theirs(unit: Unit, by: Requester) -> list[Job]:
+    """All of the person's: besides that which comes every day those that were asked for at once in another chat."""
     place = await _place(unit, by)
+    found: list[Job] = []
     for job in await unit.jobs.of_kind(NAME):
         if job.source == "config" or job.conversation is None:
             continue
-        if place.shared and job.conversation == place.id:
-            return job
-        if not place.shared and await rights.owns(unit, job, by):
-            there = await unit.places.get(job.conversation)
-            if not there.shared:
-                return job
-    return None
+        if place.shared:
+            theirs = job.conversation == place.id
+        else:
+            theirs = await rights.owns(unit, job, by) and not (await unit.places.get(job.conversation)).shared
+        if theirs:
+            found.append(job)
+    return found
 
 
 async def _configured(unit: Unit, by: Requester) -> Job | None:

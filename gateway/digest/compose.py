@@ -46,7 +46,7 @@ def named(span: Span, lang: str = "") -> str:
 
 def _head(facts: Facts, lang: str) -> str:
     """What a phone shows of it: the day, and what is in it."""
-    waiting = len(facts.pending) + facts.held
+    waiting = facts.waiting
     counts = [
         say("digest.count_pending", lang, count=waiting) if waiting else "",
         say("digest.count_talks", lang, count=len(facts.talks)) if facts.talks else "",
@@ -65,6 +65,10 @@ def _pending(facts: Facts, *, now: int, lang: str) -> Iterator[str]:
         yield _waits(each, facts.span.zone, now, lang)
     if facts.held:
         yield f"- {say('digest.held', lang, count=facts.held)}"
+    if facts.strangers:
+        yield f"- {say('digest.strangers', lang, count=facts.strangers)}"
+    if facts.refused:
+        yield f"- {say('digest.refused', lang, count=facts.refused)}"
 
 
 def _waits(each: Pending, zone: str, now: int, lang: str) -> str:

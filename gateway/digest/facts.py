@@ -9,6 +9,7 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING, Literal
 
 from gateway import transcript
+from gateway.appeals import VALID
 from gateway.digest.whose import Whose
 from gateway.moments import local, midnight, offsets
 from gateway.reports import DayCost, Share, UsageSummary, days, shares, usage_summary
@@ -104,7 +105,8 @@ class Bill:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """*earlier* results are unread from before; *held* messages came while the gateway was away."""
+    """*earlier* results are unread from before; *held* messages came while the gateway was away. For admins: how many
+    *strangers* ask to be let in, and how many questions a budget has *refused* of which nobody has decided yet."""
 
     span: Span
     talks: Sequence[Talk]
@@ -118,13 +120,20 @@ class Facts:
     by_model: Sequence[Share]
     days: Sequence[DayCost]
     bill: Bill | None = None
+    strangers: int = 0
+    refused: int = 0
+
+    @property
+    def waiting(self) -> int:
+        """Things that wait for somebody to act."""
+        return len(self.pending) + self.held + self.strangers + self.refused
 
     @property
     def empty(self) -> bool:
         """Nothing that anybody needs to know: what ran and had nothing to say does not count, nor what that cost."""
         ran = any(each.told or each.failed or not each.heartbeat for each in self.ran)
         billed = self.bill is not None and self.bill.total.requests
-        return not (self.talks or self.results or self.pending or self.held or ran or billed)
+        return not (self.talks or self.results or self.waiting or ran or billed)
 
 
 async def gather(unit: Unit, whose: Whose, span: Span, now: int, *, bill: bool) -> Facts:
@@ -163,6 +172,8 @@ async def gather(unit: Unit, whose: Whose, span: Span, now: int, *, bill: bool) 
         by_model=shares(await costs.by("model")),
         days=days(await week.days(clock), models),
         bill=await _bill(unit, since, until) if bill else None,
+        strangers=len(await unit.pairings.open("pair", now=now)) if whose.admin else 0,
+        refused=len(await unit.appeals.open(since=now - VALID)) if whose.admin else 0,
     )
 
 

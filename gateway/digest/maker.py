@@ -72,10 +72,11 @@ class DigestMaker:
             job = await unit.jobs.of_run(run) if run is not None else None
             assert run is not None and job is not None
             planned = await unit.jobs.planned(run)
-            span = span_of(planned, spec.zone, manual=not on_schedule(job, planned))
+            manual = not on_schedule(job, planned)
             # Two identities that were joined after each had set one: nobody gets two.
-            if mine.person is not None and await unit.digests.older(job.id, mine.person):
+            if mine.person is not None and not manual and await unit.digests.older(job.id, mine.person):
                 return None
+            span = span_of(planned, spec.zone, manual=manual)
             return await gather(unit, mine, span, now, bill=spec.bill and mine.admin)
 
         facts = await self._store.read(work)

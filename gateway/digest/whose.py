@@ -18,7 +18,7 @@ class Whose:
     """*person* None: that of the conversations *places*, which are one chat's.
 
     *addresses* are what jobs call them: telegram:12345. *owner*: the operator's own jobs are theirs too. *admin*:
-    may see everybody's bill. *lang* and *zone* as for an identity.
+    may see everybody's bill. *lang* as for an identity.
     """
 
     person: int | None
@@ -63,9 +63,8 @@ async def of_chat(unit: Unit, place: Conversation, lang: str) -> Whose:
     topic = f"/{place.thread_id}" if place.thread_id else ""
     addresses = {f"{place.channel}:{place.chat_id}{topic}"}
     if place.kind == "thread":
-        addresses.add(
-            f"{place.channel}:{place.thread_id}"
-        )  # Discord's threads are named without their channel
+        # Discord's threads are named without their channel.
+        addresses.add(f"{place.channel}:{place.thread_id}")
     return Whose(person=None, places=places, addresses=frozenset(addresses), lang=lang)
 
 

@@ -149,14 +149,14 @@ class Accounting(Base):
         name = f"{self.zone} {version('tzdata')} {year}"
         if await self._store.read(lambda unit: unit.rollup.zone()) == name:
             return
-        clock = offsets(0, now + YEARS * 366 * DAY, self.zone)
-        facets = await self._store.commit(Point.META, lambda unit: unit.rollup.begin(clock))
+        clock, me = offsets(0, now + YEARS * 366 * DAY, self.zone), uuid.uuid4().hex
+        facets = await self._store.commit(Point.META, lambda unit: unit.rollup.begin(clock, by=me))
         # Each by itself: whoever else writes waits for one of them at most.
         for number, facet in enumerate(facets, start=1):
             await self._store.commit(Point.META, partial(Accounting._fill, facet=facet))
             log.info("sums.made", by=facet, done=number, of=len(facets))
-        if not await self._store.commit(Point.META, lambda unit: unit.rollup.finish(name)):
-            log.warning("sums.void", remedy="they are made again at the next start")
+        if not await self._store.commit(Point.META, lambda unit: unit.rollup.finish(name, by=me)):
+            log.warning("sums.void", remedy="they are made again within a day")
 
     @staticmethod
     async def _fill(unit: Unit, *, facet: str) -> None:

@@ -17,6 +17,7 @@ MINE = "parley"  # the agent with the model that it is configured with
 _LOOKED_AT = frozenset({"n", "response_format", "modalities", "tool_choice", "function_call"})
 _NOTHING: tuple[Any, ...] = (None, False, [], {}, "", 0)
 _INSTRUCTIONS = ("system", "developer")
+MOST_MESSAGES = 4000  # of one history; what is new of it is stored in one go, and others wait for that
 _TOOLS = "The agent has tools of its own; calls of the program's tools and their results are not taken."
 _PICTURES = "Pictures are not taken here; send them in a chat, or in words."
 
@@ -59,6 +60,9 @@ def read(
         listed = ", ".join((MINE, *models))
         text = f"There is no model {asking.model!r} here, or it may not be chosen; there are: {listed}."
         raise Unfit(text, param="model", code="model_not_found", status=404)
+    if len(asking.messages) > MOST_MESSAGES:
+        text = f"A history has at most {MOST_MESSAGES} messages; send the newer ones."
+        raise Unfit(text, param="messages", code="context_length_exceeded")
     session = (session or "").strip() or None
     messages = [(f"messages[{at}]", each) for at, each in enumerate(asking.messages)]
     if session is not None:

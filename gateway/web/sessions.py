@@ -135,9 +135,14 @@ def _acting(routes: Routes, app: App) -> None:
 
     @routes.post("/{id}/close", who="user", faults=(404, 409))
     async def close(id: Id, caller: Calling, closing: Closing | None = None) -> Closed:
-        """With a summary, if one is given."""
-        summary = closing.summary if closing else None
-        return Closed(closed=await manager.close_session(id, summary, viewer=caller.viewer))
+        """With a summary: the one that is given, else a model's where one is set for it, else the last exchange."""
+        done = await manager.close_with_summary(
+            id,
+            closing.summary if closing else None,
+            identity=caller.identity.id if caller.identity is not None else None,
+            viewer=caller.viewer,
+        )
+        return Closed(closed=done.was_open)
 
     @routes.post("/{id}/read", who="user", faults=(404,))
     async def read(id: Id, caller: Calling, reading: Reading | None = None) -> SessionMeta:

@@ -213,8 +213,8 @@ CREATE TRIGGER tool_gone AFTER DELETE ON tool_call BEGIN
   DELETE FROM tool_day WHERE calls = 0;
 END;
 
--- Settled rows change when a chat moves, and hardly ever else: the sums are made anew at the next start, and are not
--- read until then.
+-- Settled rows change when a chat moves, and hardly ever else: the sums are made anew within a day, and are not read
+-- until then.
 CREATE TRIGGER usage_changed AFTER UPDATE ON usage WHEN OLD.state <> 'open' BEGIN
   DELETE FROM meta WHERE key = 'report_zone';
 END;
