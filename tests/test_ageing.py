@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
@@ -86,6 +87,17 @@ async def test_a_message_loses_its_text_and_is_still_known_when_it_comes_again(h
     (receipt,) = await here.path.says("hello", event_id=event_id)
     assert receipt.state == "duplicate"
     assert len(here.path.model.asked) == asked
+
+
+async def test_what_the_platform_sent_word_for_word_goes_as_soon_as_it_is_done_with(here: Office) -> None:
+    gate = asyncio.Event()
+    here.path.model.queue = [Script(text="la la", gate=gate)]
+    await here.path.says("hello", raw='{"update_id": 1}')
+    assert await here.path.rows("SELECT raw FROM inbox") == [('{"update_id": 1}',)]
+    gate.set()
+    await here.path.channel.until(ANN, "la la")
+    await until(lambda: _is(here, "sent"))
+    assert await here.path.rows("SELECT state, raw FROM inbox") == [("done", None)]
 
 
 async def test_what_waits_keeps_its_text(here: Office) -> None:
