@@ -4,7 +4,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help run test check fix bench walk schedules bill crash api lock clean
+.PHONY: help run test check fix bench walk schedules bill demo-bill demo-digest crash api lock clean
 help: ## list what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 11
 
@@ -42,8 +42,12 @@ crash: $(VENV)/.dev ## kill -9 at 200 random points, on each platform and in eac
 	@$(BIN)/python -m tests.crash --kills 200 --messages 500 --platform discord
 	@$(BIN)/python -m tests.crash.jobs --kills 100
 
-walk: $(VENV)/.dev ## many random walks over the path of a message, with crashes
+demo-digest: $(VENV)/.dev ## a digest over a stop at eight, on the days on which the clocks change, with kill -9
+	@$(BIN)/python -m tests.demo_digest
+
+walk: $(VENV)/.dev ## many random walks over the path of a message and over sessions, with crashes
 	@WALKS=400 $(BIN)/python -m pytest -q tests/test_stateful.py
+	@WALKS=400 $(BIN)/python -m pytest -q tests/test_operations_walk.py
 
 schedules: $(VENV)/.dev ## planned times around every move of a clock until 2031, against a scan of every minute
 	@$(BIN)/python -m tests.schedules
@@ -55,12 +59,16 @@ bill: $(VENV)/.dev ## many random loads, also with kill -9, each reckoned agains
 	@LOADS=200 $(BIN)/python -m pytest -q tests/test_bill.py
 	@$(BIN)/python -m tests.bill
 
+demo-bill: $(VENV)/.dev ## a random week, reconciled with the providers' books; 200 turns that stop at a cap
+	@$(BIN)/python -m tests.bill.demo
+
 bench: $(VENV)/.dev ## side by side with a bare bot, both platforms at once, bad files, rendering, dollars, jobs; see bench/RESULTS.md
 	@$(BIN)/python -m bench
 	@$(BIN)/python -m bench.mixed
 	@$(BIN)/python -m bench.files
 	@$(BIN)/python -m bench.render
 	@$(BIN)/python -m bench.prompts
+	@$(BIN)/python -m bench.bill
 	@$(BIN)/python -m bench.jobs
 
 lock: ## renew the locked versions (needs uv)

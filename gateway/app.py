@@ -241,10 +241,14 @@ class App:
                     tidied = now
                     keep = self.settings.media.keep_days * DAY
                     await self.core.gallery.sweep(now, before=now - keep if keep else 0)
+                    await (
+                        self.manager.sum_by_day()
+                    )  # nothing to do, but when a chat has moved or a year is over
                 if now - swept >= self.settings.sessions.idle_sweep_minutes * MINUTE:
                     swept = now
                     await self.core.dispatcher.sweep()
                 await self.manager.purge_deleted(MOST_PURGED)
+                await self.manager.forget_words()
                 await self._write_out()
             except StoreError as error:
                 self.alerts.tell("storage", f"nothing can be stored: {error}")

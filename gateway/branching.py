@@ -56,7 +56,7 @@ async def again(
     await rewound(unit, session, None, now)
     rows: list[int] = []
     for number, body in enumerate(asked):
-        event = Inbound(event_id=f"retry:{origin}:{number}", kind=Kind.MESSAGE)
+        event = Inbound(event_id=event_of(origin, number), kind=Kind.MESSAGE)
         row = await unit.inbox.add(
             event,
             account=place.account,
@@ -72,6 +72,11 @@ async def again(
             raise Refused(key="rewind.nothing")
         rows.append(row)
     return tuple(rows)
+
+
+def event_of(origin: str, number: int) -> str:
+    """What a message is called that is asked again; *origin* is what wanted it, as the row of a command."""
+    return f"retry:{origin}:{number}"
 
 
 async def forked(unit: Unit, session: Session, n: int | None, name: str | None, now: int) -> Session:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date, datetime, time
 from decimal import Decimal
 from io import BytesIO
 from typing import TYPE_CHECKING
 
-from gateway.texts.forms import money, rate
+from gateway.reports import DayCost
+from gateway.texts import say
+from gateway.texts.forms import dated, money, rate
 from gateway.types import DOLLAR
 
 if TYPE_CHECKING:
@@ -63,8 +66,21 @@ def chart(found: Sequence[Day], *, title: str, others: str, lang: str = "") -> b
     _dates(draw, font, [day.label for day in found], left, bottom)
     _legend(draw, font, sums, bottom + 2 * TEXT, lang)
     out = BytesIO()
-    picture.save(out, "PNG", optimize=True)
+    picture.save(out, "PNG")
     return out.getvalue()
+
+
+def drawn(found: Sequence[DayCost], dates: Sequence[date], lang: str = "") -> list[Day]:
+    """Every day of *dates*, also those without any cost."""
+    models = {each.date: each.by_model for each in found}
+    pattern = say("cost.date", lang)
+    return [
+        Day(
+            label=dated(datetime.combine(each, time()), pattern, lang),
+            models=models.get(each.isoformat(), {}),
+        )
+        for each in dates
+    ]
 
 
 def ticks(most: int) -> list[int]:

@@ -176,7 +176,7 @@ class Compactor:
 
         current, entries, last, latest = await self._store.read(found)
         model = self._chain(order.model or session.model)[0]
-        bound = await self.bound(model, session, entries)
+        bound = await self.bound(model, self._prompt(session, entries))
         size = compaction.estimated(bound, last)
         asked = last is not None and (latest is None or latest.changed < last.at)
         if order.first is None and last is not None and asked:
@@ -192,16 +192,16 @@ class Compactor:
             pruned=not asked and latest is not None and (latest.method, latest.state) == ("pruned", "on"),
         )
 
-    async def bound(self, model: Model, session: Session, entries: Sequence[Entry]) -> int:
-        """The upper bound of what a request would come to now."""
-        prompt = self._prompt(session, entries)
+    async def bound(self, model: Model, prompt: Prompt) -> int:
+        """The upper bound of what it would come to: pictures count where they are shown."""
         shows = any(isinstance(each, UserMessage) and each.pictures for each in prompt.messages)
         if shows and not await model.sees():
             prompt = replace(prompt, messages=history.with_pictures(prompt.messages, {}))
         return bounds.whole(model, prompt)
 
     async def _bound(self, scene: _Scene, draft: _Draft) -> int:
-        return await self.bound(scene.model, scene.order.session, [*scene.entries, draft.entry])
+        prompt = self._prompt(scene.order.session, [*scene.entries, draft.entry])
+        return await self.bound(scene.model, prompt)
 
     async def _drafted(self, scene: _Scene, entry: Entry, upto: int) -> _Draft:
         draft = _Draft(entry=entry, after=0, upto=upto)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from gateway.config_file import Key
-from gateway.vendors import key_name, loopback
+from gateway.vendors import key_name
 
 if TYPE_CHECKING:
     from gateway.settings import JobSettings, Settings
@@ -23,7 +23,6 @@ def contradictions(settings: Settings) -> Iterator[Contradiction]:
     yield from _bots(settings)
     yield from _open(settings)
     yield from _webhooks(settings)
-    yield from _web(settings)
     yield from _providers(settings)
     yield from _models(settings)
     yield from _transcription(settings)
@@ -80,16 +79,6 @@ def _webhooks(settings: Settings) -> Iterator[Contradiction]:
         paths.add(where)
 
 
-def _web(settings: Settings) -> Iterator[Contradiction]:
-    web = settings.web
-    if not web.token and not loopback(web.host):
-        yield (
-            ("web", "host"),
-            f"{web.host!r} can be reached by others and there is no token",
-            'set token in [web], or host = "127.0.0.1"',
-        )
-
-
 def _providers(settings: Settings) -> Iterator[Contradiction]:
     for name, provider in settings.providers.items():
         added = ADDED.get(provider.kind)
@@ -109,6 +98,10 @@ def _models(settings: Settings) -> Iterator[Contradiction]:
     named += [(("agent", "models", i), model) for i, model in enumerate(settings.agent.models)]
     named += [(("agent", "summary_model"), settings.agent.summary_model)]
     named += [(("jobs", i, "model"), job.model) for i, job in enumerate(settings.jobs)]
+    named += [
+        (("digest", "model"), settings.digest.model),
+        (("heartbeat", "model"), settings.heartbeat.model),
+    ]
     for path, model in named:
         name, colon, _ = model.partition(":")
         provider = settings.providers.get(name)
@@ -138,6 +131,16 @@ def _jobs(settings: Settings) -> Iterator[Contradiction]:
         if job.name in seen:
             yield ("jobs", index, "name"), f"{job.name!r} is there twice", "give each job a name of its own"
         seen.add(job.name)
+        if job.kind == "prompt" and not job.prompt.strip():
+            yield ("jobs", index, "prompt"), "prompt is missing", "say what the agent is to be asked"
+        if job.kind == "digest" and len(job.deliver_to) != 1:
+            yield (
+                ("jobs", index, "deliver_to"),
+                "a digest is of the one person or chat that it goes to",
+                'name one, as in deliver_to = "telegram:12345"',
+            )
+        if job.kind == "digest" and job.session == "chat":
+            yield ("jobs", index, "session"), "a digest has a session of its own", "leave it out"
         if job.session == "chat" and (len(job.deliver_to) != 1 or job.deliver_to[0] == "main"):
             yield (
                 ("jobs", index, "session"),

@@ -542,7 +542,9 @@ class ToolSettings(Table):
 class JobSettings(Table):
     name: Annotated[str, AfterValidator(_job_name)]
     schedule: str  # "0 9 * * MON-FRI", "@daily", "every 90m" or "at 2026-12-01 09:00"
-    prompt: Annotated[str, Field(min_length=1)]
+    kind: Literal["prompt", "digest"] = "prompt"
+    prompt: str = ""  # what the agent is asked; a digest asks nothing
+    bill: bool = False  # of a digest: with everybody's bill
     zone: Zone | None = None  # None: [gateway] timezone
     deliver_to: Targets = ("main",)  # (): kept in the session only
     mention: RoleId = ""  # the role that a delivery on Discord calls; '': none

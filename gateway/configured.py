@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 
+from gateway import heartbeat
 from gateway.access import Policy
 from gateway.budgets import PERIODS, Period, Rules, Scope
 from gateway.fetcher import Fetcher
@@ -124,6 +125,7 @@ def habits(settings: Settings) -> Habits:
         job_interval=settings.limits.job_interval_minutes * MINUTE,
         jobs_each=settings.limits.jobs_per_person,
         budgets=rules(settings),
+        digest_model=settings.digest.model,
         gap_minutes=local | {key: bot.gap_minutes for key, bot in bots.items()},
         speech=speech(settings),
         files=Bounds(
@@ -171,6 +173,28 @@ def speech(settings: Settings) -> Speech | None:
 
 
 def job_specs(settings: Settings) -> list[JobSpec]:
+    return [*_jobs(settings), *_heartbeat(settings)]
+
+
+def _heartbeat(settings: Settings) -> Iterator[JobSpec]:
+    told = settings.heartbeat
+    if told.file:
+        yield JobSpec(
+            name=heartbeat.NAME,
+            kind="heartbeat",
+            schedule=f"every {told.every_minutes}m",
+            zone=told.zone or settings.gateway.timezone,
+            prompt="",
+            prompt_file=str((settings.folder / Path(told.file).expanduser()).absolute()),
+            active_hours=told.active_hours,
+            deliver_to=tuple(told.deliver_to),
+            silent=True,
+            catch_up="none",
+            model=told.model,
+        )
+
+
+def _jobs(settings: Settings) -> list[JobSpec]:
     return [
         JobSpec(
             name=job.name,
@@ -187,6 +211,8 @@ def job_specs(settings: Settings) -> list[JobSpec]:
             timeout=job.timeout_seconds,
             retries=job.retries,
             model=job.model,
+            kind=job.kind,
+            bill=job.bill,
             budget_day=None if job.budget_day is None else int(job.budget_day * DOLLAR),
             budget_month=None if job.budget_month is None else int(job.budget_month * DOLLAR),
         )

@@ -19,6 +19,7 @@ from gateway.billing import Biller
 from gateway.budgets import Budget
 from gateway.compacting import Compactor
 from gateway.delivery import Delivery
+from gateway.digest.maker import DigestMaker
 from gateway.dispatcher import Dispatcher
 from gateway.errors import ModelError, Refused
 from gateway.habits import Habits
@@ -188,6 +189,16 @@ def build(
         approvals=approvals,
         gallery=gallery,
         clock=clock,
+        digest=DigestMaker(
+            store=store,
+            delivery=delivery,
+            biller=biller,
+            gallery=gallery,
+            clock=clock,
+            model=catalogue.get,
+            cheap=lambda: dispatcher.habits.digest_model,
+            policy=lambda: dispatcher.habits.policy,
+        ).make,
         # The dispatcher owns the runner, and knows what is to be taken in: the later one is bound by name.
         steers=lambda conversation: dispatcher.steers(conversation),
     )

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 Kind = Literal["user", "assistant", "results", "summary"]
 BITE = 500  # entries that one commit deletes, or writes over: some ten milliseconds
 ERASED = "(erased)"
+UNMERGED = "words"  # in meta: 1 while the index of words may still know what was deleted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,16 +57,30 @@ async def emptied(unit: Unit, session: Session, now: int) -> Emptied:
     for id, _ in files:
         await unit.media.deleted(id, now=now)
     await unit.turns.forget(session.id)
+    await unit.purging.wiping(True)
     requests = await unit.purging.session(session.id, session.code)
+    await unit.purging.wiping(False)
     return Emptied(requests=requests, files=tuple(path for _, path in files))
 
 
 async def purged(unit: Unit, session: int, now: int) -> int:
     """A bite of a deleted session's entries; gives how many there were. 0: there is nothing left of it."""
+    await unit.purging.wiping(True)
     count = await unit.transcript.purge(session, count=BITE)
+    await unit.purging.wiping(False)
     if not count:
         await unit.sessions.purged(session, now=now)
+        await unit.meta.put(UNMERGED, "1")
     return count
+
+
+async def merged(unit: Unit, first: bool) -> bool:
+    """A bite of leaving out of the index of words what was deleted; False when nothing is left to do."""
+    await unit.purging.wiping(True)
+    more = await unit.purging.merge_words(first=first)
+    await unit.purging.wiping(False)
+    await unit.meta.put(UNMERGED, "1" if more else "0")
+    return more
 
 
 async def somebody(unit: Unit, channel: str, user_id: str) -> tuple[int | None, list[Identity]]:
@@ -82,15 +97,21 @@ async def redacted(unit: Unit, identities: list[int]) -> int:
     """A bite of what they said and were answered where others talk too; gives how many entries."""
     said = await unit.purging.said_by(identities)
     done = 0
+    await unit.purging.wiping(True)
     for session, seq, kind in said:
         entry = await unit.transcript.at(session, seq)
         if entry is None or entry.body.get("erased"):
             continue
         await _unlabelled(unit, session, str(entry.body.get("text", "")))
         await unit.transcript.redact(session, seq, *_blank(kind, entry.body))
+        if kind == "summary":
+            await unit.compactions.forget(session, seq)
         done += 1
         if done == BITE:
             break
+    await unit.purging.wiping(False)
+    if done:
+        await unit.meta.put(UNMERGED, "1")
     return done
 
 

@@ -35,6 +35,7 @@ class Habits:
     limits: Limits = field(default_factory=Limits)
     job_interval: int = 5 * MINUTE  # at least, between two planned times of a job that a person made
     jobs_each: int = 20  # that one person may make
+    digest_model: str = ""  # that writes a line for each conversation of a digest; '': none
     budgets: Rules = field(default_factory=Rules)
     speech: Speech | None = None  # None: recordings are not transcribed
     files: Bounds = field(default_factory=Bounds)  # that people send

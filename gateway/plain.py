@@ -7,7 +7,8 @@ import re
 from gateway.sessions import title_of
 from gateway.texts.direction import isolated
 
-_MARKS = re.compile(r"([\\`*_\[\]<>|~&])")
+# Not the closing bracket: escaped both, they would be the marks of a formula.
+_MARKS = re.compile(r"([\\`*_\[<>|~&])")
 
 
 def plain(text: str, limit: int = 60) -> str:

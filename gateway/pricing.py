@@ -153,4 +153,5 @@ class Pricing:
             price=json.dumps(price.to_json(), sort_keys=True) if price is not None else None,
             provider_cost=provider_cost,
             units=seconds,
+            saved=None if cost is None else usage.saved(price, tokens),
         )

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
-from fractions import Fraction
 from typing import Any, Literal
 
 from gateway.moments import EPOCH
 from gateway.types import DOLLAR, Tokens
-from gateway.usage import SAVED, Price, saved
 
 By = Literal["user", "model", "day", "channel", "chat", "trigger", "purpose", "session", "turn", "tool"]
 
@@ -118,8 +115,8 @@ class CostOverview:
     by_tool: list[ToolUsage] = field(default_factory=list)
 
 
-def usage_summary(row: Sequence[Any], saved: int | None = None) -> UsageSummary:
-    """From the eleven columns every sum over the ledger has."""
+def usage_summary(row: Sequence[Any]) -> UsageSummary:
+    """From the twelve columns every sum over the ledger has."""
     return UsageSummary(
         tokens=Tokens(row[0], row[1], row[2], row[3], row[4]),
         cost=row[5],
@@ -128,32 +125,15 @@ def usage_summary(row: Sequence[Any], saved: int | None = None) -> UsageSummary:
         unpriced=row[8],
         estimated=row[9],
         estimated_cost=row[10],
-        saved=saved,
+        saved=row[11],
     )
 
 
-def savings(rows: Iterable[Sequence[Any]]) -> dict[Any, int]:
-    """Nano-dollars saved by key, from (key, price as JSON, tokens read, written for 5 minutes, for an hour).
-
-    Each sum is rounded once, so that the parts differ from the whole by a nano-dollar each at most.
-    """
-    each: dict[str, tuple[int, int, int]] = {}  # by price, as they are few and the rows are many
-    exact: dict[Any, int] = {}
-    for key, price, read, short, long in rows:
-        if price not in each:
-            each[price] = saved(Price.from_json(json.loads(price)).rates)
-        by_read, by_short, by_long = each[price]
-        exact[key] = exact.get(key, 0) + read * by_read + short * by_short + long * by_long
-    return {key: round(Fraction(sum, SAVED)) for key, sum in exact.items()}
+def shares(rows: Iterable[Sequence[Any]]) -> list[Share]:
+    return [Share(name=str(row[0]), usage=usage_summary(row[1:])) for row in rows]
 
 
-def shares(rows: Iterable[Sequence[Any]], saved: Mapping[Any, int]) -> list[Share]:
-    return [Share(name=str(row[0]), usage=usage_summary(row[1:], saved.get(row[0], 0))) for row in rows]
-
-
-def days(
-    rows: Iterable[Sequence[Any]], models: Iterable[tuple[int, str, int]], saved: Mapping[Any, int]
-) -> list[DayCost]:
+def days(rows: Iterable[Sequence[Any]], models: Iterable[tuple[int, str, int]]) -> list[DayCost]:
     """(day, sums…) and (day, model, cost), where a day is so many days after 1970-01-01."""
     found: dict[int, dict[str, int]] = {}
     for day, model, cost in models:
@@ -161,7 +141,7 @@ def days(
     return [
         DayCost(
             date=date.fromordinal(EPOCH + row[0]).isoformat(),
-            usage=usage_summary(row[1:], saved.get(row[0], 0)),
+            usage=usage_summary(row[1:]),
             by_model=found.get(row[0], {}),
         )
         for row in rows

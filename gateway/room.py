@@ -86,7 +86,7 @@ class Room:
         last, standing = await self._store.read(self._weighed, session)
         if started.turn.n < standing.turn or _taken_back(standing):
             return
-        needed = compaction.estimated(await self._compactor.bound(model, session, progress.entries), last)
+        needed = compaction.estimated(await self._compactor.bound(model, prompt), last)
         if compaction.fits(needed, prompt.max_output_tokens, most):
             return
         await self._made(started, progress, standing)
@@ -108,7 +108,7 @@ class Room:
         progress.shortened += 1
         if first is None:
             return False
-        turn = started.turn
+        turn, failed = started.turn, progress.put_away is not None and progress.put_away.failed
 
         async def still(unit: Unit) -> None:
             await check(unit, turn)
@@ -121,8 +121,8 @@ class Room:
                 model=started.model,
                 first=first,
                 within=progress.shortened == ATTEMPTS,
-                # What made no room the last times is not paid for once more.
-                unaided=turn.n < standing.turn,
+                # What made no room the last times, or has just failed, is not tried once more.
+                unaided=failed or turn.n < standing.turn,
                 check=still,
             )
         )

@@ -101,6 +101,9 @@ class Runs:
         self.on_run_ended: Callable[[], None] = lambda: None  # of a job; set by who plans them
         self._live: dict[int, Live] = {}
         self._steering: set[int] = set()  # conversations whose running turn has something to take in
+        self._untold: dict[
+            int, str
+        ] = {}  # conversation -> what nobody was there to be told between two turns
 
     # -- what is running --------------------------------------------------------------------------------------
 
@@ -168,6 +171,8 @@ class Runs:
         self._hub.publish(
             Seen(kind="started", conversation=place, turn=turn.id, session=turn.session, inbox=ids)
         )
+        if (untold := self._untold.pop(place, None)) is not None:
+            self._hub.publish(Seen(kind="notice", conversation=place, text=untold))
 
         def show(text: str) -> None:
             if preview is not None:
@@ -268,7 +273,7 @@ class Runs:
         self._delivery.enqueue(finished.rows)
         if finished.end is not None:
             self.ended(finished.end)
-        if outcome.state == "done":
+        if outcome.state == "done" and outcome.model:  # a digest has asked nobody
             self._outage.over()
         self.publish_end(turn, outcome, tuple(row.id for row in started.rows))
         _log(started, outcome, progress, self._clock())
@@ -292,7 +297,8 @@ class Runs:
         found: list[Target] = []
         said = "".join(part.text for part in outcome.parts if isinstance(part, Text))
         if job is not None and outcome.state == "done":
-            if job.spec.silent and not outcome.files and silence.nothing(said):
+            quiet = job.spec.silent or job.spec.kind == "digest"
+            if quiet and not outcome.files and silence.nothing(said):
                 delivery = "silent"
             else:
                 found, later = await targets.of_job(self._store, self._delivery, started, text, outcome.files)
@@ -328,6 +334,8 @@ class Runs:
             self._delivery.enqueue(rows)
         elif self._hub.watched(place.id):
             self._hub.publish(Seen(kind="notice", conversation=place.id, text=told.text))
+        else:
+            self._untold[place.id] = told.text  # at a terminal nobody listens once the answer is there
 
     async def _keep(self, started: Started, outcome: Outcome) -> None:
         now = self._clock()

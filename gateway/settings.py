@@ -12,6 +12,7 @@ from pydantic import Field, PrivateAttr, ValidationError
 
 from gateway.config_checks import contradictions
 from gateway.config_file import Problem, SettingsError
+from gateway.config_jobs import DigestSettings, HeartbeatSettings
 from gateway.config_layers import (
     Layer,
     command_layer,
@@ -54,6 +55,7 @@ __all__ = [
     "BackupSettings",
     "Changes",
     "ChannelSettings",
+    "DigestSettings",
     "DiscordAccount",
     "DiscordSettings",
     "GatewaySettings",
@@ -96,9 +98,11 @@ AT_ONCE = (
     "channels.*.owners",
     "channels.*.reactions",
     "commands.*",
+    "digest.*",
     "gateway.alerts",
     "gateway.away_after_minutes",
     "gateway.language",
+    "heartbeat.*",
     "jobs.*",
     "limits.*",
     "media.*",
@@ -125,12 +129,19 @@ class Settings(Table):
     media: MediaSettings = MediaSettings()
     tools: ToolSettings = ToolSettings()
     jobs: tuple[JobSettings, ...] = ()
+    digest: DigestSettings = DigestSettings()
+    heartbeat: HeartbeatSettings = HeartbeatSettings()
     web: WebSettings = WebSettings()
     backup: BackupSettings = BackupSettings()
     retention: RetentionSettings = RetentionSettings()
 
     _source: Path | None = PrivateAttr(default=None)
     _warnings: tuple[Problem, ...] = PrivateAttr(default=())
+
+    @property
+    def folder(self) -> Path:
+        """From where relative paths count."""
+        return self._source.parent if self._source is not None else Path()
 
     @property
     def source(self) -> Path | None:

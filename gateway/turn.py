@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -44,8 +44,10 @@ class TurnRunner:
         approvals: Approvals,
         gallery: Gallery,
         clock: Clock,
+        digest: Callable[[Started, Progress], Awaitable[Outcome]],
         steers: Callable[[int], bool] = lambda conversation: False,
     ) -> None:
+        """*digest* makes the answer of a job that asks no model for it."""
         self._store = store
         self._room = room
         self._asker = asker
@@ -53,6 +55,7 @@ class TurnRunner:
         self._approvals = approvals
         self._gallery = gallery
         self._clock = clock
+        self._digest = digest
         self._steers = steers
 
     @property
@@ -119,24 +122,17 @@ class TurnRunner:
         )
 
     async def _loop(self, started: Started, progress: Progress, show: Callable[[str], None]) -> Outcome:
+        if started.job is not None and started.job.spec.kind == "digest":
+            return await self._digest(started, progress)
         await self._room.landed(started, progress)
         while True:
             calls, _ = history.pending_calls(progress.entries, started.turn.id)
+            if self._beyond(started, progress, len(calls)):
+                return self._stopped(progress, say("turn.too_many", progress.lang), "runaway")
             if calls:
                 await self._toolbox.run(started, progress, calls, show)
                 continue
             await self._steered(started, progress)
-            if (
-                progress.requests >= self.options.max_requests
-                or progress.tool_calls > self.options.max_tool_calls
-                or circling(
-                    progress.entries,
-                    started.turn.id,
-                    same=self.options.max_same_calls,
-                    errors=self.options.max_errors,
-                )
-            ):
-                return self._stopped(progress, say("turn.too_many", progress.lang), "runaway")
             await self._room.before(started, progress)
             try:
                 answer = await self._asker.ask(started, progress, self._toolbox.specs, show)
@@ -174,6 +170,17 @@ class TurnRunner:
                     files=progress.files,
                 )
             await self._journal(started, progress, answer, uses, text)
+
+    def _beyond(self, started: Started, progress: Progress, calls: int) -> bool:
+        """Whether to run so many *calls*, or without any to ask once more, would go past one of the limits."""
+        options = self.options
+        return (
+            (not calls and progress.requests >= options.max_requests)
+            or progress.tool_calls + calls > options.max_tool_calls
+            or circling(
+                progress.entries, started.turn.id, same=options.max_same_calls, errors=options.max_errors
+            )
+        )
 
     def _near(self, budget: Budget, lang: str) -> str:
         line = budget.line(now=self._clock(), zone=self.options.zone, lang=lang)

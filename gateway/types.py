@@ -564,6 +564,7 @@ class UsageSettled:
     price: str | None = None  # JSON of the price applied
     provider_cost: int | None = None
     units: int | None = None  # None: as it was opened
+    saved: int | None = None  # nano-dollars that the same input would have cost more uncached; None: no price
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -45,7 +45,6 @@ KINDS = ("uncached", "read", "write_5m", "write_1h", "output")
 DEAREST_RATE = 1_000_000  # dollars; more is a slip of the pen
 LIST = Decimal(1)  # a discount: the part of the list price that is paid, here all of it
 FINEST_RATE = -24  # decimal places of a dollar; the list has some with 17
-SAVED = 10**-FINEST_RATE
 # A cache write costs at most twice the plain rate: Anthropic, prompt caching, one-hour writes.
 DEAREST_WRITE = 2
 # What a provider adds unseen to a request with tools; Anthropic, tool use pricing, lists up to 530 tokens.
@@ -214,16 +213,20 @@ def cost(price: Price | None, tokens: Tokens) -> int | None:
     return None if price is None else round(exact * _PER_TOKEN + Fraction(price.rates.request) * DOLLAR)
 
 
-def saved(rates: Rates) -> tuple[int, int, int]:
-    """What a token is cheaper by when it is read from a cache, written for 5 minutes, for an hour, than as plain input.
+def saved(price: Price | None, tokens: Tokens) -> int | None:
+    """By how many nano-dollars the same input would have been dearer without a cache; rounded once, half to even.
 
-    In units of 1/SAVED of a nano-dollar, exactly; below 0 where it is dearer, 0 for a kind without a rate.
+    Below 0 where writing it cost more than reading it saved. A kind without a rate counts for nothing. None: no price.
     """
-    read, short, long = (
-        0 if rate is None else int((Fraction(rates.uncached) - Fraction(rate)) * _PER_TOKEN * SAVED)
-        for rate in (rates.read, rates.write_5m, rates.write_1h)
-    )
-    return read, short, long
+    if price is None:
+        return None
+    plain = Fraction(price.rates.uncached)
+    exact = Fraction()
+    for kind in ("read", "write_5m", "write_1h"):
+        rate, count = price.rates.of(kind), getattr(tokens, kind)
+        if rate is not None:
+            exact += (plain - Fraction(rate)) * count
+    return round(exact * _PER_TOKEN)
 
 
 def find_price(

@@ -3,24 +3,42 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 _PIECE = re.compile(r'"([^"]*)"|(\S+)')
 MOST = 16  # words
+LEAST = 3  # letters before a *: of beginnings of that length there is an index, shorter ones are nearly everywhere
 
 
-def searched(text: str) -> tuple[str, tuple[str, ...]]:
-    """(an FTS5 query, its words). All words must be there; "words in quotes" one after another; rech* begins so.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """*query* for FTS5, '' where there is no word; *words* for showing where they are.
 
-    ('', ()) where there is no word. Whatever is typed is a word and never an operator.
+    *slow*: it is better asked once than for each session: its beginnings are put together anew each time.
+    """
+
+    query: str = ""
+    words: tuple[str, ...] = ()
+    slow: bool = False
+
+
+def searched(text: str) -> Wanted:
+    """All words must be there; "words in quotes" one after another; rech* begins so, from three letters on.
+
+    Whatever is typed is a word and never an operator.
     """
     parts: list[str] = []
     words: list[str] = []
+    slow = False
     for found in _PIECE.finditer(text):
         phrase = found[1] if found[1] is not None else found[2]
         begins = found[1] is None and phrase.endswith("*")
         phrase = phrase.rstrip("*") if begins else phrase
-        if not any(char.isalnum() for char in phrase) or len(parts) == MOST:
+        letters = sum(char.isalnum() for char in phrase)
+        if not letters or len(parts) == MOST:
             continue
+        begins = begins and letters >= LEAST
+        slow = slow or (begins and letters > LEAST)
         parts.append('"{}"'.format(phrase.replace('"', '""').replace("\0", "")) + ("*" if begins else ""))
         words.append(phrase)
-    return " AND ".join(parts), tuple(words)
+    return Wanted(query=" AND ".join(parts), words=tuple(words), slow=slow)

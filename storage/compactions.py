@@ -30,6 +30,7 @@ SELECT :to, entry_seq, cause, method, from_seq, to_seq, messages, before, after,
   FROM compaction WHERE session = :session AND entry_seq IN (SELECT seq FROM entry WHERE session = :to) ORDER BY id"""
 STATE = "UPDATE compaction SET state = :state, changed = :now WHERE id = :id"
 GONE = "UPDATE compaction SET state = 'gone' WHERE session = :session AND state = 'off'"
+FORGET = "UPDATE compaction SET focus = '' WHERE session = :session AND entry_seq = :seq"
 PAUSE = "SELECT compact_vain, compact_from FROM session WHERE id = :session"
 SET_PAUSE = "UPDATE session SET compact_vain = :vain, compact_from = :turn WHERE id = :session"
 
@@ -118,6 +119,10 @@ class Compactions:
 
     async def set_state(self, id: int, state: str, *, now: int) -> None:
         await self._tx.run(STATE, id=id, state=state, now=now)
+
+    async def forget(self, session: int, seq: int) -> None:
+        """What its notes were to attend to."""
+        await self._tx.run(FORGET, session=session, seq=seq)
 
     async def pause(self, session: int) -> tuple[int, int]:
         """(compactions one after another that made no room, the turn before which none is made unasked)."""

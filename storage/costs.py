@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Literal
 
@@ -16,8 +17,7 @@ SUMMED = """
   coalesce(sum(u.tok_in), 0), coalesce(sum(u.tok_read), 0), coalesce(sum(u.tok_w5m), 0), coalesce(sum(u.tok_w1h), 0),
   coalesce(sum(u.tok_out), 0), coalesce(sum(u.cost), 0), count(*), count(DISTINCT u.turn),
   coalesce(sum(u.cost IS NULL AND u.state <> 'failed'), 0), coalesce(sum(u.state = 'estimated'), 0),
-  coalesce(sum(CASE WHEN u.state = 'estimated' THEN u.cost ELSE 0 END), 0)"""
-CACHED = "q.rates, sum(u.tok_read), sum(u.tok_w5m), sum(u.tok_w1h)"
+  coalesce(sum(CASE WHEN u.state = 'estimated' THEN u.cost ELSE 0 END), 0), coalesce(sum(u.saved), 0)"""
 
 MODEL = "u.provider || ':' || coalesce(u.model, u.model_asked)"
 KEYS: dict[Grouping, str] = {
@@ -38,12 +38,10 @@ JOINS = """
   LEFT JOIN conversation c ON c.id = u.conversation LEFT JOIN account a ON a.id = c.account
   LEFT JOIN turn t ON t.id = u.turn"""
 BOUNDS = """
- WHERE u.state <> 'open' AND (:since IS NULL OR u.at >= :since) AND (:until IS NULL OR u.at < :until)
-   AND (:person IS NULL OR i.person = :person)"""
-FROM = f"{JOINS} {BOUNDS}"
-# Where the price is not known nobody can say what a cache has saved.
-FROM_CACHED = f"""{JOINS} JOIN price q ON q.id = u.price {BOUNDS}
-   AND u.cost IS NOT NULL AND u.tok_read + u.tok_w5m + u.tok_w1h > 0"""
+ WHERE u.state <> 'open' AND (:since IS NULL OR u.at >= :since) AND (:until IS NULL OR u.at < :until)"""
+# Each is looked up in an index of its own, which an OR with "anybody's" would not let it be.
+OF_PERSON = " AND u.identity IN (SELECT id FROM identity WHERE person = :person)"
+IN_PLACES = " AND u.conversation IN (SELECT value FROM json_each(:places))"
 SUMS_BOOKED = """
   sum(u.tok_in), sum(u.tok_read), sum(u.tok_w5m), sum(u.tok_w1h), sum(u.tok_out), coalesce(sum(u.cost), 0), count(*),
   sum(u.cost IS NULL)"""
@@ -66,37 +64,43 @@ SELECT c.name, count(*), coalesce(sum(c.is_error), 0) FROM tool_call c JOIN turn
 class Costs:
     """Sums over usage, from *since* (inclusive) to *until* (exclusive), microseconds UTC; None means no bound.
 
-    *person* None: everybody's.
+    *person* None: everybody's. *places*: what was asked in those conversations; None: anywhere.
     """
 
     def __init__(
-        self, tx: Tx, *, since: int | None = None, until: int | None = None, person: int | None = None
+        self,
+        tx: Tx,
+        *,
+        since: int | None = None,
+        until: int | None = None,
+        person: int | None = None,
+        places: Sequence[int] | None = None,
     ) -> None:
         self._tx = tx
-        self._bounds = {"since": since, "until": until, "person": person}
+        inside = None if places is None else json.dumps(list(places))
+        narrowed = BOUNDS + (OF_PERSON if person is not None else "")
+        narrowed += IN_PLACES if places is not None else ""
+        self._from = JOINS + narrowed
+        self._bounds = {"since": since, "until": until, "person": person, "places": inside}
 
     def within(
-        self, *, since: int | None = None, until: int | None = None, person: int | None = None
+        self,
+        *,
+        since: int | None = None,
+        until: int | None = None,
+        person: int | None = None,
+        places: Sequence[int] | None = None,
     ) -> Costs:
-        return Costs(self._tx, since=since, until=until, person=person)
+        return Costs(self._tx, since=since, until=until, person=person, places=places)
 
     async def total(self) -> Row:
-        row = await self._tx.one(f"SELECT {SUMMED} {FROM}", **self._bounds)
+        row = await self._tx.one(f"SELECT {SUMMED} {self._from}", **self._bounds)
         assert row is not None
         return row
 
-    async def cached(self) -> list[Row]:
-        """('', price as JSON, tokens read, written for 5 minutes, written for an hour), a row each price."""
-        return await self._all(f"SELECT '', {CACHED} {FROM_CACHED} GROUP BY q.id, q.rates")
-
     async def by(self, key: Grouping) -> list[Row]:
         """(name, sums…) dearest first; one row a person, whatever platforms they write from."""
-        rows = await self._all(f"SELECT {KEYS[key]}, {SUMMED} {FROM} GROUP BY 1 ORDER BY 7 DESC, 1")
-        return await self.named(key, rows)
-
-    async def cached_by(self, key: Grouping) -> list[Row]:
-        """As `cached`, with the names of `by`."""
-        rows = await self._all(f"SELECT {KEYS[key]}, {CACHED} {FROM_CACHED} GROUP BY 1, q.id, q.rates")
+        rows = await self._all(f"SELECT {KEYS[key]}, {SUMMED} {self._from} GROUP BY 1 ORDER BY 7 DESC, 1")
         return await self.named(key, rows)
 
     async def named(self, key: Grouping, rows: list[Row]) -> list[Row]:
@@ -118,22 +122,18 @@ class Costs:
 
     async def span(self) -> tuple[int, int] | None:
         """When the first and the last request were made; None: there was none."""
-        row = await self._tx.one(f"SELECT min(u.at), max(u.at) {FROM}", **self._bounds)
+        row = await self._tx.one(f"SELECT min(u.at), max(u.at) {self._from}", **self._bounds)
         return None if scalar(row) is None or row is None else (row[0], row[1])
 
     async def days(self, offsets: Offsets) -> list[Row]:
         """(days since 1970-01-01 on that clock, sums…), earliest first."""
-        return await self._all(f"SELECT {_day(offsets)}, {SUMMED} {FROM} GROUP BY 1 ORDER BY 1")
+        return await self._all(f"SELECT {_day(offsets)}, {SUMMED} {self._from} GROUP BY 1 ORDER BY 1")
 
     async def models_of_days(self, offsets: Offsets) -> list[Row]:
         """(day as in `days`, model, cost)."""
         return await self._all(
-            f"SELECT {_day(offsets)}, {MODEL}, coalesce(sum(u.cost), 0) {FROM} GROUP BY 1, 2 ORDER BY 1, 2"
+            f"SELECT {_day(offsets)}, {MODEL}, coalesce(sum(u.cost), 0) {self._from} GROUP BY 1, 2 ORDER BY 1, 2"
         )
-
-    async def cached_of_days(self, offsets: Offsets) -> list[Row]:
-        """As `cached`, with the days of `days`."""
-        return await self._all(f"SELECT {_day(offsets)}, {CACHED} {FROM_CACHED} GROUP BY 1, q.id, q.rates")
 
     async def booked(self, offsets: Offsets, *, speech: bool) -> list[Row]:
         """(provider, model, day as in `days`, whether estimated, tokens of the five kinds, cost, requests, unpriced).

@@ -51,6 +51,9 @@ UPDATE job_run SET state = 'waiting', attempt = attempt + 1, inbox = NULL, turn 
 PUT_OFF = (
     "UPDATE job_run SET due = :due, reason = :reason WHERE id = :id AND state = 'waiting' AND inbox IS NULL"
 )
+SPOKE = """
+SELECT session, turn, ended FROM job_run WHERE job = :job AND state = 'done' AND delivery <> 'silent' AND ended >= :since
+   AND session IS NOT NULL AND turn IS NOT NULL ORDER BY ended DESC, id DESC LIMIT 1"""
 SUCCEEDED = (
     "UPDATE job SET failures = 0 WHERE id = (SELECT job FROM job_run WHERE id = :run) AND failures > 0"
 )
@@ -156,6 +159,22 @@ class Jobs:
     async def get(self, name: str) -> Job | None:
         row = await self._tx.one(f"SELECT {COLUMNS} FROM job WHERE name = :name", name=name)
         return None if row is None else job(row)
+
+    async def of_kind(self, kind: str) -> list[Job]:
+        """Those that are not removed, the oldest first."""
+        rows = await self._tx.all(
+            f"SELECT {COLUMNS} FROM job WHERE kind = :kind AND state <> 'removed' ORDER BY id", kind=kind
+        )
+        return [job(row) for row in rows]
+
+    async def spoke(self, job: int, *, since: int) -> tuple[int, int, int] | None:
+        """(session, turn, ended at) of the latest run since then that had something to say."""
+        row = await self._tx.one(SPOKE, job=job, since=since)
+        return None if row is None else (row[0], row[1], row[2])
+
+    async def planned(self, run: int) -> int:
+        """For when a run was planned."""
+        return int(scalar(await self._tx.one("SELECT planned FROM job_run WHERE id = :id", id=run)))
 
     async def due(self, *, now: int) -> list[Job]:
         return [job(row) for row in await self._tx.all(DUE, now=now)]

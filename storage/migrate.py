@@ -12,8 +12,14 @@ from gateway.failpoints import Point
 if TYPE_CHECKING:
     from storage.database import Database, Tx
 
+# clustered: a table that is kept in the order of its key.
 DIALECT = {
-    "sqlite": {"id": "INTEGER PRIMARY KEY", "int": "INTEGER", "strict": "STRICT"},
+    "sqlite": {
+        "id": "INTEGER PRIMARY KEY",
+        "int": "INTEGER",
+        "strict": "STRICT",
+        "clustered": "STRICT, WITHOUT ROWID",
+    },
 }
 
 

@@ -130,11 +130,27 @@ SELECT code FROM session WHERE state = 'closed' AND exported IS NULL AND deleted
 EXPORTED = "UPDATE session SET exported = :now WHERE code = :code AND deleted IS NULL"
 
 
+# Some milliseconds of work. Below 0: everything is to become one piece, else go on with that.
+MERGE = "INSERT INTO said (said, rank) VALUES ('merge', :pages)"
+PAGES = 64
+FOCUS_OF = f"UPDATE compaction SET focus = '' WHERE session IN (SELECT session FROM turn WHERE {MINE})"
+
+
 class Purging:
     """Content of every table. Each method is small enough for a commit of its own."""
 
     def __init__(self, tx: Tx) -> None:
         self._tx = tx
+
+    async def wiping(self, on: bool) -> None:
+        """Whether what is deleted from now on is written over with zeros; around a unit of work that deletes."""
+        await self._tx.run(f"PRAGMA secure_delete = {'ON' if on else 'OFF'}")
+
+    async def merge_words(self, *, first: bool) -> bool:
+        """A bite of leaving out of the index of words what was deleted; False when there is nothing left to do."""
+        before = scalar(await self._tx.one("SELECT total_changes()"))
+        await self._tx.run(MERGE, pages=-PAGES if first else PAGES)
+        return int(scalar(await self._tx.one("SELECT total_changes()"))) - int(before) > 1
 
     async def media_of(self, session: int) -> list[tuple[int, str]]:
         """(number, path) of files that only this session shows."""
@@ -199,6 +215,7 @@ class Purging:
             await self._tx.run(OUTBOX_AT, conversation=conversation)
             await self._tx.run(BUTTONS_AT, conversation=conversation)
             await self._tx.run(PLACE_GONE, conversation=conversation)
+        await self._tx.run(FOCUS_OF, identities=_list(mine))
         await self._tx.run(INBOX_OF, identities=_list(mine))
         await self._tx.run(PAIRINGS_OF, identities=_list(mine))
         await self._tx.run(JOBS_OF, identities=_list(mine))

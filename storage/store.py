@@ -17,6 +17,7 @@ from storage.compactions import Compactions
 from storage.costs import Costs
 from storage.database import Database, Tx
 from storage.depths import Depths
+from storage.digests import Digests
 from storage.inbox import Inbox
 from storage.jobs import Jobs
 from storage.keys import Keys
@@ -144,6 +145,10 @@ class Unit:
     @cached_property
     def jobs(self) -> Jobs:
         return Jobs(self.tx)
+
+    @cached_property
+    def digests(self) -> Digests:
+        return Digests(self.tx)
 
 
 class Store:

@@ -17,7 +17,7 @@ VALUES (:uid, :turn, :step, :attempt, :session, :conversation, :identity, :trigg
 SETTLE = """
 UPDATE usage SET state = :state, tok_in = :tok_in, tok_read = :tok_read, tok_w5m = :tok_w5m, tok_w1h = :tok_w1h,
        tok_out = :tok_out, model = :model, provider_id = :provider_id, cost = :cost, cost_state = :cost_state,
-       price = :price, provider_cost = :provider_cost, ended = :ended, units = coalesce(:units, units)
+       price = :price, provider_cost = :provider_cost, ended = :ended, saved = :saved, units = coalesce(:units, units)
  WHERE uid = :uid AND state = 'open'"""
 OPEN_ROWS = """
 SELECT uid, provider, model_asked, at, tok_in, tok_w5m, tok_w1h, tok_out, units FROM usage WHERE state = 'open'
@@ -29,12 +29,8 @@ SUMS = """
 SELECT coalesce(sum(tok_in), 0), coalesce(sum(tok_read), 0), coalesce(sum(tok_w5m), 0), coalesce(sum(tok_w1h), 0),
        coalesce(sum(tok_out), 0), coalesce(sum(cost), 0), count(*), count(DISTINCT turn),
        coalesce(sum(cost IS NULL AND state <> 'failed'), 0), coalesce(sum(state = 'estimated'), 0),
-       coalesce(sum(CASE WHEN state = 'estimated' THEN cost ELSE 0 END), 0)
+       coalesce(sum(CASE WHEN state = 'estimated' THEN cost ELSE 0 END), 0), coalesce(sum(saved), 0)
   FROM usage WHERE state <> 'open' AND """
-# As storage.costs.Costs.cached.
-CACHED = """
-SELECT '', q.rates, sum(u.tok_read), sum(u.tok_w5m), sum(u.tok_w1h) FROM usage u JOIN price q ON q.id = u.price
- WHERE u.state <> 'open' AND u.cost IS NOT NULL AND u.tok_read + u.tok_w5m + u.tok_w1h > 0 AND """
 LAST_INPUT = """
 SELECT tok_in + tok_read + tok_w5m + tok_w1h, tok_out, at, bound FROM usage
  WHERE session = :session AND purpose = 'chat' AND state = 'known' ORDER BY id DESC LIMIT 1"""
@@ -100,6 +96,7 @@ class Ledger:
                 provider_cost=usage.provider_cost,
                 ended=usage.ended,
                 units=usage.units,
+                saved=usage.saved,
             )
             == 1
         )
@@ -130,13 +127,6 @@ class Ledger:
         row = await self._tx.one(f"{SUMS} turn = :turn", turn=turn)
         assert row is not None
         return row
-
-    async def cached_of_session(self, session: int) -> list[Row]:
-        """('', price as JSON, tokens read, written for 5 minutes, written for an hour), a row each price."""
-        return await self._tx.all(f"{CACHED} u.session = :session GROUP BY q.id, q.rates", session=session)
-
-    async def cached_of_turn(self, turn: int) -> list[Row]:
-        return await self._tx.all(f"{CACHED} u.turn = :turn GROUP BY q.id, q.rates", turn=turn)
 
     async def context(self, session: int) -> Weighed | None:
         """The last exact chat request; None before the first."""

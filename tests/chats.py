@@ -11,6 +11,7 @@ from gateway.access import Policy
 from gateway.calls import Call
 from gateway.commands.table import Right, Table
 from gateway.manager import Generated, SessionManager
+from gateway.progress import Options
 from gateway.protocols import Tool
 from gateway.roster import Roster
 from gateway.types import Chunk, Conversation, Kind, Lane, Place, Sender, Waiting
@@ -87,10 +88,18 @@ async def chatting(
     others: tuple[ScriptedModel, ...] = (),
     tools: dict[str, Tool] | None = None,
     rights: Mapping[str, Right] | None = None,
+    options: Options | None = None,
 ) -> AsyncIterator[Chat]:
     policy = Policy(allow={"telegram": frozenset({ANN, BOB, GROUP})}, owners={})
     async with path(
-        store, clock=clock, model=model, others=others, tools=tools, placing="exact", policy=policy
+        store,
+        clock=clock,
+        model=model,
+        others=others,
+        tools=tools,
+        options=options,
+        placing="exact",
+        policy=policy,
     ) as p:
         # One message a reply, however long: how a platform cuts is another test's.
         p.channel.render = lambda text: [Chunk(text=text)] if text else []  # type: ignore[method-assign]

@@ -22,6 +22,7 @@ from gateway.web.routes import Route, Routes
 from tests.api.__main__ import judged
 from tests.test_web import Web, listening, settings
 
+READING = {"costs_reconcile", "jobs_check"}  # what only looks and needs a body for it
 MARKED = re.compile(r"\{(\w+)\}")
 
 
@@ -65,10 +66,8 @@ async def test_every_operation_says_who_may_ask_and_what_comes_back(described: d
             "operate",
             "admin",
         )
-        # Who only reads changes nothing: but for a comparison, which needs a body.
-        assert (scopes == ["read"]) == (method == "get" and each["operationId"] != "keys_listed") or path in (
-            "/v1/costs/reconcile",
-        ), each["operationId"]
+        # Who only reads changes nothing.
+        assert scopes != ["read"] or method == "get" or each["operationId"] in READING, each["operationId"]
         assert {"401", "403", "413", "421", "422", "429", "500", "503"} <= set(each["responses"])
         whole = [each["responses"][status] for status in each["responses"] if status < "300"]
         assert whole and all(schema_of(response) for response in whole), each["operationId"]
@@ -91,14 +90,14 @@ async def test_every_reference_leads_somewhere(described: dict[str, Any]) -> Non
 
 def test_what_is_shown_besides_the_fields_is_described(tmp_path: Path) -> None:
     made = document.schemas_of([UsageSummary])[1]
-    shown = plain(usage_summary([0] * 11))
+    shown = plain(usage_summary([0] * 12))
     assert (
         set(made["UsageSummary"]["properties"])
         == set(made["UsageSummary"]["required"]) | {"saved"}
         == set(shown)
     )
     assert set(made["Tokens"]["properties"]) == set(shown["tokens"])
-    assert len(TOO) == 6
+    assert len(TOO) == 7
 
 
 async def test_two_types_of_one_name_are_not_described_as_one(web: Web) -> None:
@@ -159,6 +158,8 @@ async def test_a_misspelt_name_in_the_query_is_not_ignored(
 async def test_what_can_be_asked_of_a_path_is_told(web: Web) -> None:
     answer = await web.local.put("/v1/sessions")
     assert (answer.status_code, answer.headers["allow"]) == (405, "GET, POST")
+    answer = await web.local.post("/v1/jobs/next")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "GET")
     answer = await web.local.get("/v1/sessions/X/close")
     assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
 

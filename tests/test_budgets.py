@@ -678,6 +678,30 @@ async def test_who_is_no_admin_sees_their_own_and_sets_nothing(store: Store, clo
         assert await store.read(lambda unit: unit.budgets.caps()) == []
 
 
+async def test_in_a_group_what_is_spent_is_for_the_eyes_of_who_asks(store: Store, clock: Clock) -> None:
+    """Whoever administers the group on the platform sets nothing either: a budget is the gateway's."""
+    group = Place(chat_id="-5", kind="group")
+    async with commanded(store, clock) as (gw, _):
+        gw.channel.admins.add(BOB)
+        habits = gw.core.dispatcher.habits
+        allow = {"telegram": frozenset({ANN, BOB, group.chat_id})}
+        gw.core.dispatcher.habits = replace(habits, policy=replace(habits.policy, allow=allow))
+        hold(gw, rules(person_month=DOLLAR, chat_day=DOLLAR))
+        for words, user, wanted in (
+            ("/budget", BOB, say("budget.person_month")),
+            ("/cost all", BOB, say("cost.yours")),
+            ("/budget", ANN, say("budget.chat_day")),
+            ("/cost all", ANN, say("cost.everybody")),
+        ):
+            await gw.says(words, user=user, place=group)
+            await whole(gw, user, wanted)
+            await gw.channel.until(group.chat_id, say("reply.private"))
+        await gw.says("/budget set chat here day off", user=BOB, place=group)
+        await gw.channel.until(group.chat_id, say("budget.admins"))
+        assert set(gw.channel.texts(group.chat_id)) == {say("reply.private"), say("budget.admins")}
+        assert await store.read(lambda unit: unit.budgets.caps()) == []
+
+
 async def test_an_admin_raises_what_is_nearly_used_up_by_a_button(store: Store, clock: Clock) -> None:
     async with commanded(store, clock) as (gw, manager):
         hold(gw, rules(person_day=10 * CENT, person_month=DOLLAR))

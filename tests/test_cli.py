@@ -26,6 +26,7 @@ from gateway.cli.prompt import Printer, converse
 from gateway.cli.talk import Heard
 from gateway.cli.wrap import Wrap
 from gateway.errors import ParleyError, Refused
+from gateway.texts import say
 from tests.fakes.llm import FakeLLM, Reply
 
 COMMANDS = [
@@ -40,6 +41,8 @@ COMMANDS = [
     ("people", "role"),
     ("sessions", "list"),
     ("sessions", "show"),
+    ("sessions", "compact"),
+    ("sessions", "compactions"),
     ("costs",),
     ("costs", "reconcile"),
     ("budget", "show"),
@@ -57,6 +60,10 @@ COMMANDS = [
     ("jobs", "rm"),
     ("jobs", "history"),
     ("jobs", "runs"),
+    ("digest", "list"),
+    ("digest", "on"),
+    ("digest", "off"),
+    ("digest", "now"),
     ("keys", "list"),
     ("keys", "add"),
     ("keys", "revoke"),
@@ -226,6 +233,25 @@ def test_a_message_can_come_from_stdin() -> None:
 
 def test_a_chat_without_a_terminal_says_how_it_is_done() -> None:
     assert "-m TEXT" in parley("chat", code=1).stderr
+
+
+def test_a_session_is_shortened_looked_at_and_brought_back() -> None:
+    for text in ("what is this", "and that"):
+        id = told("chat", "-m", text, "--key", "desk")["session_id"]
+    assert "Nothing was put away yet" in parley("sessions", "compactions", id).stdout
+    done = told("sessions", "compact", id, "--focus", "whales")
+    assert done["method"] == "notes" and done["model"] == "demo:demo" and done["cost_usd"] == "0"
+    listed = parley("sessions", "compactions", id).stdout
+    assert "by a program: whales" in listed and "notes by demo:demo" in listed
+    assert done["summary"] in parley("sessions", "compactions", id, "1").stdout
+    assert "there are 1 of them" in parley("sessions", "compactions", id, "2", code=2).stderr
+    assert "Taken back" in parley("sessions", "compact", id, "--undo").stdout
+    assert "taken back" in parley("sessions", "compactions", id).stdout
+    assert parley("sessions", "compact", id, "--undo", code=1).stderr == f"parley: {say('window.no_undo')}\n"
+    assert "Put back" in parley("sessions", "compact", id, "--redo").stdout
+    assert "not shortened by itself." in parley("sessions", "compact", id, "--auto", "off").stdout
+    assert "as configured" in parley("sessions", "compact", id, "--auto", "default").stdout
+    assert "one of" in parley("sessions", "compact", id, "--undo", "--redo", code=2).stderr
 
 
 def test_a_conversation_is_listed_shown_and_on_the_bill() -> None:
@@ -473,6 +499,35 @@ def test_jobs_are_listed_and_run_by_hand(home: Path) -> None:
     assert run["state"] in ("waiting", "running", "done")
 
 
+def test_a_digest_is_set_listed_and_switched_off(home: Path) -> None:
+    refused = parley("digest", "on", "telegram:1", "8:00", code=1).stderr
+    assert "telegram:1" in refused and "has to write to me first" in refused
+    assert parley("digest", "list").stdout.startswith("No digest is set.")
+
+
+def test_a_job_is_made_and_looked_after_without_a_gateway() -> None:
+    said = parley(
+        "jobs", "add", "every weekday at 8:00", "What is new?", "--name", "news", "--zone", "Asia/Tokyo"
+    )
+    lines = said.stdout.splitlines()
+    assert lines[0] == "news runs every weekday at 08:00, Asia/Tokyo."
+    assert all(line.endswith(" 08:00 JST (+0900)") for line in lines[1:4])
+    assert lines[4] == "Try it now: parley jobs run news"
+    would = told("jobs", "add", "in 20m", "Stretch.", "--check", "--to", "none")
+    assert (would["name"], would["deliver_to"]) == ("job-1", [])
+    typed = parley("jobs", "add", "@daily", "-", "--name", "stdin", typed="Sum up.\n")
+    assert typed.stdout.startswith("stdin runs every day at 00:00, UTC.")
+    shown = parley("jobs", "show", "news").stdout
+    assert "every weekday at 08:00, Asia/Tokyo" in shown and "What is new?" in shown
+    parley("jobs", "pause", "news")
+    assert [job["state"] for job in told("jobs", "list")] == ["paused", "on"]
+    parley("jobs", "resume", "news")
+    parley("jobs", "rm", "news")
+    assert told("jobs", "history", "news") == []
+    wrong = parley("jobs", "add", "whenever", "x", code=1).stderr
+    assert len(wrong.splitlines()) == 1 and '"every 2h" or "at 2026-12-01 09:00"' in wrong
+
+
 # -- upkeep ---------------------------------------------------------------------------------------------------
 
 
@@ -587,9 +642,7 @@ def test_the_doctor_finds_sums_of_the_bill_that_are_not_the_ledger_s(home: Path)
         says("INSERT INTO zone_offset VALUES (0, 0)")
         says("INSERT INTO usage_day SELECT * FROM usage_day_true")
         assert says("INSERT INTO meta VALUES ('report_zone', 'UTC x')").startswith("✓")
-        assert says("UPDATE usage_day SET cost = cost + 1 WHERE facet = 'model' AND price = 0").startswith(
-            "✗"
-        )
+        assert says("UPDATE usage_day SET cost = cost + 1 WHERE facet = 'total'").startswith("✗")
 
 
 def test_the_doctor_names_the_line_of_a_wrong_setting(home: Path) -> None:

@@ -35,7 +35,7 @@ NAMES = [
     "delete", "stop", "approve", "deny", "status", "usage", "cost", "budget",
     "job",
     "context", "compact", "compactions", "clear", "model", "think", "queue", "verbose", "footer", "gap", "overhear",
-    "tools", "lang", "zone", "data", "whoami", "link",
+    "tools", "lang", "zone", "digest", "data", "whoami", "link",
 ]  # fmt: skip
 BETWEEN = ("new", "resume", "compact", "clear", "model", "think", "undo", "redo", "retry",
            "rewind", "fork", "close", "archive", "system")  # fmt: skip
@@ -678,7 +678,7 @@ def test_an_estimate_without_a_price_is_not_said_to_cost_nothing() -> None:
 
 
 def test_a_name_cannot_format_the_table_it_stands_in() -> None:
-    assert quote.plain("[x](http://evil) | **b**\nnext") == "\\[x\\](http://evil) \\| \\*\\*b\\*\\* next"
+    assert quote.plain("[x](http://evil) | **b**\nnext") == "\\[x](http://evil) \\| \\*\\*b\\*\\* next"
     found = overview(by_user=[Share(name="a|b", usage=summary(1))])
     assert cost.table(found, "user")[1][0] == "a\\|b"
 

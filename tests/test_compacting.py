@@ -9,6 +9,7 @@ import pytest
 
 from gateway.errors import ModelError, Refused
 from gateway.failpoints import Point
+from gateway.hub import Seen
 from gateway.manager import SessionManager
 from gateway.progress import Options
 from gateway.protocols import Prompt, ResultsMessage, UserMessage
@@ -104,6 +105,22 @@ async def test_what_was_read_from_a_cache_fills_the_context_as_well(store: Store
         await store.commit(Point.META, lambda unit: unit.tx.run("UPDATE usage SET tok_read = 790"))
         found = await manager.context_usage(code)
         assert found.used_tokens == 800 + 3 - 10 + 10 and await manager.is_near_limit(code)
+
+
+async def test_at_a_terminal_the_line_comes_with_the_next_answer(store: Store, clock: Clock) -> None:
+    model = counting()
+    async with path(store, clock=clock, options=SMALL, model=model) as p:
+        manager = SessionManager(p.core)
+        heard: list[str] = []
+        for number in range(4):
+            if number < 3:
+                model.queue.append(Script(text=f"answer {number} {LONG}"))
+            async for event in manager.say(f"question {number}"):
+                if isinstance(event, Seen) and event.kind == "notice":
+                    heard.append(f"{number} {event.text}")
+            await idle(p)
+        assert await p.value("SELECT count(*) FROM compaction") == 1
+        assert heard == [f"3 {LINE}"]
 
 
 async def test_the_line_can_be_switched_off(store: Store, clock: Clock) -> None:

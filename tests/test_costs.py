@@ -2,29 +2,39 @@
 
 from __future__ import annotations
 
+import asyncio
+import csv
 import json
 import random
+import sqlite3
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from io import StringIO
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
+from typer.testing import CliRunner
 
 from gateway import SessionManager, amounts
+from gateway.cli import app
 from gateway.cli.costs import bar
 from gateway.commands import cost as command
 from gateway.failpoints import Point
 from gateway.manager.accounting import SHARED
-from gateway.moments import midnight, offsets
+from gateway.moments import DAY, midnight, offsets
 from gateway.reports import CostOverview, UsageSummary
 from gateway.types import DOLLAR, SECOND, Place, Tokens, UsageOpen, UsageSettled
-from gateway.usage import Price, Rates
+from gateway.usage import Price, Rates, saved
 from gateway.usage import cost as priced
-from storage import Store, Unit
+from storage import Store, Unit, open_store
+from storage.migrate import DIALECT, migrations
 
 BERLIN = "Europe/Berlin"
+NARROW = 14  # the migration that made the sums narrow
 # Both changes of the clock in Berlin: 29 March and 25 October 2026.
 BEGIN, END = datetime(2026, 3, 27, tzinfo=UTC), datetime(2026, 10, 28, tzinfo=UTC)
 PRICES = [
@@ -47,7 +57,7 @@ class Made:
     tokens: Tokens
     cost: int | None
     state: str
-    saved: Decimal  # nano-dollars
+    saved: int  # nano-dollars
 
 
 def rates(price: Price, tokens: Tokens) -> Decimal:
@@ -119,12 +129,12 @@ async def filled(store: Store, seed: int, rows: int = 300) -> list[Made]:
                 )
             )
             written = json.dumps(price.to_json()) if price and cost is not None else None
+            spared = round(rates(price, tokens)) if price and cost is not None else 0
             settled = UsageSettled(
                 state=state, tokens=tokens, ended=at, cost=cost, price=written,  # type: ignore[arg-type]
-                cost_state="unpriced" if cost is None else "priced",
+                cost_state="unpriced" if cost is None else "priced", saved=spared if price else None,
             )  # fmt: skip
             assert await unit.ledger.settle(f"u{number}", settled)
-            spared = rates(price, tokens) if price and cost is not None else Decimal(0)
             made.append(Made(at, person, tokens, cost, state, spared))
         still_open = UsageOpen(
             uid="open", worst=Tokens(9, 0, 9, 0, 9), purpose="chat", channel="telegram", provider="p",
@@ -137,7 +147,7 @@ async def filled(store: Store, seed: int, rows: int = 300) -> list[Made]:
 
 
 def same(summed: Sequence[UsageSummary], rows: Sequence[Made]) -> None:
-    """The lines together are the rows, to the nano-dollar; savings to one for each line."""
+    """The lines together are the rows, to the nano-dollar."""
     assert sum((each.tokens for each in summed), Tokens()) == sum((row.tokens for row in rows), Tokens())
     assert sum(each.cost for each in summed) == sum(row.cost or 0 for row in rows)
     assert sum(each.requests for each in summed) == len(rows)
@@ -147,7 +157,7 @@ def same(summed: Sequence[UsageSummary], rows: Sequence[Made]) -> None:
     rough = [row for row in rows if row.state == "estimated"]
     assert sum(each.estimated for each in summed) == len(rough)
     assert sum(each.estimated_cost for each in summed) == sum(row.cost or 0 for row in rough)
-    assert abs(sum(each.saved or 0 for each in summed) - sum(row.saved for row in rows)) <= len(summed)
+    assert sum(each.saved or 0 for each in summed) == sum(row.saved for row in rows)
 
 
 def breakdowns(found: CostOverview) -> dict[str, list[UsageSummary]]:
@@ -211,6 +221,51 @@ async def test_the_sums_by_day_are_the_ledger_s(store: Store, seed: int) -> None
         counted = await manager.cost_overview(since, until=until)
         await renamed(store, "substr(value, 2)")
         assert told(summed) == told(counted)
+
+
+@pytest.mark.parametrize("before", [False, True])
+async def test_the_sums_of_tools_by_day_are_the_calls(store: Store, before: bool) -> None:
+    """By when their turn began; a call fails later than it is made, and is gone with its session."""
+    chance, manager = random.Random(1), SessionManager.from_store(store)
+    manager.zone = BERLIN
+    if before:
+        await manager.sum_by_day()
+    await filled(store, 7)
+
+    async def work(unit: Unit) -> None:
+        for id in range(1, 80):
+            at = int(chance.uniform(BEGIN.timestamp(), END.timestamp()) * SECOND)
+            await unit.tx.run(
+                "INSERT INTO turn (id, session, n, conversation, fence, state, started) "
+                "VALUES (:id, 1, :id, 1, 1, 'done', :at)",
+                id=id,
+                at=at,
+            )
+            for number in range(chance.randrange(4)):
+                await unit.tx.run(
+                    "INSERT INTO tool_call (turn, step, call_id, name, args_hash, state) "
+                    "VALUES (:id, 0, :call, :name, '', 'intent')",
+                    id=id,
+                    call=f"c{number}",
+                    name=chance.choice(["now", "fetch", "add_job"]),
+                )
+        await unit.tx.run("UPDATE tool_call SET state = 'done', is_error = (id % 3 = 0)")
+        await unit.tx.run("UPDATE tool_call SET is_error = 1 WHERE id % 7 = 0")
+        await unit.tx.run("DELETE FROM tool_call WHERE id % 5 = 0")
+
+    await store.commit(Point.SESSION, work)
+    await manager.sum_by_day()
+    assert await drift(store) == 0
+    for _ in range(6):
+        days = sorted(BEGIN.date() + timedelta(days=chance.randrange(216)) for _ in range(2))
+        since, until = (chance.choice([None, midnight(each, BERLIN)]) for each in days)
+        summed = await manager.cost_overview(since, until=until, by=("tool",))
+        await renamed(store, "'x' || value")
+        assert summed == await manager.cost_overview(since, until=until, by=("tool",))
+        await renamed(store, "substr(value, 2)")
+    await store.commit(Point.SESSION, lambda unit: unit.tx.run("DELETE FROM tool_call"))
+    assert await drift(store) == 0
+    assert await store.read(lambda unit: unit.tx.all("SELECT * FROM tool_day")) == []
 
 
 async def renamed(store: Store, value: str) -> None:
@@ -309,3 +364,121 @@ def test_what_a_cache_saved_is_said_and_so_is_what_it_cost_more() -> None:
 @pytest.mark.parametrize("amount, drawn", [(0, ""), (1, "▏"), (500, "█" * 10), (1000, "█" * 20), (-5, "")])
 def test_a_bar_is_as_long_as_its_part_and_never_nothing_for_something(amount: int, drawn: str) -> None:
     assert bar(amount, 1000) == drawn
+
+
+async def test_savings_of_a_ledger_from_before_are_reckoned_when_it_is_brought_up_to_date(
+    tmp_path: Path,
+) -> None:
+    chance, path = random.Random(1), tmp_path / "parley.db"
+    wanted: dict[int, int | None] = {}
+    with closing(sqlite3.connect(path)) as db:
+        for number, sql in migrations():
+            if number < NARROW:
+                db.executescript(sql.format(**DIALECT["sqlite"]))
+        db.execute("INSERT INTO meta (key, value) VALUES ('schema', ?)", (str(NARROW - 1),))
+        db.execute("INSERT INTO meta (key, value) VALUES ('report_zone', 'UTC x')")
+        for id, price in enumerate(PRICES, start=1):
+            found = (id, price.hash, "p", price.model, json.dumps(price.to_json()), "config")
+            db.execute(
+                "INSERT INTO price (id, hash, provider, model, rates, source) VALUES (?, ?, ?, ?, ?, ?)",
+                found,
+            )
+        for id in range(1, 200):
+            number = chance.randrange(len(PRICES) + 1)
+            tokens = Tokens(*(chance.choice([0, chance.randrange(90_000)]) for _ in range(5)))
+            state = chance.choice(["known", "estimated", "open"])
+            cost = 5 if number and state != "open" else None
+            db.execute(
+                "INSERT INTO usage (id, uid, purpose, channel, provider, model_asked, state, at, tok_in, tok_read, "
+                "tok_w5m, tok_w1h, tok_out, cost, cost_state, price) "
+                "VALUES (?, ?, 'chat', 'main', 'p', 'a', ?, ?, ?, ?, ?, ?, ?, ?, '', ?)",
+                (id, str(id), state, id * SECOND, tokens.uncached, tokens.read, tokens.write_5m, tokens.write_1h,
+                 tokens.output, cost, number or None),
+            )  # fmt: skip
+            price = PRICES[number - 1] if number else None
+            wanted[id] = saved(price, tokens) if cost is not None else None
+        db.commit()
+    store = await open_store(path)
+    rows = dict(await store.read(lambda unit: unit.tx.all("SELECT id, saved FROM usage")))
+    assert [id for id, amount in wanted.items() if (amount is None) != (rows[id] is None)] == []
+    # In floating point: half a nano-dollar may fall to either side.
+    assert max(abs((rows[id] or 0) - (amount or 0)) for id, amount in wanted.items()) <= 1
+    assert any(amount and amount < 0 for amount in rows.values()) and any(
+        amount and amount > 0 for amount in rows.values()
+    )
+    assert await store.read(lambda unit: unit.rollup.zone()) is None
+    manager = SessionManager.from_store(store)
+    before = told(await manager.cost_overview(since=0))
+    await manager.sum_by_day()
+    assert await store.read(lambda unit: unit.rollup.drift()) == 0
+    assert told(await manager.cost_overview(since=0)) == before
+    await store.close()
+
+
+async def test_what_is_settled_while_the_sums_are_made_is_in_them(store: Store) -> None:
+    """Each grouping is summed in a unit of work of its own; a row that changes meanwhile makes them void."""
+    await filled(store, 5)
+
+    async def more(uid: str) -> None:
+        async def work(unit: Unit) -> None:
+            await unit.ledger.open(
+                UsageOpen(
+                    uid=uid,
+                    worst=Tokens(),
+                    purpose="chat",
+                    channel="new",
+                    provider="p",
+                    model_asked=uid,
+                    at=DAY,
+                )
+            )
+            await unit.ledger.settle(
+                uid, UsageSettled(state="known", tokens=Tokens(1, 2, 3, 4, 5), ended=DAY, cost=7)
+            )
+
+        await store.commit(Point.SESSION, work)
+
+    facets = await store.commit(Point.META, lambda unit: unit.rollup.begin([(0, 0)], by="me"))
+    for facet in facets:
+        await more(f"before {facet}")
+        await store.commit(Point.META, lambda unit, facet=facet: unit.rollup.fill(facet))  # type: ignore[misc]
+        assert await store.read(lambda unit: unit.rollup.zone()) is None
+    assert await store.commit(Point.META, lambda unit: unit.rollup.finish("UTC", by="me"))
+    assert await store.read(lambda unit: unit.rollup.drift()) == 0
+    await store.commit(Point.META, lambda unit: unit.rollup.begin([(0, 0)], by="me"))
+    await store.commit(Point.META, lambda unit: unit.tx.run("UPDATE usage SET cost = 8 WHERE cost = 7"))
+    assert not await store.commit(Point.META, lambda unit: unit.rollup.finish("UTC", by="me"))
+    await store.commit(Point.META, lambda unit: unit.rollup.begin([(0, 0)], by="me"))
+    await store.commit(Point.META, lambda unit: unit.rollup.begin([(0, 0)], by="you"))
+    assert not await store.commit(Point.META, lambda unit: unit.rollup.finish("UTC", by="me"))
+    assert await store.read(lambda unit: unit.rollup.zone()) is None
+
+
+@pytest.mark.parametrize("summed", [False, True])
+def test_csv_and_json_of_the_terminal_are_the_ledger_to_the_nano_dollar(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, summed: bool
+) -> None:
+    monkeypatch.setenv("PARLEY_GATEWAY__DATA_DIR", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+
+    async def prepared() -> list[Made]:
+        store = await open_store(tmp_path / "parley.db")
+        rows = await filled(store, 6)
+        if summed:
+            await SessionManager.from_store(store).sum_by_day()
+        await store.close()
+        return rows
+
+    def told(*words: str) -> str:
+        return CliRunner().invoke(app, ["costs", "2026-01-01..2026-12-31", *words]).stdout
+
+    rows = asyncio.run(prepared())
+    cost, spared = sum(row.cost or 0 for row in rows), sum(row.saved for row in rows)
+    found = json.loads(told("--json"))
+    for by in (*SHARED, "day"):
+        shares = [line["usage"] for line in found[f"by_{by}"]]
+        assert (sum(each["cost"] for each in shares), sum(each["saved"] for each in shares)) == (cost, spared)
+        lines = list(csv.DictReader(StringIO(told("--by", by, "--csv", "-"))))
+        assert sum(Decimal(line["cost_usd"] or 0) for line in lines) * DOLLAR == cost, by
+        assert sum(Decimal(line["saved_usd"]) for line in lines) * DOLLAR == spared, by
+        assert sum(int(line["requests"]) for line in lines) == len(rows)

@@ -162,3 +162,36 @@ def test_every_fail_point_is_passed_somewhere_in_the_product() -> None:
 
 def test_every_way_to_a_fail_point_leads_to_one_that_exists() -> None:
     assert set(WAYS) <= set(Point)
+
+
+async def test_a_compaction_cut_by_death_is_whole_or_was_never_made(tmp_path: Path) -> None:
+    deaths = (
+        f"{Point.MODEL}:after:2",  # the notes are there, nothing of them is on disk
+        f"{Point.COMPACT}:after:1",  # it is made, nobody was told
+    )
+
+    async def one(kill_at: str) -> None:
+        folder = tmp_path / kill_at.replace(":", "-")
+        folder.mkdir()
+        async with stage(folder) as on:
+            await on.say(on.chats[0], "medium")
+            await on.say_text(on.chats[0], "/compact")
+            last = await on.say(on.chats[0], "short")
+            await dies(on, kill_at)
+            await answers(on)
+            assert await broken(on) == [], kill_at
+        with closing(sqlite3.connect(on.evidence.database)) as db:
+            made = db.execute("SELECT entry_seq, cost, usage_uid FROM compaction ORDER BY id").fetchall()
+            summaries = db.execute("SELECT seq FROM entry WHERE kind = 'summary' ORDER BY seq").fetchall()
+            booked = db.execute("SELECT uid, state FROM usage WHERE purpose = 'compaction'").fetchall()
+        assert [row[0] for row in made] == [row[0] for row in summaries] and len(made) == 1, kill_at
+        states = dict(booked)
+        assert states[made[0][2]] == "known" and set(states.values()) <= {"known", "estimated"}, kill_at
+        # What was lost is on the bill as an estimate, what was kept is not asked again.
+        assert len(states) == (1 if kill_at == deaths[-1] else 2), kill_at
+        prompts = [
+            str(each["body"]["messages"]) for each in on.evidence.requests if each["body"].get("tools")
+        ]
+        assert "[Summary of the earlier conversation" in prompts[-1] and last.word in prompts[-1], kill_at
+
+    await asyncio.gather(*(one(each) for each in deaths))

@@ -55,6 +55,7 @@ async def test_a_name_that_is_left_out_is_found(here: Office) -> None:
         ({"retries": 4}, "tried again 3 times at most"),
         ({"timeout": 90_000.0}, "up to 24 h"),
         ({"deliver_to": ("nowhere",)}, "'nowhere' is no target; write telegram:12345"),
+        ({"deliver_to": ("discord:5",)}, "No bot of discord is set up here"),
         ({"deliver_to": ("main:desk",)}, "write main for the terminal"),
         ({"deliver_to": ("chat",)}, "There is no chat here to deliver to"),
         ({"session": "chat", "deliver_to": ("main",)}, "delivers to that one chat"),

@@ -58,15 +58,15 @@ async def test_it_is_listed_shown_paused_resumed_and_removed(chat: Chat) -> None
     assert set(chat.buttons()) == {"Resume"}
     await chat.told("/job resume", "The job `water` runs every 90 minutes.")
     await chat.told("/job history WATER", "It has not run yet.")
-    await chat.told("/job rm watr", "There is no job named watr. Did you mean water?")
-    await chat.told("/job rm", "Say which job: water. As in /job rm water.")
+    await chat.told("/job rm watr", "There is no job named watr. Did you mean `water`?")
+    await chat.told("/job rm", "Say which job: `water`. As in `/job rm water`.")
     await chat.told("/job rm water", "`water` is removed.")
     await chat.told("/job", "You have no jobs here.")
     await chat.told("/job history water", "It has not run yet.")
 
 
 async def test_what_cannot_be_done_says_what_is_wrong_and_what_to_write(chat: Chat) -> None:
-    await chat.told("/job add", "/job add every 90m Drink a glass of water.")
+    await chat.told("/job add", "as in /job add every 90m Drink a glass of water.")
     await chat.told("/job add Drink water", "I find no schedule at the beginning of “Drink water”.")
     await chat.told("/job add every 90m", "Say what I am to be asked")
     await chat.told('/job add "99 * * * *" Drink', "minute: cannot be '99'; use 0-59")

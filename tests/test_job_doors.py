@@ -201,6 +201,7 @@ async def test_every_door_does_the_same_and_refuses_the_same(tmp_path: Path, kin
 async def test_a_key_opens_what_is_its_persons_own(tmp_path: Path) -> None:
     tables = {"web": {"port": free_port()}, "jobs": [FIXED]}
     async with listening(settings(tmp_path, **tables)) as web:
+        web.app.core.dispatcher.expected.add("telegram")  # as if a bot were configured
         roster: Roster = web.app.roster
         await roster.allow("telegram:5", "user")
         made = await web.local.post("/v1/keys", json={"scope": "operate", "who": "telegram:5"})

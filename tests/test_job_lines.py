@@ -32,6 +32,8 @@ SAID = [
     ("weekdays 8:00", "0 8 * * 1-5"),
     ("every Mon, Wed and Fri at nine", "0 9 * * 1,3,5"),
     ("sundays 9:15", "15 9 * * 0"),
+    ("every day at 8:00 and 20:00", "0 8,20 * * *"),
+    ("weekdays at 9, 12:00 and 5pm", "0 9,12,17 * * 1-5"),
     ("tomorrow at nine", "at 2026-11-27 09:00"),
     ("today at 11", "at 2026-11-26 11:00"),
     ("tomorrow 9:30 pm", "at 2026-11-27 21:30"),
@@ -68,7 +70,18 @@ def test_a_phrase_is_kept_in_a_form_that_can_be_followed_and_ends_where_the_text
 
 @pytest.mark.parametrize(
     "said",
-    ["every now and then", "daily 8 glasses of water", "at 25:00", "every 0m", "soon", "", "13 pm", "at"],
+    [
+        "every now and then",
+        "daily 8 glasses of water",
+        "at 25:00",
+        "every 0m",
+        "soon",
+        "",
+        "13 pm",
+        "at",
+        "every 2 days at 9:00",
+        "daily at 8:00 and 9:30",
+    ],
 )
 def test_what_is_no_schedule_is_not_guessed(said: str) -> None:
     with pytest.raises(ScheduleError):
@@ -94,6 +107,10 @@ def test_when_a_zone_and_what() -> None:
     assert line.read("every 90m UTC Drink.").zone == "UTC"
     assert line.read("every 90m Drink.").zone == ""
     assert line.read("every 90m Drink.\n\nWith a straw.").prompt == "Drink.\n\nWith a straw."
+    assert line.read('every 90m Asia/Tokyo: "Drink."').prompt == "Drink."
+    assert line.read('every 90m Say "cheers".').prompt == 'Say "cheers".'
+    assert line.read("water\nevery 90m\nDrink.").prompt == "Drink."
+    assert line.read("daily at 9:00, 2 glasses").schedule == "daily at 9:00"
     assert line.read("every 90m and/or drink").prompt == "and/or drink"
 
 
@@ -125,10 +142,11 @@ def test_options_stand_before_the_schedule_or_before_the_text() -> None:
     [
         ("Drink a glass of water", "I find no schedule at the beginning of “Drink a glass of water”."),
         ("every now and then Drink", "/job add every 90m"),
-        ("colour=red every 90m Drink", "There is no option colour. There are: name, to, session"),
-        ("session=mine every 90m Drink", "Write for example session=isolated | chat."),
-        ("retries=many every 90m Drink", "retries=many cannot be meant"),
-        ("every 90m Europe/Berln Drink", "Write a name such as Europe/Berlin."),
+        ("every 2 days at 9:00 Drink", "/job add every 90m"),
+        ("colour=red every 90m Drink", "There is no option `colour`. There are: `name`, `to`, `session`"),
+        ("session=mine every 90m Drink", "Write for example `session=isolated|chat`."),
+        ("retries=many every 90m Drink", "`retries` cannot be “many”. Write for example `retries=3`."),
+        ("every 90m Europe/Berln Drink", "Write a name such as `Europe/Berlin`."),
     ],
 )
 def test_what_cannot_be_read_is_refused_with_an_example(text: str, said: str) -> None:

@@ -139,6 +139,21 @@ async def test_only_an_admin_has_a_role_called(tmp_path: Path) -> None:
             await dc.until(lambda: say("job.admins") in dc.texts(private), timeout=10)
 
 
+async def test_on_discord_the_yes_makes_it_and_the_buttons_go(tmp_path: Path) -> None:
+    async with FakeDiscord() as dc:
+        told, private = discord(dc), dc.dm(ANN)
+        async with gateway(settings(tmp_path, discord=told)) as app:
+            await dc.until(lambda: dc.gateway.counts["identifies"], timeout=10)
+            dc.user_says(private, "Remind me every weekday at 8:00 to stretch", user_id=ANN)
+            await dc.until(lambda: any(each.components for each in dc.messages(private)), timeout=10)
+            asked = next(each for each in dc.messages(private) if each.components)
+            assert "every weekday at 08:00, UTC" in asked.content
+            dc.user_presses(asked.id, asked.components[0]["components"][0]["custom_id"], user_id=ANN)
+            await dc.until(lambda: any("said yes." in (text or "") for text in dc.texts(private)), timeout=10)
+            await dc.until(lambda: not any(each.components for each in dc.messages(private)), timeout=10)
+            assert [job.spec.prompt for job in await app.manager.jobs.list()] == ["Reminder: stretch"]
+
+
 async def test_the_demo_is_asked_to_remind_and_the_yes_makes_it(tmp_path: Path) -> None:
     async with FakeTelegram() as tg, gateway(settings(tmp_path, telegram=telegram(tg))) as app:
         tg.user_says(ANN, "Remind me tomorrow at nine to call Mum")

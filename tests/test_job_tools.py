@@ -132,7 +132,7 @@ async def test_they_are_listed_and_removed_by_the_yes(store: Store, clock: Clock
         await chat.sees("Remove the job `water`, which runs every 90 minutes. It asks: “Drink.”")
         assert await jobs(chat) == [("water", "on")]
         await chat.presses("Yes")
-        await chat.sees("`water` is removed. What it did stays in /job history water.")
+        await chat.sees("`water` is removed. What it did stays in `/job history water`.")
         assert await jobs(chat) == [("water", "removed")]
 
 

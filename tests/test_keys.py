@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,12 @@ import pytest
 
 from gateway.core import system_clock
 from gateway.errors import NotFound, Refused
+from gateway.floods import Limits
 from gateway.keys import MARK, Keys
 from gateway.roster import Actor
-from gateway.types import DAY, MINUTE
+from gateway.types import DAY, MINUTE, Identity
+from gateway.web.admission import MOST_WRONG
 from gateway.web.caller import Caller, Needs
-from gateway.web.guard import MOST_WRONG
 from gateway.web.span import BadField, until
 from tests.fakes.model import Script
 from tests.test_web import TOKEN, Web, free_port, listening, settings
@@ -135,11 +136,36 @@ async def test_a_revoked_key_is_refused_from_the_next_request_on(locked: Locked)
     assert (await locked.web.local.post("/v1/keys/nosuchkey/revoke")).status_code == 404
 
 
-async def test_wrong_keys_slow_down_whoever_tries_them(locked: Locked) -> None:
+async def test_wrong_keys_slow_down_whoever_tries_them_and_nobody_with_a_right_one(locked: Locked) -> None:
     key = await locked.key("read")
-    tried = {(await locked.ask(f"{key}{n}", "GET", "/healthz")).status_code for n in range(MOST_WRONG)}
-    assert tried == {401}
-    assert (await locked.ask(key, "GET", "/healthz")).status_code == 429
+    async with locked.web.remote() as client:
+        for number in range(MOST_WRONG):
+            wrong = await client.get("/healthz", headers={"authorization": f"Bearer {key}{number}"})
+            assert wrong.status_code == 401
+    assert (await locked.ask(f"{key}x", "GET", "/healthz")).status_code == 429
+    assert (await locked.ask(key, "GET", "/healthz")).status_code == 200
+
+
+async def test_a_person_asks_for_so_much_a_minute_by_all_their_keys(locked: Locked) -> None:
+    habits = locked.web.app.core.dispatcher.habits
+    locked.web.app.core.dispatcher.habits = replace(habits, limits=Limits(messages_per_minute=3))
+    keys = [await locked.key("operate", ADA) for _ in range(2)]
+    asked = [
+        await locked.ask(keys[number % 2], "POST", "/v1/messages", {"text": "hello"}) for number in range(4)
+    ]
+    assert [each.status_code for each in asked] == [200, 200, 200, 429]
+    assert asked[3].headers["retry-after"] == "60"
+    assert (await locked.ask(keys[0], "GET", "/v1/sessions")).status_code == 200
+    bob = await locked.key("operate", BOB)
+    assert (await locked.ask(bob, "POST", "/v1/messages", {"text": "hello"})).status_code == 200
+
+
+async def test_on_a_host_that_others_can_reach_a_key_is_needed_from_the_start(tmp_path: Path) -> None:
+    config = settings(tmp_path, web={"port": free_port(), "host": "0.0.0.0"})
+    async with listening(config) as web:
+        locked = Locked(web, Clock())
+        assert (await locked.ask("", "GET", "/healthz")).status_code == 401
+        assert (await locked.ask(await locked.key("read"), "GET", "/healthz")).status_code == 200
 
 
 async def test_the_secret_is_shown_once_and_kept_nowhere(locked: Locked, tmp_path: Path) -> None:
@@ -214,9 +240,43 @@ async def test_a_persons_key_opens_no_session_of_anybody_else(locked: Locked) ->
     assert again.json()["session_id"] == mine
 
 
+async def test_a_key_shows_the_sessions_of_its_person_and_nobody_elses(locked: Locked) -> None:
+    ada, bob, owner = [await locked.key("admin", who) for who in (ADA, BOB, OWNER)]
+    mine = (await locked.ask(ada, "POST", "/v1/messages", {"text": "a secret"})).json()["session_id"]
+    local = (await locked.web.say("at the machine"))["session_id"]
+    assert [each["id"] for each in (await locked.ask(ada, "GET", "/v1/sessions")).json()] == [mine]
+    for other in (bob, owner):  # what an owner says is private, and so is what is said to them
+        assert (await locked.ask(other, "GET", "/v1/sessions")).json() == []
+        for what in ("", "/messages", "/usage", "/context", "/compactions", "/compactions/automatic"):
+            seen = await locked.ask(other, "GET", f"/v1/sessions/{mine}{what}")
+            none = await locked.ask(other, "GET", f"/v1/sessions/NOSUCHONE1{what}")
+            assert (seen.status_code, none.status_code) == (404, 404)
+            assert seen.json()["error"].replace(mine, "") == none.json()["error"].replace("NOSUCHONE1", "")
+        for what in ("close", "read", "clear", "compact", "cancel", "compactions/undo", "compactions/redo"):
+            assert (await locked.ask(other, "POST", f"/v1/sessions/{mine}/{what}")).status_code == 404
+        titled = await locked.ask(other, "POST", f"/v1/sessions/{mine}/title", {"title": "mine now"})
+        assert titled.status_code == 404
+        assert (await locked.ask(other, "POST", f"/v1/sessions/{mine}/children")).status_code == 404
+        # Nor by the place it is in, which would close it, or by all that is kept of her.
+        opening = {"channel": "main", "key": "main", "user_id": ADA, "fresh": False}
+        assert (await locked.ask(other, "POST", "/v1/sessions", opening)).status_code == 403
+        assert (await locked.ask(other, "GET", f"/v1/data?address={ADA}")).status_code == 409
+    everything = (await locked.web.local.get("/v1/sessions")).json()
+    assert [(each["id"], each["is_closed"]) for each in everything] == [(local, False), (mine, False)]
+    assert (await locked.ask(ada, "POST", f"/v1/sessions/{mine}/close")).json() == {"closed": True}
+
+
+async def test_commands_over_http_see_no_session_of_anybody_else(locked: Locked) -> None:
+    owner, ada = await locked.key("admin", OWNER), await locked.key("admin", ADA)
+    mine = (await locked.ask(ada, "POST", "/v1/messages", {"text": "a secret"})).json()["session_id"]
+    for command in ("/sessions", f"/resume {mine}", "/search secret", f"/show {mine}", f"/export {mine}"):
+        told = await locked.ask(owner, "POST", "/v1/messages", {"text": command})
+        assert "a secret" not in told.json()["text"], (command, told.text)
+
+
 async def test_a_users_key_looks_at_nothing_of_the_gateways(locked: Locked) -> None:
     users, owners = await locked.key("admin", ADA), await locked.key("admin", OWNER)
-    for path in ("status", "people", "jobs", "keys", "budgets", "store"):
+    for path in ("status", "people", "keys", "budgets", "store"):
         refused = await locked.ask(users, "GET", f"/v1/{path}")
         assert refused.status_code == 403 and "belongs to somebody who is user" in refused.json()["error"]
         assert (await locked.ask(owners, "GET", f"/v1/{path}")).status_code == 200
@@ -335,8 +395,11 @@ def test_an_end_that_means_nothing_names_the_field(text: str) -> None:
 
 
 def test_a_scope_and_a_role_are_both_needed() -> None:
-    needs = Needs(scope="operate", role="admin")
+    needs = Needs(scope="operate", who="admin")
     assert needs.missing(Caller(scope="operate", role="admin")) is None
     assert needs.missing(Caller(scope="admin", role="owner")) is None
     assert needs.missing(Caller(scope="read", role="owner"))
     assert needs.missing(Caller(scope="admin", role="user"))
+    ada = Identity(id=1, person=1, channel="telegram", user_id="11", name="", state="allowed", role="owner")
+    assert Needs(who="machine").missing(Caller(role="owner", identity=ada))
+    assert Needs(who="machine").missing(Caller()) is None

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path as FilePath
 
 import pytest
 
-from gateway.errors import NotFound, Refused
+from gateway.budgets import Rules
+from gateway.errors import ModelError, NotFound, Refused
 from gateway.manager import SessionManager
+from gateway.progress import Options
 from gateway.protocols import UserMessage
 from gateway.transcript import ToolUse
 from gateway.types import Viewer
@@ -66,6 +69,62 @@ async def test_what_was_taken_back_is_in_no_summary(manager: SessionManager) -> 
 async def test_an_empty_one_has_no_summary(manager: SessionManager) -> None:
     id = await manager.create_session("main", "k")
     assert (await manager.close_with_summary(id)).session.summary is None
+
+
+@pytest.fixture
+async def summed(store: Store, clock: Clock) -> AsyncIterator[Chat]:
+    """A gateway in which another model writes the summaries."""
+    cheap = ScriptedModel(ref=OTHER, model="two")
+    options = Options(retries=0, summary_model=OTHER)
+    async with chatting(store, clock, others=(cheap,), options=options) as found:
+        yield found
+
+
+def cheap(chat: Chat) -> ScriptedModel:
+    return chat.path.core.catalogue.get(OTHER)  # type: ignore[return-value]
+
+
+async def test_a_cheap_model_writes_it_and_that_is_booked(summed: Chat) -> None:
+    manager = summed.manager
+    id = await talked(manager, "whales", "herons")
+    cheap(summed).queue.append(Script(text="  They talked of animals. "))
+    closed = await manager.close_with_summary(id)
+    assert closed.session.summary == "They talked of animals."
+    (prompt,) = cheap(summed).asked
+    assert "whales" in str(prompt.messages) and prompt.max_output_tokens <= 200
+    rows = await summed.path.rows("SELECT purpose, state FROM usage WHERE model_asked = 'two'")
+    assert rows == [("summary", "known")]
+    assert await manager.close_with_summary(id) and len(cheap(summed).asked) == 1  # it is closed already
+
+
+@pytest.mark.parametrize("kind", ["overloaded", "budget", "refused", "auth"])
+async def test_where_that_fails_title_and_last_exchange_are_kept(summed: Chat, kind: str) -> None:
+    id = await talked(summed.manager, "whales", "herons")
+    cheap(summed).queue.append(Script(error=ModelError("no", kind=kind)))  # type: ignore[arg-type]
+    closed = await summed.manager.close_with_summary(id)
+    assert closed.session.summary == "whales\nherons\nYou said: herons" and closed.session.is_closed
+    assert await summed.path.value("SELECT count(*) FROM usage WHERE state = 'open'") == 0
+
+
+async def test_over_budget_no_summary_is_asked_for(summed: Chat) -> None:
+    id = await talked(summed.manager, "whales")
+    dispatcher = summed.path.core.dispatcher
+    dispatcher.habits = replace(dispatcher.habits, budgets=Rules(caps={("gateway", "day"): 1}))
+    closed = await summed.manager.close_with_summary(id)
+    assert closed.session.summary == "whales\nYou said: whales" and cheap(summed).asked == []
+
+
+async def test_what_is_said_while_it_is_written_keeps_it_open_or_is_in_the_summary(summed: Chat) -> None:
+    manager = summed.manager
+    id = await talked(manager, "whales")
+    go = asyncio.Event()
+    cheap(summed).queue.append(Script(text="Of whales.", gate=go))
+    closing = asyncio.create_task(manager.close_with_summary(id))
+    while not cheap(summed).asked:
+        await asyncio.sleep(0.001)
+    await manager.generate(id, "herons")
+    go.set()
+    assert (await closing).session.summary == "whales\nherons\nYou said: herons"
 
 
 # -- clear ----------------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from gateway.failpoints import Point
 from gateway.manager import Filter, SessionManager
 from gateway.texts import say
 from gateway.transcript import ToolUse
-from storage import Store
+from storage import Store, open_store
 from tests import files
 from tests.chats import GROUP, ROOM, Chat, chatting
 from tests.conftest import Clock
@@ -273,16 +273,28 @@ async def test_who_was_blocked_stays_blocked(chat: Chat, manager: SessionManager
     assert state == "blocked" and await holding(chat, "narwhal") == []
 
 
-async def test_not_even_the_index_of_words_knows_what_they_said(tmp_path: FilePath, clock: Clock) -> None:
-    from storage import open_store
-
-    store = await open_store(tmp_path / "words.db")
+async def _spoken_and_forgotten(store: Store, clock: Clock) -> None:
     async with chatting(store, clock) as chat:
-        await chat.told("about narwhals", "You said: about narwhals")
+        await chat.told("about narwhals " * 400, "You said: about narwhals")
         await chat.told("about bats", "You said: about bats", user=BOB)
+        await chat.group("I am Ann and love narwhals.", "I am Ann")
+        await chat.local("secret ocelots")
+        (local,) = [each.id for each in await chat.manager.list(Filter(channel="main"))]
+        await chat.manager.delete(local)
+        assert await chat.manager.forget_words() is True and await chat.manager.forget_words() is False
         await chat.manager.erase_person(f"telegram:{ANN}")
-    await store.close()
-    with closing(sqlite3.connect(tmp_path / "words.db")) as db:
+
+
+async def test_not_a_byte_of_it_is_left_in_the_file(tmp_path: FilePath, clock: Clock) -> None:
+    store = await open_store(tmp_path / "bytes.db")
+    try:
+        await _spoken_and_forgotten(store, clock)
+    finally:
+        await store.close()
+    data = (tmp_path / "bytes.db").read_bytes()
+    assert not list(tmp_path.glob("bytes.db-wal"))
+    assert b"bats" in data and b"narwhal" not in data and b"ocelot" not in data
+    with closing(sqlite3.connect(tmp_path / "bytes.db")) as db:
         db.execute("CREATE VIRTUAL TABLE temp.words USING fts5vocab('main', 'said', 'row')")
         words = {row[0] for row in db.execute("SELECT term FROM temp.words")}
-    assert "bats" in words and "narwhals" not in words
+    assert "bats" in words and not words & {"narwhals", "ocelots"}

@@ -21,7 +21,7 @@ from tests.walk.operations import FIRST, STEPS, Step
 from tests.walk.sessions import Sessions
 
 SPEED = 12.0
-WALKS = int(os.environ.get("WALKS", "15"))  # `make walk` takes more of them
+WALKS = int(os.environ.get("WALKS", "12"))  # `make walk` takes more of them
 
 
 async def walk(folder: Path, steps: Sequence[Step]) -> list[str]:

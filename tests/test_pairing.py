@@ -155,8 +155,7 @@ async def test_a_strangers_name_is_not_formatting_in_the_line_about_them(p: Path
     evil = Sender(user_id="666", name="[me](http://evil) *let in*")
     await p.says("Hello", user="666", sender=evil)
     await p.channel.until(ANN, "asks to be let in")
-    assert "\\[me\\]" in p.channel.texts(ANN)[-1]
-    assert "[me](" not in p.channel.texts(ANN)[-1].replace("\\]", "")
+    assert "\\[me]" in p.channel.texts(ANN)[-1]
 
 
 # -- deciding -----------------------------------------------------------------------------------------------------

@@ -11,6 +11,8 @@ from dataclasses import replace
 import pytest
 
 from gateway.errors import DeliveryError
+from gateway.hub import Seen
+from gateway.manager import Generated
 from gateway.types import Filter
 from storage import Store
 from tests.chats import GROUP, Chat, chatting
@@ -80,6 +82,15 @@ async def test_turns_are_taken_back_brought_back_and_asked_again(chat: Chat) -> 
     await chat.told("/retry", "I ask again", "You said: three")
     assert len(chat.path.model.asked) == asked + 1
     assert "three" in str(chat.path.model.asked[-1].messages[-1])
+
+
+async def test_in_the_terminal_a_retry_gives_the_new_answer(chat: Chat) -> None:
+    assert await chat.local("one") == "You said: one"
+    *before, answer = [event async for event in chat.manager.say("/retry")]
+    notices = [each.text for each in before if isinstance(each, Seen) and each.kind == "notice"]
+    assert notices == ["The last answer is taken back; I ask again."]
+    assert isinstance(answer, Generated) and answer.text == "You said: one"
+    assert len(chat.path.model.asked) == 2
 
 
 async def test_a_fork_goes_on_in_a_copy_and_the_way_back_is_a_button(chat: Chat) -> None:

@@ -132,13 +132,6 @@ MISTAKES = [
         id="an address without a channel",
     ),
     pytest.param(
-        '[web]\nhost = "0.0.0.0"\n',
-        {},
-        "parley.toml:2: [web] host: '0.0.0.0' can be reached by others and there is no token; "
-        'set token in [web], or host = "127.0.0.1"',
-        id="an open host without a token",
-    ),
-    pytest.param(
         "[channels.telegram]\nenabled = true\n",
         {},
         "parley.toml:2: [channels.telegram] enabled: there is no token; "

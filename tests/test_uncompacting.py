@@ -307,6 +307,16 @@ async def test_in_a_group_only_its_administrators_go_back_or_switch_it(chat: Cha
     await chat.group("/compact auto off", "not shortened by itself", user=ANN)
 
 
+async def test_what_notes_were_to_attend_to_is_forgotten_with_whoever_is(chat: Chat) -> None:
+    await chat.group("about narwhals", "about narwhals")
+    await chat.group("/compact the narwhals", "Compacted:", user=BOB)
+    await chat.manager.erase_person(f"telegram:{ANN}", by="cli")
+    ((focus, body),) = await chat.path.rows(
+        "SELECT c.focus, e.body FROM compaction c JOIN entry e ON e.session = c.session AND e.seq = c.entry_seq"
+    )
+    assert focus == "" and "The notes." not in str(body)
+
+
 # -- random walks ---------------------------------------------------------------------------------------------
 
 

@@ -15,6 +15,7 @@ import pytest
 from gateway import hub
 from gateway.hub import Hub, Seen
 from gateway.manager import SessionManager
+from gateway.manager import watching as manager_watching
 from gateway.manager.watching import Happening
 from gateway.web import feed
 from tests.fakes.model import Script
@@ -136,6 +137,23 @@ async def test_after_a_restart_the_answers_are_told_and_none_twice(tmp_path: Pat
         async with watching(web, two.id) as stream:
             again = await stream.until("done")
         assert again.data["messages"] == ["3"]
+
+
+async def test_nothing_is_left_out_however_much_was_missed(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hub, "MOST_RECENT", 3)
+    monkeypatch.setattr(manager_watching, "MOST_MISSED", 2)
+    async with watching(web) as stream:
+        await web.say("0", event_id="0")
+        last = await stream.until("done")
+    for number in range(1, 8):
+        await web.say(str(number), event_id=str(number))
+    async with watching(web, last.id) as stream:
+        await web.say("8", event_id="8")
+        while stream.found[-1:] == [] or stream.found[-1].data["messages"] != ["8"]:
+            await stream.until("done")
+    done = [each.data["messages"][0] for each in stream.found if each.name == "done"]
+    assert done == [str(number) for number in range(1, 9)]
+    assert [each.data["messages"] for each in stream.found if each.name == "started"] == [["8"]]
 
 
 async def test_a_message_posted_before_the_crash_is_told_when_it_is_answered_after_it(tmp_path: Path) -> None:

@@ -34,8 +34,9 @@ from gateway.settings import Settings, load
 from gateway.texts import say
 from gateway.types import Tokens
 from gateway.usage import Rates
+from gateway.web.admission import MOST_WRONG, WRONG_WINDOW, Attempts, served
 from gateway.web.encoding import plain
-from gateway.web.guard import LARGEST_BODY, MOST_WRONG, WRONG_WINDOW, Attempts, served
+from gateway.web.guard import LARGEST_BODY
 from gateway.web.server import serve
 from gateway.web.span import BadField, moment
 from tests.fakes.exports import Request, anthropic_cost
@@ -605,6 +606,39 @@ async def test_a_session_is_compacted_and_a_model_that_fails_is_a_502_in_plain_w
     model.queue.append(Script(text="they counted"))
     done = (await web.local.post(f"/v1/sessions/{id}/compact")).json()
     assert done["messages"] >= 4 and done["summary"] == "they counted"
+    assert (done["trigger"], done["method"], done["cost"] is None, done["undone"]) == (
+        "api",
+        "notes",
+        done["cost_usd"] is None,
+        False,
+    )
+
+
+async def test_what_was_put_away_is_listed_taken_back_and_put_back(web: Web) -> None:
+    model = web.scripted()
+    id = (await web.say("one"))["session_id"]
+    await web.say("two")
+    model.queue.append(Script(text="they counted"))
+    path = f"/v1/sessions/{id}"
+    full = (await web.local.get(f"{path}/context")).json()
+    done = (await web.local.post(f"{path}/compact", json={"focus": "the numbers"})).json()
+    assert done["focus"] == "the numbers"
+    assert (await web.local.get(f"{path}/compactions")).json() == [done]
+    short = (await web.local.get(f"{path}/context")).json()
+    assert short["estimated"] and short["used_tokens"] == done["after"] and not full["estimated"]
+    undone = await web.local.post(f"{path}/compactions/undo")
+    assert (undone.status_code, undone.json()["undone"]) == (200, True)
+    assert (await web.local.post(f"{path}/compactions/undo")).status_code == 409
+    assert (await web.local.post(f"{path}/compactions/redo")).json() == done
+    assert (await web.local.post(f"{path}/compactions/redo")).status_code == 409
+    switch = f"{path}/compactions/automatic"
+    assert (await web.local.get(switch)).json() == {"automatic": True, "said": None}
+    assert (await web.local.post(switch, json={"automatic": "off"})).json() == {
+        "automatic": False,
+        "said": False,
+    }
+    assert (await web.local.post(switch, json={"automatic": "default"})).json()["said"] is None
+    assert (await web.local.post(switch, json={"automatic": "maybe"})).status_code == 422
 
 
 async def test_a_budget_in_the_way_is_a_402_that_says_what_is_left_and_until_when(tmp_path: Path) -> None:
@@ -653,13 +687,15 @@ async def test_a_budget_in_the_way_is_a_402_that_says_what_is_left_and_until_whe
         assert found["budget"]["resets_at"] > web.app.clock()
 
 
-@pytest.mark.parametrize("action", ["", "/messages", "/usage"])
+@pytest.mark.parametrize("action", ["", "/messages", "/usage", "/compactions", "/context"])
 async def test_an_unknown_session_is_not_found(web: Web, action: str) -> None:
     answer = await web.local.get(f"/v1/sessions/NOSUCHONE1{action}")
     assert (answer.status_code, "NOSUCHONE1" in answer.json()["error"]) == (404, True)
 
 
-@pytest.mark.parametrize("action", ["close", "read", "title", "clear", "compact", "cancel"])
+@pytest.mark.parametrize(
+    "action", ["close", "read", "title", "clear", "compact", "compactions/undo", "compactions/redo", "cancel"]
+)
 async def test_nothing_can_be_done_to_an_unknown_session(web: Web, action: str) -> None:
     body = {"title": "x"} if action == "title" else None
     assert (await web.local.post(f"/v1/sessions/NOSUCHONE1/{action}", json=body)).status_code == 404
@@ -791,6 +827,32 @@ async def test_a_job_is_listed_run_and_remembered(tmp_path: Path) -> None:
         assert (await web.local.get("/v1/jobs/next", params={"expr": "morning", "count": 1})).json()[0][
             "at"
         ] == listed["next_at"]
+
+
+async def test_a_digest_is_set_made_and_switched_off(web: Web) -> None:
+    stranger = await web.local.post("/v1/digests", json={"to": "telegram:1", "at": "8:00"})
+    assert (stranger.status_code, "telegram:1" in stranger.json()["error"]) == (409, True)
+    await web.say("What is new?")
+    wrong = await web.local.post("/v1/digests", json={"to": "main", "at": "25:00"})
+    assert (wrong.status_code, wrong.json()["fields"][0]["field"]) == (422, "at")
+    nowhere = await web.local.post("/v1/digests", json={"to": "main", "zone": "Nowhere"})
+    assert (nowhere.status_code, "Nowhere" in nowhere.json()["error"]) == (409, True)
+    asked = {"to": "main", "at": "7:30", "zone": "Europe/Berlin", "bill": True}
+    found = (await web.local.post("/v1/digests", json=asked)).json()
+    assert (found["name"], found["owner"], found["schedule"]) == ("digest", "main:local", "30 7 * * *")
+    assert (found["zone"], found["bill"], found["state"]) == ("Europe/Berlin", True, "on")
+    assert (await web.local.get("/v1/digests")).json() == [found]
+    run = (await web.local.post("/v1/digests/now", json={"to": "main"})).json()["run"]
+    async with asyncio.timeout(10):
+        while (await web.local.get("/v1/jobs/digest/runs")).json()[0]["state"] != "done":
+            await asyncio.sleep(0.02)
+    (made,) = (await web.local.get("/v1/jobs/digest/runs")).json()
+    said = (await web.local.get(f"/v1/sessions/{made['session_id']}/messages")).json()
+    assert (
+        made["id"] == run and "“What is new?”" in said[-1]["text"] and "Everybody's bill" in said[-1]["text"]
+    )
+    for expected in (True, False):
+        assert (await web.local.post("/v1/digests/off", json={"to": "main"})).json() == {"was_on": expected}
 
 
 async def test_an_unknown_job_is_not_found(web: Web) -> None:
@@ -1037,7 +1099,7 @@ async def test_trouble_is_told_without_a_trace(
         raise fault
 
     log.hide(["hunter22"])
-    monkeypatch.setattr(web.app.manager, "list_sessions", broken)
+    monkeypatch.setattr(web.app.manager, "list", broken)
     answer = await web.local.get("/v1/sessions")
     assert (answer.status_code, answer.json()["error"]) == (status, text)
     assert (await web.local.get("/healthz")).status_code == 200

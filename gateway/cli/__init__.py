@@ -13,6 +13,7 @@ from gateway.cli import (
     budget,
     chat,
     config,
+    digest,
     doctor,
     halt,
     imports,
@@ -45,6 +46,7 @@ ORDER = (
     "budget",
     "prices",
     "jobs",
+    "digest",
     "keys",
     "api",
     "config",
@@ -135,6 +137,7 @@ app.add_typer(reconcile.app, name="costs")
 app.add_typer(budget.app, name="budget")
 app.add_typer(prices.app, name="prices")
 app.add_typer(jobs.app, name="jobs")
+app.add_typer(digest.app, name="digest")
 app.add_typer(keys.app, name="keys")
 app.command()(keys.api)
 app.add_typer(config.app, name="config")

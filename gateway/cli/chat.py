@@ -100,6 +100,7 @@ COMMANDS = [
     ("status", "Show model, session and what is going on"),
     ("usage", "Show tokens and cost of this session"),
     ("cost", "Show the bill"),
-    ("compact", "Shorten this session to a summary"),
+    ("compact", "Shorten this session, or undo that"),
+    ("compactions", "Show what was put away of this session"),
     ("quit", "End this chat"),
 ]

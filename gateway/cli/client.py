@@ -35,15 +35,24 @@ class Gateway:
 
     async def ask(self, method: str, path: str, /, **fields: Any) -> Any:
         """The answer's JSON. Fields that are None are left out. Raises Refused with what the gateway said."""
+        given = {name: value for name, value in fields.items() if value is not None}
+        query, body = (given, None) if method in ("GET", "DELETE") else (None, given)
+        return _checked(await self._request(method, path, params=query, json=body))
+
+    async def read(self, path: str) -> str:
+        """An answer that is text. Raises Refused with what the gateway said."""
+        answer = await self._request("GET", path)
+        if answer.status_code >= 400:
+            _checked(answer)
+        return answer.text
+
+    async def _request(self, method: str, path: str, **told: Any) -> httpx.Response:
         import httpx
 
-        given = {name: value for name, value in fields.items() if value is not None}
-        query, body = (given, None) if method == "GET" else (None, given)
         try:
-            answer = await self.http.request(method, path, params=query, json=body)
+            return await self.http.request(method, path, **told)
         except httpx.HTTPError as error:
             raise ParleyError(f"the gateway broke off: {error or type(error).__name__}") from None
-        return _checked(answer)
 
     async def events(self, **fields: Any) -> AsyncGenerator[tuple[str, dict[str, Any]]]:
         """(name, data) of a streamed answer to POST /v1/messages."""

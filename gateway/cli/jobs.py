@@ -40,7 +40,7 @@ def all_jobs(config: Config = None, json: AsJson = False) -> None:
     elif not found:
         print('No jobs. Make one: parley jobs add "every weekday at 8:00" "What is in the news?"')
     else:
-        show.table(("name", "schedule", "zone", "next", "last"), [_row(each) for each in found])
+        show.table(("name", "schedule", "zone", "next", "last", "of"), [_row(each) for each in found])
 
 
 def _row(job: dict[str, Any]) -> tuple[str, ...]:
@@ -51,6 +51,7 @@ def _row(job: dict[str, Any]) -> tuple[str, ...]:
         job["zone"],
         show.when(job["next_at"]) if job["state"] == "on" else job["state"],
         _last(last) if last else "-",
+        job["owner"] or ("parley.toml" if job["source"] == "config" else "operator"),
     )
 
 

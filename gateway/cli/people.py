@@ -8,7 +8,7 @@ import typer
 
 from gateway.cli import show
 from gateway.cli.client import asked
-from gateway.cli.options import AsJson, Config
+from gateway.cli.options import AsJson, Config, Yes
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -191,3 +191,28 @@ def _told(member: dict[str, Any], json: bool) -> None:
 
 def _state(state: str) -> str:
     return "not let in" if state == "new" else state
+
+
+@app.command()
+def export(address: Who, config: Config = None) -> None:
+    """Everything there is of somebody, as JSON: who they are, their sessions, what they said in groups.
+
+    \b
+    Example:
+      parley people export telegram:12345 > ann.json
+    """
+    show.as_json(asked(config, "GET", "/v1/data", address=address))
+
+
+@app.command()
+def erase(address: Who, yes: Yes = False, config: Config = None, json: AsJson = False) -> None:
+    """Delete everything there is of somebody, for good. The bill stays, under a number; prints a receipt."""
+    if not yes:
+        typer.confirm(f"Delete everything there is of {address} for good?", abort=True)
+    done: dict[str, Any] = asked(config, "DELETE", "/v1/data", address=address)
+    if json:
+        show.as_json(done)
+        return
+    gone = ", ".join(show.many(done[f"{noun}s"], noun) for noun in ("session", "message", "file"))
+    kept = show.many(done["requests_kept"], "request")
+    print(f"Deleted: {gone}. {kept} stay on the bill, as number {done['number']}.")

@@ -13,7 +13,7 @@ from gateway import __version__, heap, log
 from gateway.cli.finding import table
 from gateway.cli.options import Config
 from gateway.cli.show import safe
-from gateway.errors import Locked
+from gateway.errors import Locked, NotFound
 
 if TYPE_CHECKING:
     from gateway.app import App
@@ -118,9 +118,17 @@ async def _watch(app: App) -> None:
 
 async def _results(app: App) -> list[SessionMeta]:
     """Sessions that jobs have written for main and nobody has read."""
-    here = {job.name for job in app.settings.jobs if "main" in job.deliver_to}
-    found = await app.manager.list_sessions(20) if here else []
-    return [each for each in found if each.triggered_by in here and not each.is_read]
+    found = [each for each in await app.manager.list_sessions(20) if each.triggered_by and not each.is_read]
+    names = {each.triggered_by for each in found if each.triggered_by}
+    here = {name for name in names if await _comes_here(app, name)}
+    return [each for each in found if each.triggered_by in here]
+
+
+async def _comes_here(app: App, job: str) -> bool:
+    try:
+        return "main" in (await app.manager.jobs.show(job)).spec.deliver_to
+    except NotFound:
+        return False
 
 
 def _news(name: str, state: str, text: str | None, account: str) -> str:
@@ -144,7 +152,7 @@ def report(settings: Settings, *, log_file: str) -> str:
     source = settings.source or "no parley.toml here: the defaults"
     model = default_model(settings)
     web = settings.web
-    on = sum(job.enabled for job in settings.jobs)
+    on = sum(job.enabled for job in settings.jobs) + bool(settings.heartbeat.file)
     rows = [
         ("settings", str(source), ""),
         ("data", str(settings.gateway.data_dir), ""),
@@ -153,7 +161,7 @@ def report(settings: Settings, *, log_file: str) -> str:
         if model == DEMO
         else ("model", model, ""),
         *_bots(settings),
-        ("jobs", str(on), "") if on else ("jobs", "none", "to add one: a [[jobs]] table"),
+        ("jobs", str(on), "") if on else ("jobs", "none", "to add one: /job add, or a [[jobs]] table"),
         ("local API", str(socket_path(settings.gateway.data_dir)), ""),
         ("HTTP", f"{web.host}:{web.port}", "")
         if web.port

@@ -6,9 +6,10 @@ from typing import Annotated, Any
 
 import typer
 
-from gateway.cli import show
+from gateway.cli import compactions, session_documents, session_labels, session_turns, show
 from gateway.cli.client import asked
 from gateway.cli.options import AsJson, Config
+from gateway.cli.session_asking import Id, asked_of
 
 app = typer.Typer(no_args_is_help=True, help="Conversations on every channel, and what was said in them.")
 
@@ -19,18 +20,38 @@ HEADINGS = {"user": "you", "assistant": "agent"}
 def recent(
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=500, help="How many at most.")] = 20,
     channel: Annotated[str | None, typer.Option(help="Only of this channel: main, telegram, job.")] = None,
+    tag: Annotated[str | None, typer.Option(help="Only with this tag.")] = None,
+    state: Annotated[str | None, typer.Option(help="Only open, closed, paused or archived ones.")] = None,
+    person: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Only theirs, as telegram:12345.")
+    ] = None,
+    trigger: Annotated[
+        str | None, typer.Option(metavar="JOB", help="Only those that this job began.")
+    ] = None,
+    unread: Annotated[bool, typer.Option("--unread", help="Only unread ones.")] = False,
     config: Config = None,
     json: AsJson = False,
 ) -> None:
-    """The sessions that were active last.
+    """The sessions that were active last; archived ones only with --state archived.
 
     \b
     Examples:
       parley sessions list
-      parley sessions list --channel telegram -n 5
+      parley sessions list --channel telegram --unread -n 5
       parley sessions list --json | jq -r '.[].id'
     """
-    found: list[dict[str, Any]] = asked(config, "GET", "/v1/sessions", limit=limit, channel=channel)
+    found: list[dict[str, Any]] = asked(
+        config,
+        "GET",
+        "/v1/sessions",
+        limit=limit,
+        channel=channel,
+        tag=tag,
+        state=state,
+        person=person,
+        trigger=trigger,
+        unread=unread or None,
+    )
     if json:
         show.as_json(found)
     elif not found:
@@ -43,6 +64,34 @@ def recent(
         )
 
 
+@app.command()
+def search(
+    words: Annotated[list[str], typer.Argument(help="All must be there; word* for a beginning.")],
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=500, help="How many at most.")] = 20,
+    config: Config = None,
+    json: AsJson = False,
+) -> None:
+    """Find sessions by words in their titles and messages.
+
+    \b
+    Examples:
+      parley sessions search whale
+      parley sessions search 'blue whal*'
+    """
+    found: list[dict[str, Any]] = asked(config, "GET", "/v1/sessions/search", q=" ".join(words), limit=limit)
+    if json:
+        show.as_json(found)
+    elif not found:
+        print("No session has that in it.")
+    else:
+        rows = [(*_named(each["session"]), each["snippet"]) for each in found]
+        show.table(("id", "title", "active", "found"), rows)
+
+
+def _named(session: dict[str, Any]) -> tuple[str, ...]:
+    return session["id"], session["title"] or "-", show.ago(session["last_active_at"])
+
+
 def _row(session: dict[str, Any]) -> tuple[str, ...]:
     by = f"job {session['triggered_by']}: " if session["triggered_by"] else ""
     return (
@@ -50,14 +99,21 @@ def _row(session: dict[str, Any]) -> tuple[str, ...]:
         session["channel"],
         by + (session["title"] or "-"),
         show.count(session["message_count"]),
-        ("closed" if session["is_closed"] else "open") + ("" if session["is_read"] else ", unread"),
+        _state(session),
         show.ago(session["last_active_at"]),
+    )
+
+
+def _state(session: dict[str, Any]) -> str:
+    state = "archived" if session["archived_at"] else "paused" if session["is_paused"] else None
+    return (state or ("closed" if session["is_closed"] else "open")) + (
+        "" if session["is_read"] else ", unread"
     )
 
 
 @app.command("show")
 def one(
-    id: Annotated[str, typer.Argument(metavar="ID", help="As `parley sessions list` shows it.")],
+    id: Id,
     limit: Annotated[
         int, typer.Option("--limit", "-n", min=1, max=500, help="The last so many messages.")
     ] = 100,
@@ -71,14 +127,48 @@ def one(
       parley sessions show K7M2Q9XT4B
       parley sessions show K7M2Q9XT4B -n 2 --json
     """
-    session = asked(config, "GET", f"/v1/sessions/{id}")
-    messages = asked(config, "GET", f"/v1/sessions/{id}/messages", limit=limit)
+    details: dict[str, Any] = asked_of(config, id, "GET", "/details")
+    session = details["session"]
+    messages = asked(config, "GET", f"/v1/sessions/{session['id']}/messages", limit=limit)
     if json:
-        show.as_json({"session": session, "messages": messages})
+        show.as_json({"session": session, "details": details, "messages": messages})
         return
-    print(
-        f"{session['title'] or 'Untitled'}   {session['id']}, {session['channel']}, {show.when(session['created_at'])}"
-    )
+    print(show.safe(session["title"] or "Untitled"))
+    for name, value in _facts(details):
+        print(f"  {name:<9}{show.safe(value)}")
     for message in messages:
         print(f"\n{HEADINGS.get(message['role'], message['role'])}, {show.when(message['created_at'])}")
         print(show.safe(message["text"]))
+
+
+def _facts(details: dict[str, Any]) -> list[tuple[str, str]]:
+    session, usage = details["session"], details["usage"]
+    facts = [
+        ("id", session["id"]),
+        ("channel", session["channel"]),
+        ("state", "answering" if details["running"] else _state(session)),
+        ("begun", show.when(session["created_at"])),
+        ("model", details["effective_model"]),
+        ("turns", show.count(details["turns"]) + _back(details)),
+        ("requests", show.count(usage["requests"])),
+        ("cost", show.dollars(usage["cost"])),
+        ("tags", " ".join(f"#{each}" for each in session["tags"])),
+        ("job", session["triggered_by"] or ""),
+        ("summary", session["summary"] or ""),
+        ("from", details["parent"] or ""),
+        ("children", " ".join(details["children"])),
+        ("copies", " ".join(details["forks"])),
+    ]
+    return [(name, value) for name, value in facts if value]
+
+
+def _back(details: dict[str, Any]) -> str:
+    gone = details["turns_run"] - details["turns"]
+    return f" ({show.count(gone)} taken back)" if gone > 0 else ""
+
+
+for _command in (*session_labels.COMMANDS, *session_turns.COMMANDS, *session_documents.COMMANDS):
+    app.command()(_command)
+app.command("import")(session_documents.read_in)
+app.command()(compactions.compact)
+app.command()(compactions.compactions)

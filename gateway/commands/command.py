@@ -110,7 +110,7 @@ async def session_of(manager: SessionManager, call: Call) -> SessionMeta:
 def viewer_of(call: Call) -> Viewer:
     """What of the sessions they see who give a command: in a shared chat those of that chat, for everybody reads on.
 
-    In their own chat also their own of elsewhere; admins those of groups, and at the machine itself all there are.
+    In their own chat also their own of elsewhere; admins those of groups, and whoever has the machine all there are.
     """
     who, place = call.identity, call.conversation
     admin = enough(call.role, "admin")
@@ -118,7 +118,7 @@ def viewer_of(call: Call) -> Viewer:
         conversation=place.id,
         person=who.person if who is not None and not place.shared else None,
         groups=admin and not place.shared,
-        everything=admin and place.channel == "main",
+        everything=admin and place.channel == "main" and (who is None or who.channel == "main"),
         admin=admin,
         name=f"{who.channel}:{who.user_id}" if who is not None else place.channel,
     )

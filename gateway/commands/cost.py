@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from datetime import date, datetime, time
+from datetime import date
 
 from gateway.amounts import cost as priced
 from gateway.amounts import estimated, line, requests
 from gateway.calls import Call, Reply
-from gateway.chart import Day, chart
+from gateway.chart import chart, drawn
 from gateway.commands.period import Asked, asked
 from gateway.commands.quote import plain
 from gateway.errors import Refused
@@ -18,7 +18,7 @@ from gateway.moments import day
 from gateway.protocols import Made
 from gateway.reports import By, CostOverview, DayCost, Share, ToolUsage, UsageSummary
 from gateway.texts import say
-from gateway.texts.forms import dated, money, tokens, whole
+from gateway.texts.forms import money, tokens, whole
 from gateway.types import File
 
 MOST_ROWS = 15  # the last of them sums up what is left out
@@ -57,19 +57,6 @@ async def _picture(
     )
     made = Made(type="image/png", data=data)
     return (await manager.core.gallery.enter(made, name="cost.png", now=manager.core.clock()),)
-
-
-def drawn(found: Sequence[DayCost], dates: Sequence[date], lang: str = "") -> list[Day]:
-    """Every day that was asked for, also those without any cost."""
-    models = {each.date: each.by_model for each in found}
-    pattern = say("cost.date", lang)
-    return [
-        Day(
-            label=dated(datetime.combine(each, time()), pattern, lang),
-            models=models.get(each.isoformat(), {}),
-        )
-        for each in dates
-    ]
 
 
 def _whose(call: Call) -> int | None:

@@ -44,7 +44,12 @@ async def export(manager: SessionManager, call: Call) -> Reply:
 async def close(manager: SessionManager, call: Call) -> Reply:
     """What stands behind it is the summary."""
     session = await session_of(manager, call)
-    done = await manager.close_with_summary(session.id, call.args.strip() or None, viewer=viewer_of(call))
+    done = await manager.close_with_summary(
+        session.id,
+        call.args.strip() or None,
+        identity=call.identity.id if call.identity is not None else None,
+        viewer=viewer_of(call),
+    )
     key = "documents.closed" if done.was_open else "documents.closed_already"
     text = say(key, call.lang, title=titled(done.session, call.lang), code=session.id)
     if done.session.summary:

@@ -7,6 +7,7 @@ from difflib import get_close_matches
 
 from gateway.calls import Call, Offer, Reply
 from gateway.commands.command import by
+from gateway.commands.quote import plain
 from gateway.errors import NotFound, Refused
 from gateway.jobs import line, told
 from gateway.jobs.told import Reader
@@ -22,7 +23,8 @@ MOST_NAMED = 12  # names in a line that asks which one is meant
 
 async def job(manager: SessionManager, call: Call) -> Reply:
     """/job [list], add, show, run, pause, resume, rm, history; what else is behind it is the job's."""
-    what, _, rest = call.args.strip().partition(" ")
+    what, *more = call.args.split(maxsplit=1) or [""]
+    rest = "".join(more)
     name = ALIASES.get(what.lower(), what.lower())
     does = DOES.get(name)
     if does is None:
@@ -30,7 +32,7 @@ async def job(manager: SessionManager, call: Call) -> Reply:
         # “/job every 90m Drink” is as good as said.
         if near or not _is_line(call.args):
             meant = ALIASES.get(near[0], near[0]) if near else "add"
-            raise Refused(key="job_line.unknown", name=what[:40], known=", ".join(DOES), near=meant)
+            raise Refused(key="job_line.unknown", name=plain(what, 40), known=", ".join(DOES), near=meant)
         does, rest = add, call.args
     who = await manager.requester(call.conversation, call.identity, call.role, posting=does is add)
     return await does(manager, call, who, rest.strip())
@@ -141,15 +143,20 @@ async def _name(
         return wanted
     near = get_close_matches(wanted, known, n=1)
     if near:
-        raise NotFound(key="job_line.near", name=wanted[:60], near=near[0])
-    raise NotFound(key="job.none", name=wanted[:60])
+        raise NotFound(key="job_line.near", name=plain(wanted), near=f"`{near[0]}`")
+    raise NotFound(key="job.none", name=plain(wanted))
 
 
 async def _which(manager: SessionManager, who: Requester, call: Call, what: str) -> Refused:
     known = [each.spec.name for each in await manager.jobs.list(who)]
     if not known:
         return Refused(key="job_line.none")
-    return Refused(key="job_line.which", names=", ".join(known[:MOST_NAMED]), what=what, name=known[0])
+    return Refused(
+        key="job_line.which",
+        names=", ".join(f"`{each}`" for each in known[:MOST_NAMED]),
+        what=what,
+        name=known[0],
+    )
 
 
 def _reader(manager: SessionManager, call: Call) -> Reader:

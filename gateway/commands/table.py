@@ -35,6 +35,7 @@ from gateway.commands import (
 from gateway.commands import budget as budgets
 from gateway.commands.command import Command, Handler, Press, admin, asker, changing, unknown
 from gateway.commands.cost import cost
+from gateway.commands.digest import digest
 from gateway.commands.people import People
 from gateway.commands.rights import Administers, check
 from gateway.errors import Refused
@@ -252,6 +253,7 @@ def _commands(help: Handler, status: Handler) -> list[Command]:
         Command(name="tools", mode="now", handler=about.tools),
         Command(name="lang", mode="now", handler=speech.lang, private=True),
         Command(name="zone", mode="now", handler=clock.zone, private=True),
+        Command(name="digest", mode="now", handler=digest, shared=changing),
         Command(name="data", mode="now", handler=data.data, private=True),
         Command(name="whoami", mode="now", handler=about.whoami, private=True),
         Command(name="system", mode="between", handler=instruct.system, role="admin"),

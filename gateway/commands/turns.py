@@ -41,7 +41,7 @@ async def retry(manager: SessionManager, call: Call) -> Reply:
         call.conversation.id,
         session.id,
         identity=call.identity,
-        origin=f"retry:{call.row.id}",
+        origin=str(call.row.id),
         viewer=viewer_of(call),
     )
     return Reply(text=by(call, f"{say('turns.retried', call.lang)}{_effects(done, call)}"))

@@ -177,7 +177,7 @@ class Completions:
                 session_id=placed.session.code,
                 state="kept",
                 error=None,
-                usage=usage_summary([0] * 11),
+                usage=usage_summary([0] * 12),
             )
 
         return await self._store.read(work)

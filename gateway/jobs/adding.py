@@ -12,7 +12,7 @@ from gateway.addressee import HOME
 from gateway.addressee import parse as parse_address
 from gateway.errors import Refused
 from gateway.jobs import phrases
-from gateway.jobs.rights import Requester
+from gateway.jobs.rights import Requester, identities
 from gateway.jobs.spec import CHAT, LONGEST, MAIN, NAME, RETRY_AFTER, JobSpec, Source
 from gateway.jobs.sync import put
 from gateway.jobs.views import SHOWN
@@ -35,12 +35,13 @@ class Bounds:
     """What people may ask of the schedule; jobs of the configuration are not bounded.
 
     *interval* in microseconds between two planned times; *each*: jobs of one person; *model* raises Refused for one
-    that they may not choose.
+    that they may not choose; *reached*: whether there is a bot of that platform here, or will be.
     """
 
     interval: int = 5 * MINUTE
     each: int = 20
     model: Callable[[str], None] = lambda ref: None
+    reached: Callable[[str], bool] = lambda platform: True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +72,7 @@ async def plan(unit: Unit, spec: JobSpec, by: Requester, bounds: Bounds, now: in
     )
     _check(spec, by, bounds)
     schedule = _schedule(spec, now)
-    own = await _own(unit, by)
+    own = await identities(unit, by)
     mine = {each.id for each in own}
     if by.identity is not None and not by.admin:
         _check_pace(schedule, bounds, now)
@@ -109,14 +110,24 @@ def _check(spec: JobSpec, by: Requester, bounds: Bounds) -> None:
     if spec.session == "chat" and (len(spec.deliver_to) != 1 or spec.deliver_to[0] == MAIN):
         raise Refused(key="job.one_chat")
     for target in spec.deliver_to:
-        if target not in (CHAT, MAIN) and parse_address(target).key == HOME:
-            raise Refused(key="job_line.home", text=target[:60])
+        _check_target(target, bounds)
     if CHAT in spec.deliver_to and not by.posts:
         raise Refused(key="job_line.group")
     if CHAT in spec.deliver_to and by.conversation is None:
         raise Refused(key="job.no_chat")
     if spec.mention and not by.admin:
         raise Refused(key="job.admins")
+
+
+def _check_target(target: str, bounds: Bounds) -> None:
+    if target in (CHAT, MAIN):
+        return
+    key = parse_address(target).key
+    if key == HOME:
+        raise Refused(key="job_line.home", text=target[:60])
+    platform = key.partition(".")[0]
+    if not bounds.reached(platform):
+        raise Refused(key="job_line.unreached", name=platform[:40])
 
 
 def _schedule(spec: JobSpec, now: int) -> Schedule:
@@ -131,14 +142,6 @@ def _check_pace(schedule: Schedule, bounds: Bounds, now: int) -> None:
     times = [at for at in upcoming(schedule, now, LOOKED_AT) if at <= now + LOOKED_FOR]
     if any(later - earlier < bounds.interval for earlier, later in pairwise(times)):
         raise Refused(key="job.too_often", count=bounds.interval // MINUTE)
-
-
-async def _own(unit: Unit, by: Requester) -> list[Identity]:
-    """All that whoever asks is, on every platform; [] for the operator."""
-    who = None if by.identity is None else await unit.people.identity_by_id(by.identity)
-    if who is None:
-        return []
-    return [who] if who.person is None else await unit.people.of_person(who.person)
 
 
 def _check_own(targets: Sequence[str], own: Sequence[Identity]) -> None:

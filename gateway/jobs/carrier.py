@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from gateway import log, notices, transcript
+from gateway import heartbeat, log, notices, transcript
 from gateway.delivery import Delivery
 from gateway.errors import StoreError
 from gateway.failpoints import Point
@@ -66,6 +66,12 @@ class Carrier:
             return 0
         events, lost = [], []
         for each in owed:
+            if each.spec.kind == "heartbeat":
+                try:
+                    each = await heartbeat.beat(self._store, each, now)
+                except heartbeat.Idle as idle:
+                    await self._store.commit(Point.JOB, _left_out, each.run, str(idle), now)
+                    continue
             joins = None
             if each.spec.session == "chat":
                 found, _ = await places.spots(self._store, self._delivery, each.spec.deliver_to, each.made_in)
@@ -114,6 +120,10 @@ class Carrier:
             self._delivery.enqueue(rows)
             added += bool(rows)
         return added
+
+
+async def _left_out(unit: Unit, run: int, reason: str, now: int) -> None:
+    await unit.jobs.run_state(run, "skipped", reason=reason, ended=now)
 
 
 async def _enter(

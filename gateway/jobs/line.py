@@ -10,18 +10,20 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import get_args
 
 from gateway.errors import Refused
 from gateway.jobs import phrases
 from gateway.jobs.spec import CHAT, NAME, CatchUp, JobSpec, Joins, Overlap
+from gateway.plain import plain
 from gateway.types import DOLLAR
 from gateway.zones import meant, near
 
 OPTION = re.compile(r"([a-z_]+)=(\"[^\"]*\"|\S+)(?:\s+|$)", re.IGNORECASE)
 # A name with a slash, on its own, right behind the schedule.
-ZONE = re.compile(r"([A-Za-z][\w+-]*(?:/[\w+-]+)+|UTC|GMT)(?=\s|$)")
+ZONE = re.compile(r"([A-Za-z][\w+-]*(?:/[\w+-]+)+|UTC|GMT)[,:]?(?=\s|$)")
+WRAPPED = re.compile(r'"([^"]*)"|“([^“”]*)”|„([^„“”]*)[“”]')
 AREAS = frozenset(
     [
         "Africa",
@@ -52,6 +54,13 @@ WORDS: Mapping[str, tuple[str, ...]] = {
     "overlap": get_args(Overlap),
     "silent": ("yes", "no"),
 }
+# How each is written, and an example.
+NUMBERS: Mapping[str, tuple[str, str]] = {
+    "retries": (r"\d{1,2}", "3"),
+    "timeout": (r"\d{1,6}(\.\d+)?", "60"),
+    "budget_day": (r"\d{1,6}(\.\d{1,9})?", "1.50"),
+    "budget_month": (r"\d{1,6}(\.\d{1,9})?", "1.50"),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +73,7 @@ class Line:
     options: Mapping[str, str] = field(default_factory=dict)
 
     def spec(self, zone: str) -> JobSpec:
-        """*zone*: of whoever says no other. Raises Refused for an option that cannot be meant."""
+        """*zone*: of whoever says no other."""
         told = self.options
         targets = tuple(each for each in told.get("to", CHAT).split(",") if each and each != "none")
         return JobSpec(
@@ -92,16 +101,24 @@ def read(text: str) -> Line:
     options, rest = _options(text.strip())
     size = phrases.head(rest)
     if not size:
-        name, _, behind = rest.partition(" ")
+        name, behind = _word(rest)
         more, behind = _options(behind.strip())
         size = phrases.head(behind)
         if not size or not NAME.fullmatch(name):
-            raise Refused(key="job_line.unread", text=rest[:60])
+            raise Refused(key="job_line.unread", text=plain(rest))
         options, rest = {"name": name, **options, **more}, behind
     schedule, rest = rest[:size].strip().rstrip(","), rest[size:].strip()
     zone, rest = _zone(rest)
     more, rest = _options(rest, strict=False)
-    return Line(schedule=schedule, zone=zone, prompt=rest, options={**options, **more})
+    wrapped = WRAPPED.fullmatch(rest)
+    prompt = next(each for each in wrapped.groups() if each is not None) if wrapped is not None else rest
+    return Line(schedule=schedule, zone=zone, prompt=prompt, options={**options, **more})
+
+
+def _word(text: str) -> tuple[str, str]:
+    """The first word, and what stands behind it."""
+    word, *rest = text.split(maxsplit=1) or [""]
+    return word, "".join(rest)
 
 
 def _options(text: str, *, strict: bool = True) -> tuple[dict[str, str], str]:
@@ -111,7 +128,9 @@ def _options(text: str, *, strict: bool = True) -> tuple[dict[str, str], str]:
         key, value = option[1].lower().replace("deliver_to", "to"), option[2].strip('"')
         if key not in KEYS:
             if strict:
-                raise Refused(key="job_line.option", name=key[:40], known=", ".join(KEYS))
+                raise Refused(
+                    key="job_line.option", name=f"`{key[:40]}`", known=", ".join(f"`{each}`" for each in KEYS)
+                )
             break
         found[key] = _checked(key, value)
         text = text[option.end() :]
@@ -123,13 +142,9 @@ def _checked(key: str, value: str) -> str:
     if known is not None:
         value = value.lower()
         if value not in known:
-            raise Refused(key="job_line.value", name=key, text=value[:40], known=" | ".join(known))
-    numbers = {"retries": r"\d{1,2}", "timeout": r"\d{1,6}(\.\d+)?", "budget_day": r"\d{1,7}(\.\d{1,9})?"}
-    numbers["budget_month"] = numbers["budget_day"]
-    if key in numbers and not re.fullmatch(numbers[key], value):
-        raise Refused(
-            key="job_line.value", name=key, text=value[:40], known="3" if key == "retries" else "1.50"
-        )
+            raise Refused(key="job_line.value", name=key, text=plain(value, 40), known="|".join(known))
+    if key in NUMBERS and not re.fullmatch(NUMBERS[key][0], value):
+        raise Refused(key="job_line.value", name=key, text=plain(value, 40), known=NUMBERS[key][1])
     return value
 
 
@@ -144,12 +159,9 @@ def _zone(text: str) -> tuple[str, str]:
         return zones[0], text[found.end() :].strip()
     if name.partition("/")[0] in AREAS:
         other = next(iter(near(name)), "Europe/Berlin")
-        raise Refused(key="job_line.zone", name=name[:60], near=other)
+        raise Refused(key="job_line.zone", name=plain(name), near=f"`{other}`")
     return "", text
 
 
 def _nano(dollars: str | None) -> int | None:
-    try:
-        return None if dollars is None else int(Decimal(dollars) * DOLLAR)
-    except InvalidOperation:
-        return None
+    return None if dollars is None else int(Decimal(dollars) * DOLLAR)

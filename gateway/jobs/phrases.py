@@ -16,15 +16,8 @@ from gateway.schedule import ScheduleError, parse
 
 Phrase = Callable[[re.Match[str], datetime], str]
 
-DAYS = (
-    "sunday",
-    "monday",
-    "tuesday",
-    "wednesday",
-    "thursday",
-    "friday",
-    "saturday",
-)  # crontab(5): 0 is Sunday
+# crontab(5): 0 is Sunday.
+DAYS = ("sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday")
 HOURS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 
 _DAY = rf"(?:{'|'.join(f'{day}s?|{day[:3]}' for day in DAYS)})"
@@ -33,6 +26,7 @@ _WORD = rf"noon|midnight|(?:{'|'.join(HOURS)})(?:\s*[ap]m)?"
 # A bare number is a time only behind "at": "daily 8 glasses of water" names none.
 _CLOCK = rf"(?:at\s+)?(?:\d{{1,2}}:\d\d(?:\s*[ap]m)?|\d{{1,2}}\s*[ap]m)|at\s+(?:\d{{1,2}}|{_WORD})"
 _AT = rf"(?P<clock>(?:{_CLOCK})\b)"
+_MORE = rf"(?P<more>(?:(?:\s*,\s*|\s+and\s+)(?:{_CLOCK})\b)*)"  # “at 8:00 and 20:00”
 _DATE = r"(?P<date>\d{4}-\d\d-\d\d)"
 _FIELD = r"[\d*][\d*,/-]*"
 _MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
@@ -51,8 +45,12 @@ def _regular(found: re.Match[str], now: datetime) -> str:
 
 
 def _on_days(found: re.Match[str], now: datetime) -> str:
-    hour, minute = _clock(found["clock"])
-    return f"{minute} {hour} * * {_days(found['days'])}"
+    more = re.split(r"\s*,\s*|\s+and\s+", found["more"], flags=re.IGNORECASE)[1:]
+    clocks = [_clock(each) for each in (found["clock"], *more)]
+    hours, minutes = {hour for hour, _ in clocks}, {minute for _, minute in clocks}
+    if len(minutes) > 1:
+        raise ValueError(found[0])  # no one line of a crontab says that
+    return f"{minutes.pop()} {','.join(map(str, sorted(hours)))} * * {_days(found['days'])}"
 
 
 def _dated(found: re.Match[str], now: datetime) -> str:
@@ -98,10 +96,11 @@ PHRASES: tuple[tuple[re.Pattern[str], Phrase], ...] = tuple(
     (re.compile(pattern, re.IGNORECASE), phrase)
     for pattern, phrase in (
         (r"@[a-z]+\b", _same),
-        (rf"every\s+(?P<length>{_LENGTH})", _every),
+        # Not “every 2 days at 9:00”: no form that is kept says that.
+        (rf"every\s+(?P<length>{_LENGTH})(?!\s*at\s+(?:\d|{_WORD}))", _every),
         (
             rf"(?P<days>daily|weekdays|(?:every|each)\s+(?:day|weekday|{_DAY}(?:(?:\s*,\s*|\s+and\s+){_DAY})*)"
-            rf"|(?:mon|tues|wednes|thurs|fri|satur|sun)days)\s+{_AT}",
+            rf"|(?:mon|tues|wednes|thurs|fri|satur|sun)days)\s+{_AT}{_MORE}",
             _on_days,
         ),
         (r"every\s+(?P<unit>minute|hour|week)\b", _regular),

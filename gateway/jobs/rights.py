@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from gateway.errors import NotFound, Refused
 from gateway.jobs.slots import known
+from gateway.types import Identity
 
 if TYPE_CHECKING:
     from storage import Unit
@@ -30,15 +31,17 @@ class Requester:
 OPERATOR = Requester(admin=True)
 
 
+async def identities(unit: Unit, by: Requester) -> list[Identity]:
+    """All that whoever asks is, on every platform; [] for the operator."""
+    who = None if by.identity is None else await unit.people.identity_by_id(by.identity)
+    if who is None:
+        return []
+    return [who] if who.person is None else await unit.people.of_person(who.person)
+
+
 async def owns(unit: Unit, job: Job, by: Requester) -> bool:
     """Whether it is theirs, by whichever of their identities they made it or ask."""
-    if by.identity is None or job.identity is None:
-        return False
-    if by.identity == job.identity:
-        return True
-    maker = await unit.people.identity_by_id(job.identity)
-    asks = await unit.people.identity_by_id(by.identity)
-    return None not in (maker, asks) and maker.person is not None and maker.person == asks.person  # type: ignore[union-attr]
+    return job.identity is not None and job.identity in {each.id for each in await identities(unit, by)}
 
 
 async def handled(unit: Unit, name: str, by: Requester) -> Job:

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 from gateway.jobs import ends, silence
 from gateway.jobs.ends import End, Pen
+from gateway.jobs.slots import on_schedule
 from gateway.jobs.spec import JobSpec, spec_of
+from gateway.moments import local
 from gateway.types import Account, Inbound, Kind, Lane, Place, Receipt
 
 if TYPE_CHECKING:
@@ -23,10 +25,12 @@ class Owed:
     """An attempt at a run that is due and not in the inbox. *session*: that of an earlier attempt."""
 
     run: int
+    job: int
     planned: int
     attempt: int
     session: int | None
     spec: JobSpec
+    manual: bool  # a digest or a heartbeat that somebody asked for out of turn
     identity: int | None
     made_in: int | None  # conversation
 
@@ -42,10 +46,12 @@ async def owed(unit: Unit, now: int) -> tuple[Account, list[Owed]]:
         found.append(
             Owed(
                 run=run,
+                job=job.id,
                 planned=planned,
                 attempt=attempt,
                 session=session,
                 spec=spec_of(job),
+                manual=job.kind != "prompt" and not on_schedule(job, planned),
                 identity=job.identity,
                 made_in=job.conversation,
             )
@@ -62,7 +68,7 @@ def event(owed: Owed, conversation: int | None) -> Inbound:
         event_id=f"{spec.name}@{owed.planned}{again}",
         kind=Kind.JOB,
         place=Place(chat_id=spec.name, kind="job"),
-        text=silence.asked(spec.prompt) if spec.silent and spec.prompt.strip() else spec.prompt,
+        text=_asked(owed),
         trigger=spec.name,
         job_run=owed.run,
         # What an earlier attempt has done already stands in its session.
@@ -71,6 +77,15 @@ def event(owed: Owed, conversation: int | None) -> Inbound:
         conversation=conversation,
         identity=owed.identity,
     )
+
+
+def _asked(owed: Owed) -> str:
+    spec = owed.spec
+    if spec.kind == "digest":
+        return f"The digest that is due {local(owed.planned, spec.zone):%Y-%m-%d %H:%M} ({spec.zone})."
+    if spec.kind == "heartbeat":
+        return spec.prompt  # it says already how to be silent
+    return silence.asked(spec.prompt) if spec.silent and spec.prompt.strip() else spec.prompt
 
 
 async def link(

@@ -15,11 +15,13 @@ if TYPE_CHECKING:
     from storage.jobs import Job
 
 LATEST = 2 * HOUR  # what `last` still makes up for
+HOWEVER_LATE = 366 * DAY  # what a digest does
 MOST_MADE_UP = 3  # runs that `all` makes up for
 MOST_NOTED = 100  # missed slots that are kept as rows, the latest ones
 MOST_QUEUED = 10  # runs of one job that wait behind one another
 BUSY_FOR = DAY  # a turn is kept for six hours at most: what is open for longer holds nothing up
 STILL_RUNNING = "still running"
+MISSED_DIGEST = "missed; only the latest digest is made up for"
 TOO_MANY = f"{MOST_QUEUED} runs are waiting already"
 MISSED: dict[CatchUp, str] = {
     "none": "missed",
@@ -38,9 +40,17 @@ def plan_of(job: Job) -> Schedule:
     return plan(str(job.spec["schedule"]), job.zone, int(job.spec["accepted"]))
 
 
-def judge(slots: Sequence[int], policy: CatchUp, *, now: int, on_time: int) -> list[tuple[int, str | None]]:
-    """(planned time, why it is skipped or None to run it), oldest first. *on_time*: what is no older was not missed."""
-    oldest = now - (max(on_time, LATEST) if policy == "last" else on_time)
+def on_schedule(job: Job, at: int) -> bool:
+    """Whether that time is one of its schedule; False for a run that somebody asked for out of turn."""
+    return missed(plan_of(job), at - 1, at, 1) == [at]
+
+
+def judge(
+    slots: Sequence[int], policy: CatchUp, *, now: int, on_time: int, late: int = LATEST
+) -> list[tuple[int, str | None]]:
+    """(planned time, why it is skipped or None to run it), oldest first. *on_time*: what is no older was not missed;
+    *late*: how old the one may be that `last` makes up for."""
+    oldest = now - (max(on_time, late) if policy == "last" else on_time)
     chosen = slots[-MOST_MADE_UP:] if policy == "all" else [at for at in slots[-1:] if at >= oldest]
     return [(at, None if at in chosen else MISSED[policy]) for at in slots]
 
@@ -54,9 +64,15 @@ async def take(unit: Unit, name: str, now: int, on_time: int) -> int:
     queues = job.spec.get("overlap") == "queue"
     open = await _open(unit, job, now)
     full = STILL_RUNNING if open and not queues else None
+    late, latest = (HOWEVER_LATE, MISSED_DIGEST) if job.kind == "digest" else (LATEST, MISSED["last"])
     for planned, reason in judge(
-        missed(schedule, job.next_at - 1, now, MOST_NOTED), job.spec["catch_up"], now=now, on_time=on_time
+        missed(schedule, job.next_at - 1, now, MOST_NOTED),
+        job.spec["catch_up"],
+        now=now,
+        on_time=on_time,
+        late=late,
     ):
+        reason = latest if reason == MISSED["last"] else reason
         if queues and open + begun >= MOST_QUEUED:
             full = TOO_MANY
         reason = reason or full

@@ -11,6 +11,7 @@ from gateway.types import Json
 if TYPE_CHECKING:
     from storage.jobs import Job
 
+JobKind = Literal["prompt", "digest", "heartbeat"]
 CatchUp = Literal["none", "last", "all"]
 Joins = Literal["isolated", "chat"]
 Overlap = Literal["skip", "queue"]
@@ -34,6 +35,9 @@ class JobSpec:
     delivered. *session*: one of its own for each run, or that of the chat it delivers to. *model* '': the usual
     one. *timeout* in seconds, None: as for every turn. *retries* after a failure, 3 at most. *budget_day* and
     *budget_month* in nano-dollars, None: what is set for all jobs.
+
+    *kind* digest asks nothing and tells the day before; *bill*: with everybody's bill, to admins alone. *kind*
+    heartbeat asks what is in *prompt_file*, read anew for each run, within *active_hours* as 08:00-22:00 ('': always).
     """
 
     name: str
@@ -52,6 +56,10 @@ class JobSpec:
     model: str = ""
     budget_day: int | None = None
     budget_month: int | None = None
+    kind: JobKind = "prompt"
+    bill: bool = False
+    prompt_file: str = ""
+    active_hours: str = ""
 
 
 # What its row has columns for.

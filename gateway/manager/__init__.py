@@ -16,6 +16,7 @@ from gateway.compaction import NEAR_LIMIT as NEAR_LIMIT
 from gateway.completions.desk import Completions
 from gateway.core import Core, build
 from gateway.cron import Cron
+from gateway.digest.book import Digests
 from gateway.errors import Refused
 from gateway.habits import Habits
 from gateway.jobs.book import OPERATOR, Bounds, Jobs, JobSpec, JobView, Planned, Requester, RunView
@@ -142,6 +143,14 @@ class SessionManager(
             changed=self.cron.wake,
             hand_over=carrier.hand_over,
         )
+        self.digests = Digests(
+            store=core.store,
+            jobs=self.jobs,
+            hub=core.hub,
+            clock=core.clock,
+            zone=zone,
+            changed=self.cron.wake,
+        )
         self.completions = Completions(
             store=core.store,
             dispatcher=dispatcher,
@@ -154,7 +163,14 @@ class SessionManager(
 
     def _job_bounds(self) -> Bounds:
         habits = self.core.dispatcher.habits
-        return Bounds(interval=habits.job_interval, each=habits.jobs_each, model=self._offered)
+        return Bounds(
+            interval=habits.job_interval, each=habits.jobs_each, model=self._offered, reached=self._reached
+        )
+
+    def _reached(self, platform: str) -> bool:
+        """Whether a bot there is connected, or will be."""
+        expected = self.core.dispatcher.expected
+        return platform in expected or self.core.delivery.line_of(platform) is not None
 
     def _offered(self, ref: str) -> None:
         """Raises Refused for a model that people may not choose."""

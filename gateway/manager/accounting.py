@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Collection
+from functools import partial
 from typing import TYPE_CHECKING, get_args
 
-from gateway import units
+from gateway import log, units
 from gateway.errors import Refused
 from gateway.failpoints import Point
 from gateway.moments import DAY, day_of, local, offsets
@@ -18,7 +19,6 @@ from gateway.reports import (
     ToolUsage,
     UsageSummary,
     days,
-    savings,
     shares,
     usage_summary,
 )
@@ -97,8 +97,7 @@ class Accounting(Base):
 
         async def work(unit: Unit) -> UsageSummary:
             session = (await units.session_named(unit, id)).id
-            kept = savings(await unit.ledger.cached_of_session(session))
-            return usage_summary(await unit.ledger.of_session(session), kept.get("", 0))
+            return usage_summary(await unit.ledger.of_session(session))
 
         return await self._store.read(work)
 
@@ -125,17 +124,15 @@ class Accounting(Base):
             costs: Costs | Rollup = ledger
             if whole and person is None and (await unit.rollup.zone() or "").split(" ")[0] == place:
                 costs = unit.rollup.within(first=first, last=last)
-            kept = savings(await costs.cached())
             lines: dict[str, list[Share]] = {}
             for key in (*SHARED, TURN):
                 if key in by:
-                    summed = ledger if key == TURN else costs
-                    lines[f"by_{key}"] = shares(await summed.by(key), savings(await summed.cached_by(key)))
+                    lines[f"by_{key}"] = shares(await (ledger if key == TURN else costs).by(key))
             return CostOverview(
                 since=since,
-                total=usage_summary(await costs.total(), kept.get("", 0)),
+                total=usage_summary(await costs.total()),
                 by_day=await _days(costs, place) if "day" in by else [],
-                by_tool=[ToolUsage(name=r[0], invocations=r[1], errors=r[2]) for r in await ledger.tools()]
+                by_tool=[ToolUsage(name=r[0], invocations=r[1], errors=r[2]) for r in await costs.tools()]
                 if "tool" in by
                 else [],
                 **lines,
@@ -152,8 +149,18 @@ class Accounting(Base):
         name = f"{self.zone} {version('tzdata')} {year}"
         if await self._store.read(lambda unit: unit.rollup.zone()) == name:
             return
-        clock = offsets(0, now + YEARS * 366 * DAY, self.zone)
-        await self._store.commit(Point.META, lambda unit: unit.rollup.rebuild(name, clock))
+        clock, me = offsets(0, now + YEARS * 366 * DAY, self.zone), uuid.uuid4().hex
+        facets = await self._store.commit(Point.META, lambda unit: unit.rollup.begin(clock, by=me))
+        # Each by itself: whoever else writes waits for one of them at most.
+        for number, facet in enumerate(facets, start=1):
+            await self._store.commit(Point.META, partial(Accounting._fill, facet=facet))
+            log.info("sums.made", by=facet, done=number, of=len(facets))
+        if not await self._store.commit(Point.META, lambda unit: unit.rollup.finish(name, by=me)):
+            log.warning("sums.void", remedy="they are made again within a day")
+
+    @staticmethod
+    async def _fill(unit: Unit, *, facet: str) -> None:
+        await unit.rollup.fill(facet)
 
     async def store_health(self) -> StoreHealth:
         """Look at the database: never raises for a sick one, says so."""
@@ -180,4 +187,4 @@ async def _days(costs: Costs | Rollup, zone: str) -> list[DayCost]:
         return []
     clock = offsets(*span, zone)
     rows = [(row[0], row[1], row[2]) for row in await costs.models_of_days(clock)]
-    return days(await costs.days(clock), rows, savings(await costs.cached_of_days(clock)))
+    return days(await costs.days(clock), rows)

@@ -6,9 +6,10 @@ import asyncio
 import uuid
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from gateway import approvals, units
+from gateway import approvals, branching, units
 from gateway.errors import NotFound, Refused
 from gateway.failpoints import Point
 from gateway.hub import Seen
@@ -111,10 +112,20 @@ class Agent(Sessions):
                         raise Refused(OUT) from None
                     continue
                 if row in seen.inbox and seen.kind == "done":
-                    yield await self._generated(seen)
-                    return
+                    again = await self._asked_again(account, row) if seen.state == "command" else None
+                    if again is None:
+                        yield await self._generated(seen)
+                        return
+                    row = again
+                    yield replace(seen, kind="notice")
+                    continue
                 if row in seen.inbox or seen.kind == "notice":
                     yield seen
+
+    async def _asked_again(self, account: Account, row: int) -> int | None:
+        """The message that waits for a new answer since that command; None: it was no /retry."""
+        origin = branching.event_of(str(row), 0)
+        return await self._store.read(lambda unit: unit.inbox.id_of(account.id, origin))
 
     async def cancel_operation(self, id: str, *, viewer: Viewer = OPERATOR) -> bool:
         """Say no to what waits for a person's yes, then stop what runs: turn, compaction; False: nothing was."""
@@ -156,7 +167,7 @@ class Agent(Sessions):
                 session_id="",
                 state=seen.state,
                 error=seen.error,
-                usage=usage_summary([0] * 11),
+                usage=usage_summary([0] * 12),
             )
 
         async def work(unit: Unit) -> Generated:
@@ -184,6 +195,6 @@ class Agent(Sessions):
                 return found
             if dispatcher.halted or dispatcher.outage_since is not None:
                 text = say("halt.kept" if dispatcher.halted else "turn.kept", self._language)
-                nothing = usage_summary([0] * 11)
+                nothing = usage_summary([0] * 12)
                 return Generated(text=text, session_id="", state="kept", error=None, usage=nothing)
             await asyncio.sleep(0.2)

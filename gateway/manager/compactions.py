@@ -140,11 +140,11 @@ class Compactions(Base):
 
         await self._store.commit(Point.COMPACT, work)
 
-    async def context_usage(self, id: str) -> ContextUsage:
+    async def context_usage(self, id: str, *, viewer: Viewer = OPERATOR) -> ContextUsage:
         """Of the last exact request; after a compaction, or its being taken back, what the next one is estimated at."""
 
         async def work(unit: Unit) -> tuple[Session, Weighed | None, Compaction | None]:
-            session = await units.session_named(unit, id)
+            session = await units.session_named(unit, id, viewer)
             return session, await unit.ledger.context(session.id), await unit.compactions.latest(session.id)
 
         session, last, latest = await self._store.read(work)

@@ -39,6 +39,10 @@ class Documents(Base):
             return archive.dump(archive.to_json(document))
         return archive.to_markdown(document, zone=self.zone)
 
+    async def export_json(self, id: str, *, viewer: Viewer = OPERATOR) -> Json:
+        """The JSON form as a value. Raises NotFound."""
+        return archive.to_json(await self._document(id, viewer))
+
     async def import_session(
         self,
         told: object,

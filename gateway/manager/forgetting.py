@@ -125,7 +125,9 @@ class Forgetting(Base):
             found = await unit.purging.media_by(mine)
             for id, _ in found:
                 await unit.media.deleted(id, now=now)
+            await unit.purging.wiping(True)
             places = await unit.purging.person(person, mine, addresses, now=now)
+            await unit.purging.wiping(False)
             outcome = (
                 f"{sessions} sessions, {messages} messages, {files + len(found)} files; {kept} requests kept"
             )
@@ -136,6 +138,7 @@ class Forgetting(Base):
         await self.core.gallery.remove(paths)
         for place in places:
             self.core.delivery.moved(place)
+        await self.forget_words()
         return Erased(
             number=mine[0],
             addresses=addresses,
@@ -149,9 +152,22 @@ class Forgetting(Base):
     async def purge_deleted(self, count: int = 1) -> int:
         """Go on with what an earlier process had begun to delete; gives how many sessions that were."""
         left = await self._store.read(lambda unit: unit.sessions.unpurged(count))
-        for session in left:
+        resting = [each for each in left if await self._store.read(forgetting.resting, each.id)]
+        for session in resting:
             await self._purge(session)
-        return len(left)
+        return len(resting)
+
+    async def forget_words(self) -> bool:
+        """Leave out of the index of words what was deleted, bite by bite; False when there was nothing to do.
+
+        A running gateway does that within a minute; nobody finds anything by those words anyhow.
+        """
+        if await self._store.read(lambda unit: unit.meta.get(forgetting.UNMERGED)) != "1":
+            return False
+        first = True
+        while await self._store.commit(Point.SWEEP, forgetting.merged, first):
+            first = False
+        return True
 
     def _turn_away(self, session: int, waiting: Sequence[tuple[int, int]]) -> None:
         """Who waits for an answer hears that none will come; what waits behind them goes on."""

@@ -13,7 +13,6 @@ from gateway.hub import Seen
 from gateway.notices import notice
 from gateway.reports import (
     UsageSummary,
-    savings,
     usage_summary,
 )
 from gateway.texts import say
@@ -153,8 +152,7 @@ class Here(Base):
             turn = await unit.turns.latest((await units.session_named(unit, id)).id)
             if turn is None:
                 return None
-            kept = savings(await unit.ledger.cached_of_turn(turn.id))
-            return usage_summary(await unit.ledger.of_turn(turn.id), kept.get("", 0))
+            return usage_summary(await unit.ledger.of_turn(turn.id))
 
         return await self._store.read(work)
 

@@ -48,20 +48,25 @@ class Listing(Base):
     ) -> builtins.list[Match]:
         """Sessions whose title or messages have all these words, newest activity first.
 
-        "In quotes": one after another; word*: words that begin so. Case and accents do not count. Raises Refused
-        when there is no word.
+        "In quotes": one after another; word*: words that begin so, from three letters on. Case and accents do not
+        count. Raises Refused when there is no word.
         """
-        query, words = searched(text[:LONGEST])
-        if not query:
+        wanted = searched(text[:LONGEST])
+        if not wanted.query:
             raise Refused(key="session.no_words")
 
         async def work(unit: Unit) -> builtins.list[Match]:
             found = await unit.listing.search(
-                query, viewer, filter or Filter(), count=min(limit, MOST), skip=skip
+                wanted.query,
+                viewer,
+                filter or Filter(),
+                count=min(limit, MOST),
+                skip=skip,
+                whole=wanted.slow,
             )
             metas = await _metas(unit, [each[0] for each in found])
             return [
-                Match(session=meta, seq=seq, snippet=snippet(await _text(unit, session, seq), words))
+                Match(session=meta, seq=seq, snippet=snippet(await _text(unit, session, seq), wanted.words))
                 for meta, (session, seq) in zip(metas, found, strict=True)
             ]
 

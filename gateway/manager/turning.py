@@ -61,24 +61,27 @@ class Turning(Agent):
 
         return await self._store.commit(Point.SESSION, work)
 
-    async def retry(self, id: str, *, key: str = "main", viewer: Viewer = OPERATOR) -> Generated:
-        """Take the last turn back and ask its message again, as a local person; the new answer."""
-        async with aclosing(self.retry_streaming(id, key=key, viewer=viewer)) as events:
+    async def retry(
+        self, id: str, *, key: str = "main", who: Identity | None = None, viewer: Viewer = OPERATOR
+    ) -> Generated:
+        """Take the last turn back and ask its message again; the new answer. *who* as for `say`."""
+        async with aclosing(self.retry_streaming(id, key=key, who=who, viewer=viewer)) as events:
             async for event in events:
                 if isinstance(event, Generated):
                     return event
         raise Refused(key="message.internal")
 
     async def retry_streaming(
-        self, id: str, *, key: str = "main", viewer: Viewer = OPERATOR
+        self, id: str, *, key: str = "main", who: Identity | None = None, viewer: Viewer = OPERATOR
     ) -> AsyncGenerator[Seen | Generated]:
         """What happens, as with `generate_streaming`."""
-        account, place = await self._store.commit(Point.PEOPLE, units.local_place, key)
+        mine = f"{who.channel}:{who.user_id}" if who is not None else ""
+        account, place = await self._store.commit(Point.PEOPLE, units.local_place, key, mine)
 
         async def work(unit: Unit) -> tuple[int, ...]:
-            who = await unit.people.seen(account.channel, LOCAL_USER, "local")
+            asks = who or await unit.people.seen(account.channel, LOCAL_USER, "local")
             session = await units.at_rest(unit, id, viewer)
-            return await self._again(unit, session, place, who, str(uuid.uuid4()))
+            return await self._again(unit, session, place, asks, str(uuid.uuid4()))
 
         with self.core.hub.listen(place.id) as queue:
             rows = await self._store.commit(Point.SESSION, work)
@@ -129,12 +132,14 @@ class Turning(Agent):
 
         return await self._store.commit(Point.SESSION, work)
 
-    async def create_child_session(self, id: str, title: str | None = None) -> str:
+    async def create_child_session(
+        self, id: str, title: str | None = None, *, viewer: Viewer = OPERATOR
+    ) -> str:
         """A session that works for another one: with its settings, empty, closed with it. Gives its id."""
         now = self.core.clock()
 
         async def work(unit: Unit) -> str:
-            parent = await units.session_named(unit, id)
+            parent = await units.session_named(unit, id, viewer)
             return (await branching.child(unit, parent, title, now)).code
 
         return await self._store.commit(Point.SESSION, work)

@@ -17,7 +17,7 @@ from gateway.views import Generated
 if TYPE_CHECKING:
     from storage import Unit
 
-MOST_MISSED = 100  # answers that whoever comes back is told of
+MOST_MISSED = 20  # answers that are read at once
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,15 +52,17 @@ class Watching(Agent):
         hub = self.core.hub
         known = seq is None or hub.knows(place.id, seq)
         with hub.listen(place.id, after=seq) as queue:
-            if not known:
-                for happening in await self._store.read(_missed, place.id, told, seq or 0, mine):
+            while not known:
+                missed = await self._store.read(_missed, place.id, told, seq or 0, mine)
+                for happening in missed:
                     told = int(happening.id.partition(".")[2])
                     yield happening
+                known = not missed
             while True:
                 seen = await queue.get()
+                if seen.turn is not None and seen.turn <= told:
+                    continue  # its answer was told already
                 if seen.kind == "done" and seen.turn is not None and seen.state != "kept":
-                    if seen.turn <= told:
-                        continue
                     told = seen.turn
                 yield await self._happening(seen, told, mine)
 

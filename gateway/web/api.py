@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from fastapi import FastAPI
@@ -10,13 +11,18 @@ from gateway import __version__
 from gateway.app import App
 from gateway.web import (
     budgets,
+    compactions,
     completions,
     costs,
+    digests,
     document,
+    documents,
     faults,
+    finding,
     halt,
     jobs,
     keys,
+    labels,
     messages,
     metrics,
     operations,
@@ -24,19 +30,27 @@ from gateway.web import (
     retention,
     send,
     sessions,
+    turning,
 )
-from gateway.web.guard import Door, Guard
+from gateway.web.admission import Door
+from gateway.web.guard import Guard
 from gateway.web.routes import Routes
 
 FAMILIES = (
     messages,
     completions,
     send,
+    documents,
+    finding,
     sessions,
+    labels,
+    turning,
+    compactions,
     costs,
     budgets,
     people,
     jobs,
+    digests,
     halt,
     keys,
     retention,
@@ -60,18 +74,30 @@ def build(app: App, *, local: bool) -> FastAPI:
     families.append(_described(api, families))
     for family in families:
         family.install(api)
-    web = app.settings.web
-    door = None if local else Door(host=web.host, keys=app.keys, token=web.token.get_secret_value())
-    api.add_middleware(Guard, door=door)
+    api.add_middleware(Guard, door=None if local else _door(app))
     return api
+
+
+def _door(app: App) -> Door:
+    web = app.settings.web
+    return Door(
+        host=web.host,
+        keys=app.keys,
+        token=web.token.get_secret_value(),
+        pace=lambda: app.core.dispatcher.habits.limits.messages_per_minute,
+    )
 
 
 def _described(api: FastAPI, families: list[Routes]) -> Routes:
     routes = Routes("/v1", family="gateway")
+    made: dict[str, Any] = {}
 
     @routes.get("/openapi.json", who="user")
     async def openapi() -> dict[str, Any]:
         """This description, an OpenAPI 3.1 document."""
-        return document.of(api, families)
+        if not made:
+            # Two tenths of a second: messages go on meanwhile.
+            made.update(await asyncio.to_thread(document.of, api, families))
+        return made
 
     return routes

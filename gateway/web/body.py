@@ -34,5 +34,5 @@ Number = Annotated[int, Field(ge=1, le=LARGEST), WHOLE]
 Id = Annotated[str, Path(min_length=1, max_length=200)]
 """In a path: a session's code, a job's name, …"""
 Skip = Annotated[int, Query(ge=0, le=10**9)]
-When = Annotated[str, Query(max_length=40)]
+When = Annotated[str, Query(max_length=40, examples=["7d"])]
 """A moment, as `gateway.web.span` reads it."""

@@ -16,7 +16,7 @@ from gateway.web.caller import Calling
 from gateway.web.routes import Routes
 
 
-class Setting(Body):
+class Capping(Body):
     scope: Name
     id: Name
     period: Name
@@ -76,10 +76,10 @@ def routes(app: App) -> Routes:
         return Allowed(turn=turn, decision=done.decision, cap=done.cap)
 
     @routes.post("", scope="admin", faults=(404, 409))
-    async def set(setting: Setting, caller: Calling) -> BudgetSet:
+    async def set(capping: Capping, caller: Calling) -> BudgetSet:
         """A cap in dollars; off: none, whatever is configured; default: as configured."""
         return await app.manager.set_budget(
-            setting.scope, setting.id, setting.period, setting.amount, by=caller.name
+            capping.scope, capping.id, capping.period, capping.amount, by=caller.name
         )
 
     return routes

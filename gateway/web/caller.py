@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Annotated, Any
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, Literal
 
 from fastapi import Depends, Request
 
 from gateway.access import enough
 from gateway.keys import Scope
 from gateway.roster import Actor
-from gateway.types import Identity, Role
+from gateway.types import OPERATOR as EVERYTHING
+from gateway.types import Identity, Role, Viewer
 
+Who = Role | Literal["machine"]
 CALLER = "parley.caller"  # in the scope of a request
 _WIDE: Mapping[Scope, int] = {"read": 0, "operate": 1, "admin": 2}
 
@@ -35,6 +37,15 @@ class Caller:
         return Actor(name=self.name, role=self.role, identity=self.identity)
 
     @property
+    def viewer(self) -> Viewer:
+        """Which sessions they see: their own; admins those of groups too, whoever has the machine all."""
+        if self.identity is None:
+            return replace(EVERYTHING, name=self.name)
+        admin = enough(self.role, "admin")
+        # Without a person of their own nothing is theirs; no number of a person is 0.
+        return Viewer(person=self.identity.person or 0, groups=admin, admin=admin, name=self.name)
+
+    @property
     def only(self) -> int | None:
         """Whose things alone they see, a person's number; None: everybody's."""
         if self.identity is None or enough(self.role, "admin"):
@@ -47,21 +58,34 @@ OPERATOR = Caller()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Needs:
-    """What a route asks for: a key of that *scope* or a wider one, of somebody who is *role* or more.
+    """What a route asks for: a key of that *scope* or a wider one, of somebody who is *who* or more.
 
-    Where *role* is user, everybody comes in and the handler gives each only what is theirs.
+    Where that is user, everybody comes in and the handler gives each only what is theirs; machine: whoever has it.
     """
 
     scope: Scope = "admin"
-    role: Role = "owner"
+    who: Who = "machine"
 
     def missing(self, caller: Caller) -> str | None:
         """Why the caller may not; None: they may."""
         if _WIDE[caller.scope] < _WIDE[self.scope]:
             return f"This key's scope is {caller.scope}; this needs {self.scope}."
-        if not enough(caller.role, self.role):
-            return f"This is for {self.role}s; the key belongs to somebody who is {caller.role}."
+        if self.who == "machine":
+            return None if caller.identity is None else "This is for whoever has the machine."
+        if not enough(caller.role, self.who):
+            return f"This is for {self.who}s; the key belongs to somebody who is {caller.role}."
         return None
+
+    @property
+    def whom(self) -> str:
+        """Who may, in words."""
+        match self.who:
+            case "user":
+                return "everybody"
+            case "machine":
+                return "whoever has the machine"
+            case role:
+                return f"{role}s"
 
 
 async def _caller(request: Request) -> Caller:

@@ -74,8 +74,7 @@ def _complete(operation: dict[str, Any], declared: Declared, schemas: dict[str, 
     text = inspect.cleandoc(declared.handler.__doc__ or "")
     operation["summary"] = text.partition("\n")[0].rstrip(".")
     needs = declared.needs
-    whose = "everybody" if needs.role == "user" else f"{needs.role}s"
-    operation["description"] = f"{text}\n\nScope: {needs.scope}; for {whose}."
+    operation["description"] = f"{text}\n\nScope: {needs.scope}; for {needs.whom}."
     operation["tags"] = [declared.id.partition("_")[0]]
     operation["security"] = [{SCHEME: [needs.scope]}]
     content = {}

@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse
 
 from gateway import log
 from gateway.budgets import Budget
-from gateway.manager import Generated
+from gateway.manager import Compacted, Generated
 from gateway.reconciliation import Booked, Reconciliation
 from gateway.reports import DayCost, UsageSummary, dollars
 from gateway.types import Tokens
@@ -54,6 +54,13 @@ class BookedToo:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CompactedToo:
+    """*cost_usd* None: not known."""
+
+    cost_usd: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TokensToo:
     """*input*: all that was sent."""
 
@@ -79,6 +86,7 @@ TOO: Mapping[type, type] = {
     UsageSummary: UsageToo,
     DayCost: DayToo,
     Booked: BookedToo,
+    Compacted: CompactedToo,
     Tokens: TokensToo,
     Budget: BudgetToo,
     Reconciliation: ReconciliationToo,
@@ -141,6 +149,8 @@ def _too(value: Any) -> Any:
             return DayToo(cost=value.cost, cost_usd=usd(value.cost), by_model=models)
         case Booked():
             return BookedToo(cost_usd=None if value.cost is None else usd(value.cost))
+        case Compacted():
+            return CompactedToo(cost_usd=None if value.cost is None else usd(value.cost))
         case Tokens():
             return TokensToo(input=value.input)
         case Budget():

@@ -86,7 +86,7 @@ FAULTS: Mapping[int, tuple[str, Any]] = {
     413: ("The body is too large.", Fault),
     421: ("The host name is not one of ours.", Fault),
     422: ("What was sent, or what is configured, cannot be meant.", Unfit | Misconfigured),
-    429: ("Too many wrong keys from that address.", Fault),
+    429: ("Too much within a minute: of that person, or of wrong keys from that address.", Fault),
     500: ("A fault of ours.", Fault),
     502: ("The provider of the model did not answer.", Unanswered),
     503: ("Nothing can be stored just now, or the gateway is stopping.", Fault),
@@ -136,6 +136,8 @@ def _told(problem: Any) -> str:
             return "is not known here"
         case "missing":
             return "is missing"
+        case "value_error":
+            return str(problem["ctx"]["error"])
     return str(problem["msg"])
 
 
@@ -162,10 +164,11 @@ async def _http(request: Request, error: Exception) -> Json:
 
 def _methods(request: Request) -> set[str]:
     """All that can be asked of that path: each of its routes knows its own only."""
-    found = (each for each in request.app.routes if isinstance(each, Route))
-    return {
-        method for each in found if each.path_regex.match(request.url.path) for method in each.methods or ()
-    }
+    routes = [each for each in request.app.routes if isinstance(each, Route)]
+    fitting = [each.path for each in routes if each.path_regex.match(request.url.path)]
+    # Of /jobs/next and /jobs/{name}, which fit both, the one that says more is meant.
+    meant = min(fitting, key=lambda path: path.count("{"))
+    return {method for each in routes if each.path == meant for method in each.methods or ()}
 
 
 def over(shortfall: Shortfall, **more: Any) -> Json:

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from gateway.access import enough
 from gateway.app import App
-from gateway.config_tables import Address, Model, RoleId, Seconds, Zone
+from gateway.config_tables import Address, Model, Seconds, Zone
 from gateway.jobs.spec import MAIN, CatchUp, Joins, Overlap
 from gateway.manager import OPERATOR, JobSpec, JobView, Requester, RunView
 from gateway.moments import local
@@ -32,12 +32,12 @@ class NewJob(Body):
     *deliver_to* null: main, or the private chat of the person whose key it is; []: kept in its session.
     """
 
-    schedule: Annotated[str, Field(min_length=1, max_length=200)]
+    schedule: Annotated[str, Field(min_length=1, max_length=200, examples=["every weekday at 8:00"])]
     prompt: Annotated[str, Field(min_length=1, max_length=262_144)]
     name: Annotated[str, Field(max_length=200)] = ""
     zone: Zone | None = None
-    deliver_to: Annotated[list[Address], Field(max_length=20)] | None = None
-    mention: RoleId = ""
+    deliver_to: Annotated[list[Address], Field(max_length=20, examples=[["main:desk"], []])] | None = None
+    mention: Annotated[str, Field(pattern=r"^([0-9]{1,20})?$")] = ""  # a role's number on Discord
     silent: bool = False
     enabled: bool = True
     session: Joins = "isolated"
@@ -154,7 +154,7 @@ def _reading(routes: Routes, app: App) -> None:
 
     @routes.get("/next", who="user")
     async def next_times(
-        expr: Annotated[str, Query(min_length=1, max_length=200)],
+        expr: Annotated[str, Query(min_length=1, max_length=200, examples=["0 8 * * *"])],
         zone: Zone | None = None,
         after: When | None = None,
         count: Annotated[int, Query(ge=1, le=100)] = 5,

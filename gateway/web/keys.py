@@ -21,7 +21,7 @@ class Making(Body):
     scope: Scope = "read"
     who: Annotated[str, Field(min_length=1, max_length=200)] | None = None
     name: Annotated[str, Field(max_length=100)] = ""
-    expires: Annotated[str, Field(max_length=40)] | None = None
+    expires: Annotated[str, Field(max_length=40, examples=["90d"])] | None = None
 
 
 def routes(app: App) -> Routes:

@@ -26,8 +26,9 @@ and `notes` joins the families in `gateway.web.api`.
 * What the handler gives back is made JSON by `encoding.plain`; its annotation is what the description says of it. A
   handler may also give a ready Response (`-> Note | Response`), which goes out as it is.
 * *scope* is what a key must have: read looks, operate does what a person in a chat may do, admin changes the gateway.
-* *who* is the lowest role of the person it belongs to. It is admin unless said otherwise: only a handler that gives
-  everybody no more than what is theirs, by `Calling`, says user.
+* *who* is the lowest role of the person it belongs to, or machine. It is admin unless said otherwise: only a handler
+  that gives everybody no more than what is theirs, by `Calling`, says user. What touches a session is given
+  `caller.viewer`, whoever it is for: admins do not see what others say in private either.
 * *also*: other statuses that an answer can have, each with what it means and the type of its body; *media*: types of
   content that is no JSON.
 * *faults* are the errors of its own (`faults.FAULTS`); those that any request can meet are described by themselves.
@@ -50,8 +51,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
 
 from gateway.keys import Scope as KeyScope
-from gateway.types import Role
-from gateway.web.caller import Needs, caller_of
+from gateway.web.caller import Needs, Who, caller_of
 from gateway.web.encoding import Json
 from gateway.web.span import BadField
 
@@ -93,13 +93,13 @@ class Routes:
         path: str,
         *,
         scope: KeyScope = "read",
-        who: Role = "admin",
+        who: Who = "admin",
         status: int = 200,
         faults: tuple[int, ...] = (),
         also: Also | None = None,
         media: Media | None = None,
     ) -> Callable[[Handler], Handler]:
-        needs = Needs(scope=scope, role=who)
+        needs = Needs(scope=scope, who=who)
         return self._route("GET", path, needs, status, faults, also or {}, media or {})
 
     def post(
@@ -107,13 +107,13 @@ class Routes:
         path: str,
         *,
         scope: KeyScope = "operate",
-        who: Role = "admin",
+        who: Who = "admin",
         status: int = 200,
         faults: tuple[int, ...] = (),
         also: Also | None = None,
         media: Media | None = None,
     ) -> Callable[[Handler], Handler]:
-        needs = Needs(scope=scope, role=who)
+        needs = Needs(scope=scope, who=who)
         return self._route("POST", path, needs, status, faults, also or {}, media or {})
 
     def delete(
@@ -121,10 +121,10 @@ class Routes:
         path: str,
         *,
         scope: KeyScope = "operate",
-        who: Role = "admin",
+        who: Who = "admin",
         faults: tuple[int, ...] = (),
     ) -> Callable[[Handler], Handler]:
-        return self._route("DELETE", path, Needs(scope=scope, role=who), 200, faults, {}, {})
+        return self._route("DELETE", path, Needs(scope=scope, who=who), 200, faults, {}, {})
 
     def install(self, api: FastAPI) -> None:
         for each in self.declared:

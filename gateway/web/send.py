@@ -19,7 +19,7 @@ from gateway.web.span import BadField
 class Posting(Body):
     """*to* as telegram:12345. A repeat with the same *id* (or header Idempotency-Key) posts nothing."""
 
-    to: Name
+    to: Annotated[Name, Field(examples=["main:desk"])]
     text: Annotated[str, Field(min_length=1)]
     id: Name | None = None
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from gateway import log
 from gateway.app import App, socket_path
+from gateway.vendors import loopback
 from gateway.web.listening import Unix, tcp
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ async def serve(app: App) -> None:
     remote = await asyncio.to_thread(_tcp, app) if app.settings.web.port > 0 else []
     if not local and not remote:
         return
+    if remote:
+        await _warn(app)
     servers: list[Http] = []
     tasks: list[asyncio.Task[None]] = []
     try:
@@ -109,3 +112,10 @@ def _tcp(app: App) -> list[socket.socket]:
         return []
     log.info("web.tcp", host=web.host, port=web.port, token=bool(web.token))
     return sockets
+
+
+async def _warn(app: App) -> None:
+    """Of a door that nobody can open."""
+    web = app.settings.web
+    if not web.token and not loopback(web.host) and not await app.keys.any():
+        log.warning("web.tcp.closed", why="nobody has a key to it", remedy="parley keys add")

@@ -8,13 +8,12 @@ CREATE INDEX outbox_session ON outbox(session) WHERE payload IS NOT NULL;
 CREATE INDEX tag_tag ON tag(tag);
 CREATE INDEX session_parent ON session(parent) WHERE parent IS NOT NULL;
 CREATE INDEX session_deleted ON session(deleted) WHERE deleted IS NOT NULL AND purged IS NULL;
-CREATE INDEX session_unexported ON session(id) WHERE state = 'closed' AND exported IS NULL AND deleted IS NULL;
 CREATE INDEX entry_marks ON entry(session, seq) WHERE kind IN ('summary', 'mark');
 CREATE INDEX entry_turn ON entry(turn) WHERE turn IS NOT NULL;
 
 -- Words of what people and the model said, and of titles. A row's number is session * 16777216 + seq; a title's ends
 -- with 16777215. The words alone are kept, the text is read where it stands.
-CREATE VIRTUAL TABLE said USING fts5(text, content = '', tokenize = 'unicode61 remove_diacritics 2');
+CREATE VIRTUAL TABLE said USING fts5(text, content = '', tokenize = 'unicode61 remove_diacritics 2', prefix = '3');
 
 -- What is no JSON has no words: a row that somebody has spoilt must not keep anything from being stored.
 CREATE TRIGGER entry_said AFTER INSERT ON entry WHEN NEW.kind IN ('user', 'assistant') AND json_valid(NEW.body) BEGIN

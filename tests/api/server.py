@@ -8,7 +8,7 @@ from pathlib import Path
 
 from gateway.app import run
 from gateway.settings import load
-from gateway.web import feed, guard
+from gateway.web import admission, feed
 
 TOKEN = "the-token-of-whoever-has-the-machine"
 SETTINGS = """
@@ -30,7 +30,7 @@ prompt = "What is new?"
 def main() -> None:
     folder, port = sys.argv[1:]
     # The judge shows hundreds of wrong keys within a minute, and is not to be turned away for that.
-    guard.MOST_WRONG = sys.maxsize
+    admission.MOST_WRONG = sys.maxsize
     feed.LONGEST = 0.2  # seconds; it waits for the end of each answer
     file = Path(folder, "parley.toml")
     file.write_text(SETTINGS.format(folder=folder, port=int(port), token=TOKEN), "utf-8")

@@ -91,6 +91,7 @@ class World:
         self.gw, self.books = gw, books
         self.excused = 0
         self._number = 0
+        self._said: tuple[str, str, Sequence[str]] = ("", "", ())
         self._clients = list[asyncio.Task[object]]()
 
     def word(self, fates: Sequence[str]) -> str:
@@ -101,6 +102,7 @@ class World:
         return word
 
     async def says(self, who: str, place: str, fates: Sequence[str]) -> None:
+        self._said = (who, place, fates)
         text = f"{self.word(fates)}, please"
         where = Place(chat_id=place, kind="group") if place in GROUPS else Place(chat_id=who)
         await self.gw.says(text, user=who, place=where)
@@ -145,11 +147,19 @@ class World:
                 await asyncio.sleep(0.1)
 
     async def begun(self) -> None:
-        """Until the answer of a running turn is coming in."""
+        """Until the answer of a running turn is coming in.
+
+        On a machine that is busy a request may be given up before it has begun, and another answer is whole by now:
+        then the question is asked again.
+        """
         async with asyncio.timeout(600):
             while not any(
                 live.progress.request and live.progress.request.text for live in self.gw.core.dispatcher.runs
             ):
+                if not (
+                    self.books.open or self.gw.core.dispatcher.turns_running or await self.gw.value(OPEN)
+                ):
+                    await self.says(*self._said)
                 await asyncio.sleep(0.1)
 
 

@@ -103,15 +103,14 @@ def matched(
 ) -> dict[int, Seen]:
     """The request of each row, by the row's id.
 
-    Known rows name theirs. In one session requests follow each other, so that any other one is that of the
-    last row opened before it arrived.
+    Most rows name theirs. In one session requests follow each other, so that any other one is that of the last row
+    opened before it arrived. Notes may be about no more than what a session has from the one before: theirs may be in
+    another one than its words say.
     """
     by_id = {each.response_id: each for each in books if each.response_id}
-    pairs = {
-        row.id: by_id[row.provider_id] for row in rows if row.state == "known" and row.provider_id in by_id
-    }
+    pairs = {row.id: by_id[row.provider_id] for row in rows if row.provider_id in by_id}
     named = {id(each) for each in pairs.values()}
-    found.miss(len(named) < len(pairs), "two known rows are of one request")
+    found.miss(len(named) < len(pairs), "two rows are of one request")
     lines: defaultdict[tuple[int | None, bool], list[Row]] = defaultdict(list)
     for row in rows:
         lines[row.session, row.notes].append(row)
@@ -121,6 +120,9 @@ def matched(
         line = lines[places.get(each.word), each.notes]
         at = bisect_right([row.at for row in line], each.at)
         row = line[at - 1] if at else None
+        if each.notes and (row is None or row.id in pairs):
+            others = [row for row in rows if row.notes and row.at <= each.at and row.id not in pairs]
+            row = max(others, key=lambda row: row.at, default=None)
         if row is None or row.id in pairs:
             found.miss(True, f"request {each.id} about {each.word!r} has no row of its own")
             continue

@@ -16,7 +16,7 @@ BY_HAND = """
 SELECT coalesce(sum(tok_in), 0), coalesce(sum(tok_read), 0), coalesce(sum(tok_w5m), 0), coalesce(sum(tok_w1h), 0),
        coalesce(sum(tok_out), 0), coalesce(sum(cost), 0), count(*),
        count(*) FILTER (WHERE cost IS NULL AND state <> 'failed'), count(*) FILTER (WHERE state = 'estimated'),
-       coalesce(sum(cost) FILTER (WHERE state = 'estimated'), 0)
+       coalesce(sum(cost) FILTER (WHERE state = 'estimated'), 0), coalesce(sum(saved), 0)
   FROM usage WHERE state <> 'open' AND at >= {since} AND at < {until}"""
 TURNS = "SELECT count(DISTINCT turn) FROM usage WHERE state <> 'open' AND at >= {since} AND at < {until}"
 SPAN = "SELECT min(at), max(at) FROM usage"
@@ -27,11 +27,12 @@ def sums(each: UsageSummary) -> tuple[int, ...]:
     """All but the turns: one that used two models is one of each."""
     tokens = each.tokens
     counted = (tokens.uncached, tokens.read, tokens.write_5m, tokens.write_1h, tokens.output)
-    return (*counted, each.cost, each.requests, each.unpriced, each.estimated, each.estimated_cost)
+    facts = (each.cost, each.requests, each.unpriced, each.estimated, each.estimated_cost, each.saved or 0)
+    return (*counted, *facts)
 
 
 def added(lines: Sequence[UsageSummary]) -> tuple[int, ...]:
-    return tuple(map(sum, zip(*map(sums, lines), strict=True))) if lines else (0,) * 10
+    return tuple(map(sum, zip(*map(sums, lines), strict=True))) if lines else (0,) * 11
 
 
 async def untrue(manager: SessionManager, store: Store) -> list[str]:

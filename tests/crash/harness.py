@@ -342,7 +342,7 @@ class Stage:
         """Which words a text of the bot answers, and whether it is the end of their answer."""
         opening = text.partition("\n")[0]
         if opening.startswith("You said") and (words := WORD.findall(opening)):
-            end = last_line(words[0], self._kinds[words[-1]])
+            end = last_line(words[0], self._kinds.get(words[-1], "short"))
             if end is None:
                 self._unanswered.difference_update(words)
             else:

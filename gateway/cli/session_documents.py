@@ -1,0 +1,102 @@
+"""`parley sessions close, export, import, delete`: ended, written out, read in, gone."""
+
+from __future__ import annotations
+
+import json as jsons
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gateway.cli import show
+from gateway.cli.client import asked
+from gateway.cli.options import AsJson, Config, Yes
+from gateway.cli.session_asking import Id, asked_of, text_of
+from gateway.errors import Refused
+
+
+def close(
+    id: Id,
+    summary: Annotated[str | None, typer.Option(help="What it was about.")] = None,
+    config: Config = None,
+    json: AsJson = False,
+) -> None:
+    """Close a session: the next message in its chat opens a new one. /resume in the chat goes back."""
+    done = asked_of(config, id, "POST", "/close", summary=summary)
+    if json:
+        show.as_json(done)
+    else:
+        print("Closed." if done["closed"] else "It was closed already.")
+
+
+def export(
+    id: Id,
+    form: Annotated[
+        str, typer.Option("--form", "-f", help="markdown, to be read; json, to be read in.")
+    ] = "markdown",
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="A file; left out: printed.")] = None,
+    config: Config = None,
+) -> None:
+    """Write a session out.
+
+    \b
+    Examples:
+      parley sessions export K7M2Q9XT4B > whales.md
+      parley sessions export K7M2Q9XT4B -f json -o whales.json
+    """
+    if form not in ("markdown", "json"):
+        raise typer.BadParameter("markdown or json", param_hint="--form")
+    if form == "json":
+        text = jsons.dumps(asked_of(config, id, "GET", "/export"), ensure_ascii=False, indent=1) + "\n"
+    else:
+        text = text_of(config, id, "/markdown")
+    if out is None:
+        print(text, end="")
+    else:
+        out.write_text(text, encoding="utf-8")
+        print(f"Written: {out}")
+
+
+def read_in(
+    file: Annotated[
+        Path, typer.Argument(help="From `parley sessions export -f json`; - is the standard input.")
+    ],
+    config: Config = None,
+    json: AsJson = False,
+) -> None:
+    """Make a new session of an exported one. Its cost begins at nothing."""
+    text = sys.stdin.read() if str(file) == "-" else _read(file)
+    try:
+        told = jsons.loads(text)
+    except ValueError:
+        raise Refused(f"{file} is no JSON. Export with: parley sessions export ID -f json") from None
+    done = asked(config, "POST", "/v1/sessions/import", session=told)
+    if json:
+        show.as_json(done)
+    else:
+        print(show.safe(f"{done['id']}   {done['title'] or 'Untitled'}"))
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise Refused(f"{file} cannot be read: {error}") from None
+
+
+def delete(id: Id, yes: Yes = False, config: Config = None, json: AsJson = False) -> None:
+    """Delete what was said in a session, with its files, for good; the bill stays. A running turn is stopped first."""
+    if not yes:
+        typer.confirm(f"Delete {id} for good?", abort=True)
+    done = asked_of(config, id, "DELETE")
+    if json:
+        show.as_json(done)
+    else:
+        gone = f"{show.many(done['messages'], 'message')} and {show.many(done['files'], 'file')}"
+        print(
+            f"{done['id']} is deleted: {gone}. {show.many(done['requests_kept'], 'request')} stay on the bill."
+        )
+
+
+COMMANDS = (close, export, delete)

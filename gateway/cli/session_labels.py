@@ -1,0 +1,96 @@
+"""`parley sessions rename, tag, untag, mark, archive, unarchive, pause, unpause`: what is written on a session."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from gateway.cli import show
+from gateway.cli.options import AsJson, Config
+from gateway.cli.session_asking import Id, asked_of
+
+
+def rename(
+    id: Id,
+    title: Annotated[str, typer.Argument(help="One line.")],
+    config: Config = None,
+    json: AsJson = False,
+) -> None:
+    """Give a session another title."""
+    done = asked_of(config, id, "POST", "/rename", title=title)
+    _told(done, f"{done['id']} is called {done['title']} now.", json)
+
+
+def tag(
+    id: Id,
+    tags: Annotated[list[str], typer.Argument(help="Letters, digits and - _ . / + :")],
+    config: Config = None,
+    json: AsJson = False,
+) -> None:
+    """Add tags; `parley sessions list --tag sea` lists what has one.
+
+    \b
+    Example:
+      parley sessions tag K7M2Q9XT4B sea biology
+    """
+    _tags(asked_of(config, id, "POST", "/tag", tags=tags), json)
+
+
+def untag(
+    id: Id,
+    tags: Annotated[list[str] | None, typer.Argument(help="All of them when none is named.")] = None,
+    config: Config = None,
+    json: AsJson = False,
+) -> None:
+    """Take tags off."""
+    _tags(asked_of(config, id, "POST", "/untag", tags=tags or None), json)
+
+
+def mark(
+    id: Id,
+    read: Annotated[bool, typer.Option("--read/--unread", help="Which.")] = True,
+    config: Config = None,
+    json: AsJson = False,
+) -> None:
+    """Mark a session read, or unread."""
+    done = asked_of(config, id, "POST", "/read", read=read)
+    _told(done, f"{done['id']} is {'read' if read else 'unread'}.", json)
+
+
+def archive(id: Id, config: Config = None, json: AsJson = False) -> None:
+    """Close a session and take it out of the lists."""
+    done = asked_of(config, id, "POST", "/archive")
+    _told(done, f"{done['id']} is in the archive; parley sessions list --state archived lists them.", json)
+
+
+def unarchive(id: Id, config: Config = None, json: AsJson = False) -> None:
+    """Take a session out of the archive."""
+    done = asked_of(config, id, "POST", "/unarchive")
+    _told(done, f"{done['id']} is out of the archive.", json)
+
+
+def pause(id: Id, config: Config = None, json: AsJson = False) -> None:
+    """Turn messages in a session away; a running answer goes on."""
+    done = asked_of(config, id, "POST", "/pause")
+    _told(done, "Paused." if done["changed"] else "It is paused already.", json)
+
+
+def unpause(id: Id, config: Config = None, json: AsJson = False) -> None:
+    """Go on with a session that was paused."""
+    done = asked_of(config, id, "POST", "/unpause")
+    _told(done, "It goes on." if done["changed"] else "It was not paused.", json)
+
+
+def _tags(done: dict[str, Any], json: bool) -> None:
+    _told(done, " ".join(f"#{each}" for each in done["tags"]) or "It has no tags.", json)
+
+
+def _told(done: dict[str, Any], text: str, json: bool) -> None:
+    if json:
+        show.as_json(done)
+    else:
+        print(show.safe(text))
+
+
+COMMANDS = (rename, tag, untag, mark, archive, unarchive, pause, unpause)

@@ -1,0 +1,124 @@
+"""`parley sessions rewind, undo, redo, retry, fork, clear, cancel, configure`: its turns, and how the model answers."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from gateway.cli import show
+from gateway.cli.options import AsJson, Config
+from gateway.cli.session_asking import Id, asked_of
+
+
+def rewind(
+    id: Id,
+    turns: Annotated[int, typer.Argument(min=0, help="So many stay, counted from the beginning.")],
+    config: Config = None,
+    json: AsJson = False,
+) -> None:
+    """Take back later turns: the model no longer sees them. The bill stays, and what tools did is not undone.
+
+    \b
+    Examples:
+      parley sessions rewind K7M2Q9XT4B 3
+      parley sessions redo K7M2Q9XT4B        brings them back
+    """
+    _rewound(asked_of(config, id, "POST", "/rewind", turns=turns), "taken back", json)
+
+
+def undo(id: Id, config: Config = None, json: AsJson = False) -> None:
+    """Take the last turn back."""
+    _rewound(asked_of(config, id, "POST", "/undo"), "taken back", json)
+
+
+def redo(id: Id, config: Config = None, json: AsJson = False) -> None:
+    """Bring back what was taken back, unless something was said since."""
+    _rewound(asked_of(config, id, "POST", "/redo"), "brought back", json)
+
+
+def retry(id: Id, config: Config = None, json: AsJson = False) -> None:
+    """Take the last turn back and ask its message again; prints the new answer."""
+    done = asked_of(config, id, "POST", "/retry")
+    if json:
+        show.as_json(done)
+    else:
+        print(show.safe(done["text"]))
+    if done["state"] != "done":
+        raise typer.Exit(1)
+
+
+def fork(
+    id: Id,
+    turns: Annotated[
+        int | None, typer.Option(min=0, help="Copy the first so many; all when left out.")
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="The title of the copy.")] = None,
+    config: Config = None,
+    json: AsJson = False,
+) -> None:
+    """Copy a session; the copy goes on by itself, and its cost begins at nothing.
+
+    \b
+    Example:
+      parley sessions fork K7M2Q9XT4B --turns 3 --name "Another way"
+    """
+    done = asked_of(config, id, "POST", "/fork", turns=turns, name=name)
+    _told(done, f"{done['id']}   {done['title'] or 'Untitled'}", json)
+
+
+def clear(id: Id, config: Config = None, json: AsJson = False) -> None:
+    """Let the model forget what was said; transcript and bill stay."""
+    done = asked_of(config, id, "POST", "/clear")
+    _told(done, f"The model has forgotten what was said in {done['id']}.", json)
+
+
+def cancel(id: Id, config: Config = None, json: AsJson = False) -> None:
+    """Say no to what waits for a yes in a session, and stop its running turn."""
+    done = asked_of(config, id, "POST", "/cancel")
+    _told(done, "Stopped." if done["cancelled"] else "Nothing was running.", json)
+
+
+def configure(
+    id: Id,
+    model: Annotated[str | None, typer.Option(help="provider:model, or default.")] = None,
+    thinking: Annotated[str | None, typer.Option(help="off, low, medium, high, default.")] = None,
+    system: Annotated[
+        str | None, typer.Option(help="What the model is told of itself; '' for the usual.")
+    ] = None,
+    auto_compact: Annotated[
+        bool | None,
+        typer.Option("--auto-compact/--no-auto-compact", help="Shorten it unasked when it is long."),
+    ] = None,
+    config: Config = None,
+    json: AsJson = False,
+) -> None:
+    """Change how the model answers in one session, from the next turn on; what is left out stays."""
+    done = asked_of(
+        config,
+        id,
+        "POST",
+        "/configure",
+        model=model,
+        thinking=thinking,
+        system_prompt=system,
+        auto_compact=auto_compact,
+    )
+    _told(done, f"{done['id']}: from the next turn on.", json)
+
+
+def _rewound(done: dict[str, Any], what: str, json: bool) -> None:
+    text = f"{show.many(done['turns'], 'turn')} {what}, {done['left']} left."
+    if done["tools"]:
+        text += " What tools did in it is not undone."
+    _told(done, text, json)
+
+
+def _told(done: dict[str, Any], text: str, json: bool) -> None:
+    if json:
+        show.as_json(done)
+    else:
+        print(show.safe(text))
+
+
+COMMANDS = (rewind, undo, redo, retry, fork, clear, cancel, configure)
