@@ -81,7 +81,7 @@ def _data(body: dict[str, Any]) -> bytes:
 
 def problem_of(generated: Generated) -> Problem | None:
     """None: it is answered."""
-    text = log.clean(generated.text)
+    text = log.clean(" ".join(generated.text.split()))
     match generated.state:
         case "done" if generated.session_id:
             return None

@@ -10,7 +10,6 @@ from contextlib import aclosing, suppress
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from gateway import log
 from gateway.completions.question import Accepted
 from gateway.errors import ParleyError, Refused
 from gateway.hub import Seen
@@ -189,7 +188,7 @@ class Chunks(Response):
                 return
             match event:
                 case Seen(kind="text", text=text):
-                    if more := written.more(log.clean(text)):
+                    if more := written.more(text):
                         yield answer.chunk(head, {"content": more}, with_usage=usage)
                 case Generated():
                     problem = answer.problem_of(event)
