@@ -1,22 +1,16 @@
-"""Units of work that make a session, or a person, be forgotten; the bill stays."""
+"""Units of work that make a session be forgotten; the bill stays."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from gateway import transcript
-from gateway.errors import NotFound
-from gateway.sessions import title_of
-from gateway.transcript import Text
-from gateway.types import Identity, Json, Session
+from gateway.types import Session
 
 if TYPE_CHECKING:
     from storage import Unit
 
-Kind = Literal["user", "assistant", "results", "summary"]
 BITE = 500  # entries that one commit deletes, or writes over: some ten milliseconds
-ERASED = "(erased)"
 UNMERGED = "words"  # in meta: 1 while the index of words may still know what was deleted
 
 
@@ -81,59 +75,6 @@ async def merged(unit: Unit, first: bool) -> bool:
     await unit.purging.wiping(False)
     await unit.meta.put(UNMERGED, "1" if more else "0")
     return more
-
-
-async def somebody(unit: Unit, channel: str, user_id: str) -> tuple[int | None, list[Identity]]:
-    """(person, identities) behind an address. Raises NotFound."""
-    found = await unit.people.identity(channel, user_id)
-    if found is None:
-        raise NotFound(key="erase.nobody", address=f"{channel}:{user_id}")
-    if found.person is None:
-        return None, [found]
-    return found.person, await unit.people.of_person(found.person)
-
-
-async def redacted(unit: Unit, identities: list[int]) -> int:
-    """A bite of what they said and were answered where others talk too; gives how many entries."""
-    said = await unit.purging.said_by(identities)
-    done = 0
-    await unit.purging.wiping(True)
-    for session, seq, kind in said:
-        entry = await unit.transcript.at(session, seq)
-        if entry is None or entry.body.get("erased"):
-            continue
-        await _unlabelled(unit, session, str(entry.body.get("text", "")))
-        await unit.transcript.redact(session, seq, *_blank(kind, entry.body))
-        if kind == "summary":
-            await unit.compactions.forget(session, seq)
-        done += 1
-        if done == BITE:
-            break
-    await unit.purging.wiping(False)
-    if done:
-        await unit.meta.put(UNMERGED, "1")
-    return done
-
-
-async def _unlabelled(unit: Unit, id: int, text: str) -> None:
-    """A title that was made of what they said, and a summary of it, go too."""
-    session = await unit.sessions.get(id)
-    if session is not None and (session.summary or (session.title and session.title == title_of(text))):
-        title = None if session.title == title_of(text) else session.title
-        await unit.sessions.unlabel(id, title)
-
-
-def _blank(kind: str, body: Json) -> tuple[Kind, Json]:
-    """What stands in its place: a prompt with it is legal, and nothing of it can be told any more."""
-    match kind:
-        case "assistant":
-            return "assistant", {**transcript.assistant((Text(ERASED),)), "erased": 1}
-        case "results":
-            return "results", {**transcript.results([]), "erased": 1}
-        case "summary":
-            return "summary", {**transcript.summary(ERASED, upto=body["upto"]), "erased": 1}
-        case _:
-            return "user", {**transcript.user(ERASED), "erased": 1}
 
 
 async def resting(unit: Unit, session: int) -> bool:

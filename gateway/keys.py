@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
-import secrets
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from gateway import key_secret
 from gateway.access import Policy, enough, lets_in, standing
 from gateway.errors import NotFound, Refused, StoreError
 from gateway.failpoints import Point
@@ -25,11 +24,6 @@ Scope = Literal["read", "operate", "admin"]
 """How far a key goes: looks; does what a person in a chat may do; changes the gateway."""
 
 HERE = ("main", "local")  # channel and id of whoever has the machine
-MARK = "parley"  # every key begins so: it can be told from other secrets, by people and by scanners
-_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
-_PREFIX = 8  # letters
-_SECRET = 32  # random bytes: nothing slower than SHA-256 is needed to keep it
-_NEVER = hashlib.sha256(b"").hexdigest()  # compared with where there is no such key, so that it takes as long
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,15 +89,14 @@ class Keys:
         if expires is not None and expires <= now:
             raise Refused("That time is over already; the key would never hold.")
         channel, user_id = parse(who) if who and who != ":".join(HERE) else HERE
-        prefix = "".join(secrets.choice(_LETTERS) for _ in range(_PREFIX))
-        secret = f"{MARK}_{prefix}_{secrets.token_urlsafe(_SECRET)}"
+        prefix, secret = key_secret.made()
 
         async def work(unit: Unit) -> StoredKey:
             identity = await self._holder(unit, channel, user_id, now)
             self._may_change(by, identity)
             await unit.keys.add(
                 prefix=prefix,
-                hash=_hash(secret),
+                hash=key_secret.hashed(secret),
                 name=name.strip(),
                 identity=identity.id,
                 scope=scope,
@@ -144,16 +137,16 @@ class Keys:
 
     async def holder(self, secret: str) -> Holder:
         """Raises Refused with the reason, which only somebody with the whole secret is told."""
-        mark, _, rest = secret.partition("_")
-        prefix = rest.partition("_")[0]
+        prefix = key_secret.prefix_of(secret) if secret.startswith(f"{key_secret.MARK}_") else ""
         now = self._clock()
 
         async def work(unit: Unit) -> tuple[StoredKey, Identity | None] | None:
             found = await unit.keys.named(prefix)
             return None if found is None else (found, await unit.people.identity_by_id(found.identity))
 
-        row = await self._store.read(work) if mark == MARK else None
-        right = hmac.compare_digest(_hash(secret), row[0].hash if row is not None else _NEVER)
+        row = await self._store.read(work) if prefix else None
+        stored = row[0].hash if row is not None else key_secret.NEVER
+        right = hmac.compare_digest(key_secret.hashed(secret), stored)
         if row is None or not right:
             raise Refused("This key is not known here.")
         key, identity = row
@@ -196,20 +189,11 @@ class Keys:
 
 
 async def _named(unit: Unit, prefix: str) -> StoredKey:
-    found = await unit.keys.named(_prefix_of(prefix))
+    name = key_secret.prefix_of(prefix)
+    found = await unit.keys.named(name)
     if found is None:
-        raise NotFound(f"There is no key {_prefix_of(prefix)[:40]!r}; see: parley keys list")
+        raise NotFound(f"There is no key {name[:40]!r}; see: parley keys list")
     return found
-
-
-def _prefix_of(typed: str) -> str:
-    """Also of a whole secret, of which no more than that is ever shown again."""
-    typed = typed.strip()
-    return typed.split("_")[1] if typed.startswith(f"{MARK}_") else typed
-
-
-def _hash(secret: str) -> str:
-    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _state(key: StoredKey, now: int) -> Literal["valid", "expired", "revoked"]:

@@ -40,6 +40,7 @@ RUNS_OF_SESSION = f"UPDATE job_run SET reason = NULL WHERE {OF_TURNS}"
 WAITING_FOR = """
 SELECT id, conversation FROM inbox
  WHERE (session = :session AND state IN ('waiting', 'held')) OR (turn = :parked AND state = 'taken')"""
+ASKED_OF_SESSION = "DELETE FROM asked WHERE session = :session"
 BUDGET_OF_SESSION = "DELETE FROM budget WHERE scope = 'session' AND scope_id = :code"
 COMPACTIONS = "DELETE FROM compaction WHERE session = :session"
 ASKED = "DELETE FROM asked WHERE session = :session"  # hashes of short texts can be guessed
@@ -73,6 +74,11 @@ UPDATE inbox SET body = {EMPTY}, raw = NULL,
        state = CASE WHEN state IN ('waiting', 'held', 'overheard') THEN 'refused' ELSE state END WHERE {MINE}"""
 MEDIA_OF = f"""
 SELECT id, path FROM media WHERE deleted IS NULL AND inbox IN (SELECT id FROM inbox WHERE {MINE})"""
+FILES_OF = f"""
+SELECT name, type, bytes, created FROM media WHERE deleted IS NULL AND inbox IN (SELECT id FROM inbox WHERE {MINE})"""
+BILL_OF = f"""
+SELECT at, purpose, provider || ':' || coalesce(model, model_asked), cost FROM usage
+ WHERE {MINE} AND state <> 'open' ORDER BY at, id"""
 PLACES_OF = f"""
 SELECT DISTINCT c.id FROM conversation c JOIN inbox i ON i.conversation = c.id
  WHERE i.{MINE} AND (c.kind = 'direct' OR c.user_id <> '')"""
@@ -99,6 +105,15 @@ BUDGETS_OF = (
 JOBS_OF = f"""
 UPDATE job SET state = 'removed', next_at = NULL, spec = json_set(spec, '$.prompt', '')
  WHERE source <> 'config' AND {MINE}"""
+APPROVALS_OF = f"""
+UPDATE approval SET args = '{{}}', action = '', outcome = NULL,
+       state = CASE WHEN state = 'waiting' THEN 'denied' ELSE state END WHERE {MINE}"""
+TURNS_OF = f"UPDATE turn SET error = NULL WHERE {MINE}"
+APPEALS_OF = f"DELETE FROM appeal_notice WHERE turn IN (SELECT id FROM turn WHERE {MINE})"
+RUNS_OF = f"UPDATE job_run SET reason = NULL WHERE job IN (SELECT id FROM job WHERE {MINE})"
+# The rows stay: as long as there was ever a key, nobody comes in without one.
+KEYS_OF = f"UPDATE api_key SET name = '', revoked = coalesce(revoked, :now) WHERE {MINE}"
+FOCUS_OF = f"UPDATE compaction SET focus = '' WHERE session IN (SELECT session FROM turn WHERE {MINE})"
 BUSY_OF = f"SELECT count(*) FROM turn WHERE {MINE} AND state IN ('running', 'parked')"
 
 # Of what has grown old: a bite at a time, each through an index.
@@ -133,7 +148,6 @@ EXPORTED = "UPDATE session SET exported = :now WHERE code = :code AND deleted IS
 # Some milliseconds of work. Below 0: everything is to become one piece, else go on with that.
 MERGE = "INSERT INTO said (said, rank) VALUES ('merge', :pages)"
 PAGES = 64
-FOCUS_OF = f"UPDATE compaction SET focus = '' WHERE session IN (SELECT session FROM turn WHERE {MINE})"
 
 
 class Purging:
@@ -165,13 +179,11 @@ class Purging:
 
     async def session(self, session: int, code: str) -> int:
         """Everything around a deleted session but its entries; gives how many requests stay on the bill."""
-        await self._tx.run(INBOX_OF_SESSION, session=session)
-        await self._tx.run(OUTBOX_OF_SESSION, session=session)
-        await self._tx.run(COMPACTIONS, session=session)
-        await self._tx.run(ASKED, session=session)
-        await self._tx.run(APPROVALS_OF_SESSION, session=session)
-        await self._tx.run(APPEALS_OF_SESSION, session=session)
-        await self._tx.run(RUNS_OF_SESSION, session=session)
+        for sql in (
+            INBOX_OF_SESSION, OUTBOX_OF_SESSION, COMPACTIONS, APPROVALS_OF_SESSION, APPEALS_OF_SESSION, RUNS_OF_SESSION,
+            ASKED_OF_SESSION,
+        ):  # fmt: skip
+            await self._tx.run(sql, session=session)
         await self._tx.run(BUDGET_OF_SESSION, code=code)
         return int(scalar(await self._tx.one(REQUESTS, session=session)))
 
@@ -198,6 +210,16 @@ class Purging:
         """(number, path) of files that came with their messages."""
         return [(row[0], row[1]) for row in await self._tx.all(MEDIA_OF, identities=_list(identities))]
 
+    async def files_of(self, identities: Iterable[int]) -> list[tuple[str, str, int, int]]:
+        """(name, media type, bytes, when) of those files."""
+        rows = await self._tx.all(FILES_OF, identities=_list(identities))
+        return [(row[0], row[1], row[2], row[3]) for row in rows]
+
+    async def bill_of(self, identities: Iterable[int]) -> list[tuple[int, str, str, int | None]]:
+        """(when, purpose, model, nano-dollars or None) of each request on their bill."""
+        rows = await self._tx.all(BILL_OF, identities=_list(identities))
+        return [(row[0], row[1], row[2], row[3]) for row in rows]
+
     async def requests_of(self, identities: Iterable[int]) -> int:
         """How many requests on the bill were theirs."""
         return int(scalar(await self._tx.one(REQUESTS_OF, identities=_list(identities))))
@@ -215,10 +237,11 @@ class Purging:
             await self._tx.run(OUTBOX_AT, conversation=conversation)
             await self._tx.run(BUTTONS_AT, conversation=conversation)
             await self._tx.run(PLACE_GONE, conversation=conversation)
-        await self._tx.run(FOCUS_OF, identities=_list(mine))
-        await self._tx.run(INBOX_OF, identities=_list(mine))
-        await self._tx.run(PAIRINGS_OF, identities=_list(mine))
-        await self._tx.run(JOBS_OF, identities=_list(mine))
+        for sql in (
+            FOCUS_OF, APPROVALS_OF, TURNS_OF, APPEALS_OF, RUNS_OF, INBOX_OF, PAIRINGS_OF, JOBS_OF,
+        ):  # fmt: skip
+            await self._tx.run(sql, identities=_list(mine))
+        await self._tx.run(KEYS_OF, identities=_list(mine), now=now)
         for table in ("budget", "budget_warning"):
             await self._tx.run(BUDGETS_OF.format(table=table), addresses=json.dumps(list(addresses)))
         for id in mine:
@@ -270,6 +293,10 @@ class Purging:
     async def to_export(self, count: int) -> list[str]:
         """Codes of closed sessions that were not written out yet."""
         return [row[0] for row in await self._tx.all(TO_EXPORT, count=count)]
+
+    async def unexported(self, session: int) -> None:
+        """What was written out is not what it says now: it is written anew."""
+        await self._tx.run("UPDATE session SET exported = NULL WHERE id = :session", session=session)
 
     async def exported(self, code: str, *, now: int) -> bool:
         """False when it is deleted."""

@@ -27,6 +27,7 @@ from gateway.cli.talk import Heard
 from gateway.cli.wrap import Wrap
 from gateway.errors import ParleyError, Refused
 from gateway.texts import say
+from storage.rollup import MAKING
 from tests.fakes.llm import FakeLLM, Reply
 
 COMMANDS = [
@@ -643,6 +644,10 @@ def test_the_doctor_finds_sums_of_the_bill_that_are_not_the_ledger_s(home: Path)
         says("INSERT INTO usage_day SELECT * FROM usage_day_true")
         assert says("INSERT INTO meta VALUES ('report_zone', 'UTC x')").startswith("✓")
         assert says("UPDATE usage_day SET cost = cost + 1 WHERE facet = 'total'").startswith("✗")
+        # Whoever was stopped while making them has left some of them wrong, and unread.
+        assert "made at the next start" in says(
+            f"UPDATE meta SET value = '{MAKING}x' WHERE key = 'report_zone'"
+        )
 
 
 def test_the_doctor_names_the_line_of_a_wrong_setting(home: Path) -> None:

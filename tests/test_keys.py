@@ -14,7 +14,8 @@ import pytest
 from gateway.core import system_clock
 from gateway.errors import NotFound, Refused
 from gateway.floods import Limits
-from gateway.keys import MARK, Keys
+from gateway.key_secret import MARK
+from gateway.keys import Keys
 from gateway.roster import Actor
 from gateway.types import DAY, MINUTE, Identity
 from gateway.web.admission import MOST_WRONG

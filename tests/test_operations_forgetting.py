@@ -13,6 +13,9 @@ import pytest
 
 from gateway.errors import NotFound, Refused
 from gateway.failpoints import Point
+from gateway.jobs.rights import Requester
+from gateway.jobs.spec import JobSpec
+from gateway.keys import Keys
 from gateway.manager import Filter, SessionManager
 from gateway.texts import say
 from gateway.transcript import ToolUse
@@ -207,7 +210,8 @@ async def test_everything_there_is_of_somebody_is_written_down(chat: Chat, manag
     (session,) = found["sessions"]
     assert [entry["kind"] for entry in session["entries"]] == ["user", "assistant"]
     assert [each["text"] for each in found["said"]] == ["about narwhals", "I am Ann and love narwhals."]
-    assert found["requests"] == 2 and "bats" not in str(found) and "Bob" not in str(found)
+    assert [each["purpose"] for each in found["bill"]] == ["chat", "chat"] and found["bill"][0]["cost"] > 0
+    assert "bats" not in str(found) and "Bob" not in str(found)
     with pytest.raises(NotFound):
         await manager.export_person("telegram:999")
 
@@ -244,6 +248,46 @@ async def test_somebody_is_forgotten_and_the_others_are_not(
     await chat.group("Still here.", "Still here", user=BOB)
     await chat.told("hello again", "You said: hello again")
     assert (await manager.list(limit=1))[0].title == "hello again"
+
+
+async def test_files_of_closed_sessions_are_written_anew_without_them(
+    chat: Chat, manager: SessionManager, tmp_path: FilePath
+) -> None:
+    room = await _group(chat)
+    await manager.close_session(room)
+    manager.exports = lambda: tmp_path / "out"
+    await manager.export_closed()
+    (file,) = (tmp_path / "out").iterdir()
+    assert "narwhals" in file.read_text("utf-8")
+    await manager.erase_person(f"telegram:{ANN}")
+    await manager.export_closed()
+    text = file.read_text("utf-8")
+    assert "narwhals" not in text and "Ann" not in text and "I am Bob" in text
+
+
+async def test_what_they_had_set_up_goes_with_them(
+    chat: Chat, manager: SessionManager, store: Store, clock: Clock
+) -> None:
+    """A job, a key, a yes that is waited for in a group: none of it works any more, or says anything."""
+    chat.path.model.queue += [
+        Script(tool=ToolUse("c1", "paint", '{"colour": "narwhal"}')),
+        Script(text="It waits."),
+    ]
+    await chat.group("Paint it.", "Shall I do that?", "It waits.")
+    who = await store.read(lambda unit: unit.people.identity("telegram", ANN))
+    assert who is not None
+    spec = JobSpec(name="mine", prompt="Of narwhals?", schedule="0 8 * * *", zone="UTC")
+    place = await chat.path.value(f"SELECT id FROM conversation WHERE chat_id = '{GROUP}'")
+    await manager.jobs.add(spec, Requester(identity=who.id, conversation=place))  # type: ignore[arg-type]
+    keys = Keys(store=store, clock=clock, policy=lambda: chat.path.core.dispatcher.habits.policy)
+    made = await keys.add("operate", who=f"telegram:{ANN}", name="narwhal")
+    await manager.erase_person(f"telegram:{ANN}")
+    assert await holding(chat, "narwhal") == []
+    assert await chat.path.rows("SELECT state FROM approval") == [("denied",)]
+    assert await chat.path.rows("SELECT state, next_at FROM job") == [("removed", None)]
+    with pytest.raises(Refused):
+        await keys.holder(made.secret)
+    assert await keys.any()  # whoever has none stays out
 
 
 async def test_while_a_group_is_being_answered_for_them_they_cannot_be_forgotten(

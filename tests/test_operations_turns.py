@@ -115,6 +115,27 @@ async def test_what_the_model_was_made_to_forget_cannot_be_taken_back(manager: S
         await manager.undo(id)
 
 
+async def test_going_back_behind_a_compaction_takes_its_notes_back_too(
+    chat: Chat, manager: SessionManager
+) -> None:
+    id = await talked(manager, "a", "b", "c")
+    before = await manager.history(id)
+    chat.path.model.queue.append(Script(text="Notes of a, b and c."))
+    await manager.compact(id)
+    shortened = await manager.history(id)
+    assert [m.role for m in shortened] == ["summary", "user", "assistant"]
+    await manager.undo(id)
+    assert await manager.history(id) == shortened[:1]
+    await manager.redo(id)
+    await manager.rewind(id, 1)
+    assert await manager.history(id) == before[:2]
+    await manager.redo(id)
+    assert await manager.history(id) == shortened
+    await manager.rewind(id, 1)
+    await manager.generate(id, "d")
+    assert prompted(chat) == ["a", "d"]
+
+
 async def test_taking_back_survives_a_restart(tmp_path_factory: pytest.TempPathFactory) -> None:
     url = f"sqlite:///{tmp_path_factory.mktemp('rewind')}/p.db"
     async with await SessionManager.open(url) as manager:

@@ -676,6 +676,12 @@ async def test_a_budget_in_the_way_is_a_402_that_says_what_is_left_and_until_whe
         assert (answer.status_code, answer.json()["text"]) == (200, "You said: why?")
         raised = (await web.local.post("/v1/budgets/allow", json={"session": code, "raise": True})).json()
         assert raised["cap"] > 1000
+        async with asyncio.timeout(10):  # it is asked now, and a session that answers is not shortened
+            while (
+                len(model.asked) < 2
+                or (await web.local.get(f"/v1/sessions/{code}/details")).json()["running"]
+            ):
+                await asyncio.sleep(0.01)
 
         web.app.core.dispatcher.habits = replace(
             web.app.core.dispatcher.habits, budgets=Rules(caps={("channel", "day"): 1})

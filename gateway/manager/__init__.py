@@ -31,6 +31,7 @@ from gateway.manager.documents import Documents
 from gateway.manager.labels import Labels
 from gateway.manager.listing import Listing
 from gateway.manager.measuring import Measuring
+from gateway.manager.personal import Personal
 from gateway.manager.posting import Posting
 from gateway.manager.reconciling import Reconciling
 from gateway.manager.requesting import Requesting
@@ -102,6 +103,7 @@ class SessionManager(
     Closing,
     Documents,
     Ageing,
+    Personal,
     Watching,
     Compactions,
     Measuring,

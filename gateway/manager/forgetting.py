@@ -1,4 +1,4 @@
-"""Deleting sessions and erasing people: the content goes for good, the bill stays; each gives a receipt."""
+"""Deleting sessions: the content goes for good, the bill stays; there is a receipt."""
 
 from __future__ import annotations
 
@@ -6,16 +6,15 @@ import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from gateway import archive, forgetting, units
+from gateway import forgetting, units
 from gateway.errors import Refused
 from gateway.failpoints import Point
 from gateway.hub import Seen
 from gateway.manager.base import Base
-from gateway.roster import parse
-from gateway.session_views import Deleted, Erased
+from gateway.session_views import Deleted
 from gateway.shelf import Shelf, name_of
 from gateway.texts import say
-from gateway.types import OPERATOR, Json, Session, Viewer
+from gateway.types import OPERATOR, Session, Viewer
 
 if TYPE_CHECKING:
     from storage import Unit
@@ -54,100 +53,6 @@ class Forgetting(Base):
             return False
         await self.delete(id)
         return True
-
-    async def export_person(self, address: str) -> Json:
-        """Everything there is of somebody, as JSON: who they are, their sessions, what they said in groups.
-
-        *address* as channel:number; all identities of that person count. Raises NotFound.
-        """
-        channel, user_id = parse(address)
-
-        async def work(unit: Unit) -> Json:
-            person, identities = await forgetting.somebody(unit, channel, user_id)
-            mine = [each.id for each in identities]
-            sessions: list[Json] = []
-            for id in await unit.purging.sessions_of(person, mine):
-                session = await unit.sessions.get(id)
-                assert session is not None
-                entries = await unit.transcript.all(id)
-                sessions.append(archive.to_json(archive.document(session, await unit.tags.of(id), entries)))
-            said = [
-                {"session": session, "created": entry.created, "text": str(entry.body.get("text", ""))}
-                for session, seq, kind in await unit.purging.said_by(mine)
-                if kind == "user" and (entry := await unit.transcript.at(session, seq)) is not None
-            ]
-            return {
-                "parley": "person",
-                "v": archive.VERSION,
-                "identities": [
-                    {
-                        "address": f"{each.channel}:{each.user_id}",
-                        "name": each.name,
-                        "state": each.state,
-                        "role": each.role,
-                        "language": each.lang,
-                        "zone": each.zone,
-                    }
-                    for each in identities
-                ],
-                "sessions": sessions,
-                "said": said,
-                "requests": await unit.purging.requests_of(mine),
-            }
-
-        return await self._store.read(work)
-
-    async def erase_person(self, address: str, *, by: str = "api") -> Erased:
-        """Forget somebody: their sessions, what they said in groups and were answered there, files, names, ids.
-
-        A nameless row stays that the ledger points to; who was blocked stays known as blocked. The receipt is a
-        line of the audit trail too. *by* as channel:id, cli or api. Raises NotFound, and Refused while a group is
-        being given an answer to them.
-        """
-        channel, user_id = parse(address)
-        person, identities = await self._store.read(forgetting.somebody, channel, user_id)
-        mine = [each.id for each in identities]
-        addresses = tuple(f"{each.channel}:{each.user_id}" for each in identities)
-        sessions = messages = files = 0
-        for id in await self._store.read(lambda unit: unit.purging.sessions_of(person, mine)):
-            session = await self._store.read(_numbered, id)
-            assert session is not None
-            gone = await self.delete(session.code)
-            sessions, messages, files = sessions + 1, messages + gone.messages, files + gone.files
-        if await self._store.read(lambda unit: unit.purging.busy(mine)):
-            raise Refused(key="erase.busy")
-        while count := await self._store.commit(Point.SESSION, forgetting.redacted, mine):
-            messages += count
-        now = self.core.clock()
-
-        async def work(unit: Unit) -> tuple[int, list[str], list[int]]:
-            kept = await unit.purging.requests_of(mine)
-            found = await unit.purging.media_by(mine)
-            for id, _ in found:
-                await unit.media.deleted(id, now=now)
-            await unit.purging.wiping(True)
-            places = await unit.purging.person(person, mine, addresses, now=now)
-            await unit.purging.wiping(False)
-            outcome = (
-                f"{sessions} sessions, {messages} messages, {files + len(found)} files; {kept} requests kept"
-            )
-            await unit.audit.add(at=now, actor=by, action=f"erase identity {mine[0]}", outcome=outcome)
-            return kept, [path for _, path in found], places
-
-        kept, paths, places = await self._store.commit(Point.PEOPLE, work)
-        await self.core.gallery.remove(paths)
-        for place in places:
-            self.core.delivery.moved(place)
-        await self.forget_words()
-        return Erased(
-            number=mine[0],
-            addresses=addresses,
-            at=now,
-            sessions=sessions,
-            messages=messages,
-            files=files + len(paths),
-            requests_kept=kept,
-        )
 
     async def purge_deleted(self, count: int = 1) -> int:
         """Go on with what an earlier process had begun to delete; gives how many sessions that were."""
@@ -211,7 +116,3 @@ class Forgetting(Base):
         return Deleted(
             id=session.code, at=now, messages=messages, files=len(gone.files), requests_kept=gone.requests
         )
-
-
-async def _numbered(unit: Unit, id: int) -> Session | None:
-    return await unit.sessions.get(id)

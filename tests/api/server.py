@@ -6,6 +6,7 @@ import asyncio
 import sys
 from pathlib import Path
 
+from gateway import log
 from gateway.app import run
 from gateway.settings import load
 from gateway.web import admission, feed
@@ -32,6 +33,7 @@ def main() -> None:
     # The judge shows hundreds of wrong keys within a minute, and is not to be turned away for that.
     admission.MOST_WRONG = sys.maxsize
     feed.LONGEST = 0.2  # seconds; it waits for the end of each answer
+    log.set_up(level="warning")
     file = Path(folder, "parley.toml")
     file.write_text(SETTINGS.format(folder=folder, port=int(port), token=TOKEN), "utf-8")
     asyncio.run(run(load(file, environ={}), environ={}))

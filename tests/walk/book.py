@@ -76,12 +76,14 @@ class Known:
                     self.before = []
         return []
 
-    def check(self) -> list[str]:
-        """What is derived of all the rows is what is derived of those alone that stand."""
+    def check(self, live: Sequence[Entry]) -> list[str]:
+        """What is derived of all the rows, and of those that are read for a prompt, is derived of what stands alone."""
+        meant = history.build([entry(row) for row in self.stand], ask=False)
         wrong: list[str] = []
-        whole, plain = [entry(row) for row in self.rows], [entry(row) for row in self.stand]
-        if history.build(whole, ask=False) != history.build(plain, ask=False):
+        if history.build([entry(row) for row in self.rows], ask=False) != meant:
             wrong.append(f"{self.code}: the prompt is not of what stands")
+        if history.build(live, ask=False) != meant:
+            wrong.append(f"{self.code}: not enough is read for the prompt")
         return wrong
 
 

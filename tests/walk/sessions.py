@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -16,6 +17,7 @@ from gateway.habits import Habits
 from gateway.manager import SessionManager
 from gateway.pricing import Pricing
 from gateway.progress import Options
+from gateway.types import Entry
 from gateway.usage import Rates
 from storage import Store
 from tests.path import OneModel
@@ -156,12 +158,15 @@ class Sessions:
     async def look(self) -> None:
         """Read everything, and hold it against the book."""
 
-        async def read(unit: Any) -> tuple[list[Any], dict[int, list[Row]], list[Any]]:
+        async def read(
+            unit: Any,
+        ) -> tuple[list[Any], dict[int, list[Row]], dict[int, list[Entry]], list[Any]]:
             sessions = await unit.tx.all("SELECT id, code, deleted, purged, origin FROM session ORDER BY id")
             rows = {each[0]: await unit.tx.all(ROWS, id=each[0]) for each in sessions}
-            return sessions, rows, await unit.tx.all(LEDGER)
+            live = {each[0]: await unit.transcript.live(each[0]) for each in sessions}
+            return sessions, rows, live, await unit.tx.all(LEDGER)
 
-        sessions, rows, ledger = await self.store.read(read)
+        sessions, rows, live, ledger = await self.store.read(read)
         for id, code, deleted, _, origin in sessions:
             if id not in self.book:
                 self.book[id] = Known(code)
@@ -173,7 +178,7 @@ class Sessions:
                 known.deleted = True
             else:
                 self.wrong += known.read(rows[id], self.turned_back)
-                self.wrong += known.check()
+                self.wrong += known.check(live[id])
         for row in ledger:
             if self.ledger.setdefault(row[0], row) != row:
                 self.wrong.append(f"a settled row of the ledger changed: {self.ledger[row[0]]}, {row}")
@@ -200,8 +205,6 @@ class Sessions:
         fresh = Known(known.code)
         for row in known.rows:
             at = None
-            import json
-
             body = json.loads(row[3])
             if body.get("op") == "rewind":
                 at = next((n for n, turn in enumerate(fresh.turns()) if turn[0][0] == body["seq"]), None)
