@@ -612,7 +612,8 @@ async def test_the_configuration_can_set_one_for_somebody(here: Readers) -> None
     text = await here.digested(EIGHT, user=BOB, name="bobs")
     assert "“hi” – You said: hi" in text and "hello" not in text
     await here.chat.told("/digest on 9:00", "is in the configuration, as bobs", user=BOB)
-    await here.chat.told("/digest off", "is in the configuration, as bobs", user=BOB)
+    refusal = "is in the configuration, as bobs"
+    await here.chat.told("/digest off", refusal, refusal, user=BOB)  # the one before, and its own
     await here.chat.told("/digest", "08:00 (Europe/Berlin)", user=BOB)
 
 
