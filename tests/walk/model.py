@@ -39,6 +39,12 @@ class WalkModel:
     async def ready(self) -> None:
         return
 
+    async def thinks(self) -> bool:
+        return False
+
+    async def sees(self) -> bool:
+        return True
+
     async def stream(self, prompt: Prompt) -> AsyncGenerator[ModelEvent, None]:
         self.asked.append(prompt)
         words = [m[0] for text in _said(prompt) for m in WORD.finditer(text)]
