@@ -34,9 +34,17 @@ class Chat:
     table: Table
 
     async def told(self, text: str, *answers: str, user: str = ANN, **more: object) -> str:
-        """Say it in the chat; gives the last of the messages that come of it."""
+        """Say it in the chat; gives the last of the messages that come of it, at least one of them new."""
+        before = self._newest(user)
         await self.path.says(text, user=user, **more)
+        async with asyncio.timeout(20):
+            while self._newest(user) == before:  # what was there already may read the same
+                await asyncio.sleep(0.005)
         return (await self.path.channel.until(user, *answers))[-1]
+
+    def _newest(self, chat: str) -> int:
+        """The number of the last message there; 0 for none."""
+        return max(map(int, self.path.channel.messages.get(chat, ())), default=0)
 
     async def sees(self, *parts: str, user: str = ANN) -> None:
         """Wait until each of them is in one of the messages, in whatever order they came."""
