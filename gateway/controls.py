@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gateway import log
 from gateway.calls import Call, Commands, Reply
@@ -66,21 +66,26 @@ class Controls:
 
     async def command(self, row: Waiting) -> None:
         call = await self._call(row, *command_of(row.text))
+        reply, _ = await self._done(row, call, self._run(call))
+        await self._reply(row, reply)
+
+    async def _run(self, call: Call) -> Reply:
+        if self.commands is None:
+            raise Refused(key="command.unknown")
+        return await self.commands.run(call)
+
+    async def _done(self, row: Waiting, call: Call, work: Coroutine[Any, Any, Reply]) -> tuple[Reply, bool]:
+        """What there is to tell, and whether it was done. Raises StoreError."""
         try:
-            if self.commands is None:
-                raise Refused(key="command.unknown")
-            reply = await self.commands.run(call)
-        except Refused as error:
-            reply = Reply(text=error.told(call.lang))
-        except ModelError as error:
-            reply = Reply(text=error.told(call.lang))
+            return await work, True
+        except (Refused, ModelError) as error:
+            return Reply(text=error.told(call.lang)), False
         except StoreError:
             raise
-        except Exception as error:  # noqa: BLE001 - a command's fault must not leave whoever gave it waiting
+        except Exception as error:  # noqa: BLE001 - the edge of a command: its fault must not leave whoever gave it waiting
             log.crash("command.failed", error, row=row.id)
             self._on_trouble("internal", f"command {row.id}: {type(error).__name__}: {error}")
-            reply = Reply(text=say("message.internal", call.lang))
-        await self._reply(row, reply)
+            return Reply(text=say("message.internal", call.lang)), False
 
     async def _press(self, row: Waiting) -> None:
         token = str(row.body.get("button", ""))
@@ -101,12 +106,10 @@ class Controls:
             if valid and (
                 action in DECIDED_ONCE or await self._store.commit(Point.CONTROL, _use, token, row.id)
             ):
-                try:
-                    reply = await self.commands.press(action, args, replace(call, name=action))
-                except Refused as error:
-                    # Whoever may not press has not used it up for those who may.
+                pressed = self.commands.press(action, args, replace(call, name=action))
+                reply, done = await self._done(row, call, pressed)
+                if not done:  # whoever may not press has not used it up for those who may
                     await self._store.commit(Point.CONTROL, _free, token, row.id)
-                    reply = Reply(text=error.told(call.lang))
         await self._ack(row, reply.toast)
         await self._reply(row, reply)
 

@@ -328,7 +328,9 @@ class Dispatcher:
                 if end is not None:
                     self.runs.ended(end)
                 self._on_trouble("dead-letter", f"turn {turn.id} was put aside: {say('turn.poison')}")
-                self.runs.publish_end(turn, Outcome(state="dead", text=text), ())
+                rows = await self._store.read(lambda unit: unit.inbox.of_turn(turn.id))
+                ids = tuple(row.id for row in rows)
+                self.runs.publish_end(turn, Outcome(state="dead", text=text), ids)
                 return None, True
             case Collect(rows=rows, conversation=place, fence=held, lang=lang):
                 self._delivery.enqueue(await self._enclosures.collect(rows, place, held, lang))

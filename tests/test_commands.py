@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from gateway import __version__, amounts, moments
+from gateway.calls import Reply
 from gateway.commands import cost, period, quote, window
 from gateway.commands.table import Table
 from gateway.errors import ModelError, Refused
@@ -105,6 +106,29 @@ async def test_a_button_of_another_version_says_that_it_no_longer_works(demo: Ch
         await demo.table.press("nothing", {}, call("nothing"))
     with pytest.raises(Refused, match=re.escape(say("button.stale"))):
         await demo.table.press("continue-previous", {"previous": "1"}, call("continue-previous"))
+
+
+async def test_a_button_that_fails_is_answered_and_can_be_pressed_again(
+    chat: Chat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await chat.told("hello", "You said: hello")
+    await chat.told("/undo", "taken back")
+    press = chat.table.press
+
+    async def broken(*told: object) -> Reply:
+        monkeypatch.setattr(chat.table, "press", press)
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(chat.table, "press", broken)
+    await chat.presses("Bring back")
+    await chat.sees(say("message.internal"))
+    assert chat.path.troubles[-1][0] == "internal"
+    await chat.path.presses(chat.path.channel.buttons[_with_button(chat)]["Bring back"])
+    await chat.sees("1 turn is back.")
+
+
+def _with_button(chat: Chat) -> str:
+    return next(id for id, labels in chat.path.channel.buttons.items() if "Bring back" in labels)
 
 
 # -- about ----------------------------------------------------------------------------------------------------

@@ -477,6 +477,19 @@ async def test_a_fault_nobody_foresaw_is_tried_again_and_never_silent(store: Sto
         await p.channel.until(ANN, "well again")
 
 
+async def test_whoever_waits_at_a_terminal_hears_that_a_turn_was_put_aside(
+    store: Store, clock: Clock
+) -> None:
+    from gateway.manager import Generated, SessionManager
+
+    model = ScriptedModel(reply=lambda text: str(1 / 0))
+    async with path(store, clock=clock, model=model) as p:
+        async with asyncio.timeout(20):
+            *_, answer = [event async for event in SessionManager(p.core).say("hello")]
+        assert isinstance(answer, Generated)
+        assert (answer.state, answer.text) == ("dead", say("turn.poison"))
+
+
 async def _third_crash(unit: Unit, usage: str) -> None:
     await unit.tx.run("UPDATE turn SET state = 'running', attempt = 3")
     await unit.tx.run("UPDATE usage SET state = :state", state=usage)
