@@ -17,6 +17,7 @@ from gateway.roster import Roster
 from gateway.types import Chunk, Conversation, Kind, Lane, Place, Sender, Waiting
 from storage import Store
 from tests.conftest import Clock
+from tests.fakes.channel import contains
 from tests.fakes.model import ScriptedModel
 from tests.path import ANN, BOB, Path, path
 
@@ -34,13 +35,25 @@ class Chat:
     table: Table
 
     async def told(self, text: str, *answers: str, user: str = ANN, **more: object) -> str:
-        """Say it in the chat; gives the last of the messages that come of it, at least one of them new."""
+        """Say it in the chat; gives the new message that the last of *answers* is in, the others right before it.
+
+        Others may come behind: what a job says, that a conversation was shortened.
+        """
         before = self._newest(user)
         await self.path.says(text, user=user, **more)
         async with asyncio.timeout(20):
-            while self._newest(user) == before:  # what was there already may read the same
+            while (found := self._answered(user, answers, before)) is None:
                 await asyncio.sleep(0.005)
-        return (await self.path.channel.until(user, *answers))[-1]
+        return found
+
+    def _answered(self, chat: str, answers: tuple[str, ...], before: int) -> str | None:
+        shown = list(self.path.channel.messages.get(chat, {}).items())
+        for end in range(max(len(answers), 1), len(shown) + 1):
+            id, said = shown[end - 1]
+            last = [text for _, text in shown[end - len(answers) : end]]
+            if int(id) > before and all(map(contains, last, answers)):
+                return said
+        return None
 
     def _newest(self, chat: str) -> int:
         """The number of the last message there; 0 for none."""

@@ -136,7 +136,7 @@ class FakeChannel:
         async with asyncio.timeout(within):
             while True:
                 texts = self.texts(chat)[-len(endings) :]
-                if len(texts) == len(endings) and all(map(_within, texts, endings)):
+                if len(texts) == len(endings) and all(map(contains, texts, endings)):
                     return self.texts(chat)
                 await asyncio.sleep(0.005)
 
@@ -151,5 +151,5 @@ class FakeChannel:
             raise self.fail[method].pop(0)
 
 
-def _within(text: str, ending: str) -> bool:
+def contains(text: str, ending: str) -> bool:
     return ending in text
