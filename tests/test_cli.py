@@ -582,6 +582,15 @@ def test_a_backup_never_writes_over_a_file(home: Path) -> None:
     assert (home / "b.tar.gz").read_text() == "mine"
 
 
+def test_a_backup_with_a_link_in_it_is_refused(home: Path) -> None:
+    parley("people", "allow", "telegram:1")
+    (home / "link").symlink_to("/etc/passwd")
+    with tarfile.open(home / "b.tar.gz", "w:gz") as tar:
+        tar.add(home / "data" / "parley.db", "parley.db")
+        tar.add(home / "link", "media/link")
+    assert "'media/link' does not belong" in parley("restore", "b.tar.gz", "--yes", code=1).stderr
+
+
 def test_of_the_backups_of_a_folder_as_many_stay_as_one_wants(home: Path) -> None:
     parley("people", "allow", "telegram:1")
     ours, away = home / "data" / "backups", home / "away"
