@@ -183,7 +183,7 @@ def status(system: System = False, config: Config = None, json: AsJson = False) 
 
 def _service(settings: Settings, owner: str | None) -> Service:
     """*owner* None: of one's own user."""
-    from gateway.app import socket_path
+    from gateway.socket_path import socket_path
 
     data = settings.gateway.data_dir.absolute()
     source = settings.source
