@@ -143,9 +143,9 @@ def _asked(messages: Sequence[Message]) -> int:
 
 
 def _start(prompt: Prompt) -> int:
-    """Of what comes before the messages, and of how much is thought."""
+    """Of what comes before the messages, of how much is thought, and whether it may search."""
     tools = tuple((tool.name, tool.description, json.dumps(tool.parameters)) for tool in prompt.tools)
-    return hash((prompt.stable, tools, prompt.think))
+    return hash((prompt.stable, tools, prompt.think, bool(prompt.searches)))
 
 
 def _hash(message: Message) -> int:

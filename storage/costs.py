@@ -15,7 +15,8 @@ Offsets = Sequence[tuple[int, int]]
 DAY = 86_400_000_000  # microseconds
 SUMMED = """
   coalesce(sum(u.tok_in), 0), coalesce(sum(u.tok_read), 0), coalesce(sum(u.tok_w5m), 0), coalesce(sum(u.tok_w1h), 0),
-  coalesce(sum(u.tok_out), 0), coalesce(sum(u.cost), 0), count(*), count(DISTINCT u.turn),
+  coalesce(sum(u.tok_out), 0), coalesce(sum(u.cost), 0),
+  coalesce(sum(CASE u.purpose WHEN 'search' THEN u.units ELSE 1 END), 0), count(DISTINCT u.turn),
   coalesce(sum(u.cost IS NULL AND u.state <> 'failed'), 0), coalesce(sum(u.state = 'estimated'), 0),
   coalesce(sum(CASE WHEN u.state = 'estimated' THEN u.cost ELSE 0 END), 0), coalesce(sum(u.saved), 0)"""
 
@@ -38,7 +39,7 @@ JOINS = """
   LEFT JOIN conversation c ON c.id = u.conversation LEFT JOIN account a ON a.id = c.account
   LEFT JOIN turn t ON t.id = u.turn"""
 BOUNDS = """
- WHERE u.state <> 'open' AND (:since IS NULL OR u.at >= :since) AND (:until IS NULL OR u.at < :until)"""
+ WHERE u.state NOT IN ('open', 'void') AND (:since IS NULL OR u.at >= :since) AND (:until IS NULL OR u.at < :until)"""
 # Each is looked up in an index of its own, which an OR with "anybody's" would not let it be.
 OF_PERSON = " AND u.identity IN (SELECT id FROM identity WHERE person = :person)"
 IN_PLACES = " AND u.conversation IN (SELECT value FROM json_each(:places))"
