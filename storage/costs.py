@@ -47,9 +47,10 @@ SUMS_BOOKED = """
   sum(u.tok_in), sum(u.tok_read), sum(u.tok_w5m), sum(u.tok_w1h), sum(u.tok_out), coalesce(sum(u.cost), 0), count(*),
   sum(u.cost IS NULL)"""
 # Each request as its provider has seen it. What failed was never worked on; a transcription has units.
+BOOKED_MODEL = "CASE u.purpose WHEN 'search' THEN :searches ELSE coalesce(u.model, u.model_asked) END"
 BOOKED = """
   FROM usage u WHERE u.state IN ('known', 'estimated') AND u.at >= :since AND u.at < :until
-   AND (:speech OR u.units IS NULL)"""
+   AND CASE u.purpose WHEN 'search' THEN :searches IS NOT NULL ELSE :speech OR u.units IS NULL END"""
 # What to call those: a name and every address, as in Ann (telegram:101, discord:202).
 PERSONS = """
 SELECT coalesce(-i.person, i.id), coalesce(nullif(p.name, ''), nullif(i.name, ''), ''), i.channel || ':' || i.user_id
@@ -136,17 +137,19 @@ class Costs:
             f"SELECT {_day(offsets)}, {MODEL}, coalesce(sum(u.cost), 0) {self._from} GROUP BY 1, 2 ORDER BY 1, 2"
         )
 
-    async def booked(self, offsets: Offsets, *, speech: bool) -> list[Row]:
+    async def booked(self, offsets: Offsets, *, speech: bool, searches: str | None = None) -> list[Row]:
         """(provider, model, day as in `days`, whether estimated, tokens of the five kinds, cost, requests, unpriced).
 
-        Between two bounds. *speech*: with transcriptions.
+        Between two bounds. *speech*: with transcriptions. *searches*: with those of the web, which stand there under
+        that name in the place of a model.
         """
         return await self._tx.all(
-            f"SELECT u.provider, coalesce(u.model, u.model_asked), {_day(offsets)}, u.state = 'estimated', {SUMS_BOOKED} "
+            f"SELECT u.provider, {BOOKED_MODEL}, {_day(offsets)}, u.state = 'estimated', {SUMS_BOOKED} "
             f"{BOOKED} GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4",
             since=self._bounds["since"],
             until=self._bounds["until"],
             speech=int(speech),
+            searches=searches,
         )
 
     async def tools(self) -> list[Row]:

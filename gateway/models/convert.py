@@ -207,8 +207,12 @@ def opaque_of(kind: str, provider: str) -> str:
 
 
 def answer_parts(response: ModelResponse, *, opaque: str) -> tuple[Part, ...]:
-    """The parts of a whole answer; what is neither text nor a call nor sent back is left out."""
+    """The parts of a whole answer; what is neither text nor a call nor sent back is left out.
+
+    What was found by searching goes back with the results of the calls beside it, and is large.
+    """
     found: list[Part] = []
+    asks = any(isinstance(part, ToolCallPart) for part in response.parts)
     for spoken, part in with_gaps(response.parts):
         # Gemini API, thought signatures: one belongs to the part it came with, a call mostly. The model layer puts
         # that of a thought without text on the part after it.
@@ -223,7 +227,7 @@ def answer_parts(response: ModelResponse, *, opaque: str) -> tuple[Part, ...]:
             found.append(ToolUse(part.tool_call_id, part.tool_name, _args(part)))
         elif isinstance(part, ThinkingPart) and _sent_back(part):
             found.append(Opaque(opaque, _thinking(part)))
-        elif isinstance(part, NativeToolCallPart | NativeToolReturnPart):
+        elif isinstance(part, NativeToolCallPart | NativeToolReturnPart) and asks:
             found.append(Opaque(opaque, _searched(part)))
     # Nothing can be sent back to a provider without a name (see Asking).
     return tuple(part for part in found if opaque or not isinstance(part, Opaque))
