@@ -98,7 +98,7 @@ class Asker:
                     self._on_answer(model)
                     if refused:
                         self._searchless.add(model.ref)
-                    return sources.named(answer, progress.lang)
+                    return answer
                 except ModelError as failure:
                     error = failure
                     log.warning(
@@ -214,7 +214,7 @@ class Asker:
                     case Answer():
                         progress.shown += log.veiled(verbose.thinking(how, thought))
                         request.text = log.veiled(request.text)
-                        return _veiled(event)
+                        return _veiled(sources.named(event, progress.lang))
         raise ModelError("the stream ended without an answer", kind="cut")
 
 

@@ -35,6 +35,6 @@ def shortcomings(settings: Settings) -> Iterator[Shortcoming]:
         remedy = f"set web_search = true in [providers.{other}] if its server searches as {kind}'s does"
     yield (
         ("tools", "web_search"),
-        f"models of {', '.join(without)} are asked without: what they would cost with it has no bound",
+        f"models of {', '.join(without)} are asked without searches: their servers are not known to keep to a limit",
         remedy,
     )

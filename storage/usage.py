@@ -139,6 +139,12 @@ class Ledger:
         assert row is not None
         return row
 
+    async def searches_of(self, session: int) -> Row:
+        """As `of_session`, of its searches of the web alone."""
+        row = await self._tx.one(f"{SUMS} session = :session AND purpose = 'search'", session=session)
+        assert row is not None
+        return row
+
     async def of_turn(self, turn: int) -> Row:
         row = await self._tx.one(f"{SUMS} turn = :turn", turn=turn)
         assert row is not None

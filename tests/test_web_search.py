@@ -403,7 +403,7 @@ def test_who_is_asked_without_is_said_at_the_start(tmp_path: Path) -> None:
     (found,) = warned(
         f"[tools]\nweb_search = 2\n{keys}\n[agent]\nfallback_models = ['google:gemini-3.5-flash']"
     )
-    assert "web_search" in found and "models of google are asked without" in found
+    assert "web_search" in found and "models of google are asked without searches" in found
     proxy = "[providers.proxy]\nkind = 'anthropic'\napi_key = 'k'\nbase_url = 'https://proxy.example'"
     (found,) = warned(f"[tools]\nweb_search = 2\n{proxy}")
     assert "set web_search = true in [providers.proxy]" in found
