@@ -157,8 +157,8 @@ class TurnRunner:
                         said += "\n\n" + "\n".join(f"📎 `{place}`" for place in progress.places)
                     if progress.tool_calls:
                         said += "\n\n" + await self._approvals.questions(started.turn, progress.lang)
-                if progress.without:
-                    said += f"\n\n*{progress.without}*"
+                for told in filter(None, (progress.without, progress.unsearched)):
+                    said += f"\n\n*{told}*"
                 for budget in progress.near:
                     said += f"\n\n*{self._near(budget, progress.lang)}*"
                 return Outcome(
