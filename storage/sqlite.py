@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
+import re
 import sqlite3
 import time
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ READERS = 2
 WRITER_CACHE_KIB = 8192
 READER_CACHE_KIB = 2048
 OLDEST = (3, 37, 0)  # STRICT tables
+ADD_COLUMN = re.compile(r"^ALTER TABLE (?P<table>\w+) ADD COLUMN IF NOT EXISTS (?P<column>\w+)", re.MULTILINE)
 
 
 class SqliteTx:
@@ -47,7 +49,16 @@ class SqliteTx:
 
     async def script(self, sql: str) -> None:
         for statement in _statements(sql):
-            self._connection.execute(statement)
+            self._execute(statement)
+
+    def _execute(self, statement: str) -> None:
+        """SQLite has no ADD COLUMN IF NOT EXISTS."""
+        if found := ADD_COLUMN.search(statement):
+            columns = "SELECT 1 FROM pragma_table_info(?) WHERE name = ?"
+            if self._connection.execute(columns, found.group("table", "column")).fetchone():
+                return
+            statement = statement.replace(" IF NOT EXISTS", "", 1)
+        self._connection.execute(statement)
 
 
 @dataclass(slots=True)

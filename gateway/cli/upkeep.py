@@ -243,12 +243,10 @@ def migrate(
       parley migrate --check
       parley migrate
     """
-    from gateway.backup.schema import migrations
     from gateway.cli.client import settings_of
 
     settings = settings_of(config)
-    at = _version(settings.database)
-    pending = {number: name for number, name in migrations().items() if number > at}
+    at, pending = _schema(settings.database)
     if pending and not check:
         asyncio.run(_migrate(settings))
     if json:
@@ -271,17 +269,17 @@ async def _migrate(settings: Settings) -> None:
         await gateway.ask("GET", "/v1/store")
 
 
-def _version(database: Path) -> int:
-    """0 when there is no database yet. Raises StoreError."""
-    from gateway.backup.schema import version
+def _schema(database: Path) -> tuple[int, dict[int, str]]:
+    """Its number (0 when there is no database yet), and number and name of what is pending. Raises StoreError."""
+    from gateway.backup.schema import migrations, pending, version
 
     if not database.exists():
-        return 0
+        return 0, migrations()
     try:
         with closing(
             sqlite3.connect(f"{database.resolve().as_uri()}?mode=ro", uri=True, timeout=5.0)
         ) as connection:
-            return version(connection)
+            return version(connection), pending(connection)
     except sqlite3.Error as error:
         raise StoreError(f"{database}: {error}; see `parley doctor`") from None
 
