@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
+from gateway.config_bots import TelegramAccount
 from gateway.platforms import ChannelState, Platforms
-from gateway.settings import Settings, TelegramAccount
+from gateway.settings import Settings
 from gateway.types import MenuEntry
 
 

@@ -9,9 +9,10 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from gateway import heap, log
 from gateway.app import App, start
+from gateway.config_file import SettingsError
 from gateway.core import system_clock
 from gateway.protocols import Clock, Tool
-from gateway.settings import Settings, SettingsError
+from gateway.settings import Settings
 from gateway.web.server import serve
 
 

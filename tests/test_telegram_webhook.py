@@ -19,9 +19,10 @@ import pytest
 from channels.telegram import Telegram
 from channels.telegram.deliveries import Deliveries
 from gateway.app import App, start
+from gateway.config_file import SettingsError
 from gateway.errors import DeliveryError
 from gateway.failpoints import Point
-from gateway.settings import Settings, SettingsError, load
+from gateway.settings import Settings, load
 from gateway.socket_path import socket_path
 from gateway.types import Account
 from gateway.web import webhooks

@@ -14,10 +14,11 @@ import pytest
 
 from gateway.billing import Booking
 from gateway.budgets import Rules
+from gateway.config_file import SettingsError
 from gateway.progress import Options
 from gateway.protocols import Answer, Prompt, Source, UserMessage
 from gateway.searching import cost, most_input, search_price
-from gateway.settings import SettingsError, load
+from gateway.settings import load
 from gateway.sources import named
 from gateway.texts import say
 from gateway.transcript import Text, ToolUse

@@ -247,7 +247,8 @@ def _reachable(data: Path, owner: str) -> None:
 
 def _alone(settings: Settings, config: Path | None) -> None:
     """Raises Refused when something of the configuration is in this shell's environment only."""
-    from gateway.settings import SettingsError, compare, load
+    from gateway.config_file import SettingsError
+    from gateway.settings import compare, load
 
     try:
         bare = load(config, environ={"HOME": str(Path.home())})

@@ -14,8 +14,8 @@ from starlette.routing import Route
 
 from gateway import log
 from gateway.budgets import Budget, OverBudget, Shortfall
+from gateway.config_file import SettingsError
 from gateway.errors import ModelError, NotFound, ParleyError, Refused, StoreError
-from gateway.settings import SettingsError
 from gateway.texts import say
 from gateway.web import openai_form
 from gateway.web.encoding import Json
