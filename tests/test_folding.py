@@ -125,7 +125,7 @@ def test_whatever_is_put_away_and_taken_back_the_prompt_is_legal_and_as_if_only_
                 talk.prune(window)
                 if len(talk.made) > made:
                     after = talk.prompt
-                    assert history.size(after) < history.size(before)
+                    assert bytes_of(after) < bytes_of(before)
                     talk.undo()
                     assert talk.prompt == before
                     talk.redo()
