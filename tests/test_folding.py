@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from gateway import compaction, folding, history, transcript
 from gateway.folding import Prune
 from gateway.history import INTERRUPTED
+from gateway.message_size import bytes_of
 from gateway.protocols import Message, ResultsMessage, UserMessage
 from gateway.transcript import Text, ToolResult, ToolUse
 from gateway.types import Entry, Json, Weighed
