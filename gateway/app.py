@@ -216,7 +216,7 @@ async def start(
         platforms.start()
         await app.cron.sync(job_specs(settings))
         await app.cron.start()
-    except BaseException:
+    except BaseException:  # cancelled, too: what was begun ends, and the database is let go of
         await app.stop()
         raise
     housekeeping = Housekeeping(

@@ -297,7 +297,7 @@ class Compactor:
 
         try:
             row = await to_its_end(self._store.commit(Point.COMPACT, work))
-        except BaseException:
+        except BaseException:  # whatever ends it: what the notes have cost is on the bill
             if notes is not None:
                 await notes.settle()
             raise
