@@ -30,12 +30,12 @@ from gateway.core import system_clock
 from gateway.errors import ModelError, StoreError
 from gateway.manager import UsageRecord
 from gateway.models.catalogue import DEMO
+from gateway.price import Rates
 from gateway.protocols import Clock
 from gateway.settings import Settings, load
 from gateway.socket_path import socket_path
 from gateway.texts import say
 from gateway.types import Tokens
-from gateway.usage import Rates
 from gateway.web.admission import MOST_WRONG, WRONG_WINDOW, Attempts, served
 from gateway.web.encoding import plain
 from gateway.web.guard import LARGEST_BODY

@@ -15,6 +15,7 @@ import pytest
 from gateway.billing import Booking
 from gateway.budgets import Rules
 from gateway.config_file import SettingsError
+from gateway.price import Price, Rates
 from gateway.progress import Options
 from gateway.protocols import Answer, Prompt, Source, UserMessage
 from gateway.searching import cost, most_input, search_price
@@ -23,7 +24,6 @@ from gateway.sources import named
 from gateway.texts import say
 from gateway.transcript import Text, ToolUse
 from gateway.types import DOLLAR, Tokens
-from gateway.usage import Price, Rates
 from storage import Store
 from tests.bill.reports import untrue
 from tests.bill.truth import PRICES, Prices, due
