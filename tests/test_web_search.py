@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, closing
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -27,7 +29,10 @@ from storage import Store
 from tests.bill.reports import untrue
 from tests.bill.truth import PRICES, Prices, due
 from tests.conftest import Clock
-from tests.fakes.llm import Ask, Call, Page, Reply, Search
+from tests.crash.harness import stage
+from tests.crash.points import answers
+from tests.fakes.llm import KEY, Ask, Call, Page, Reply, Search
+from tests.fakes.llm_search import SEALED
 from tests.fakes.llm_shape import blocks
 from tests.path import ANN
 from tests.wires import LONG, MINI, MUTE, SONNET, CountingLLM, Wired, wired
@@ -54,6 +59,7 @@ async def llm() -> AsyncIterator[CountingLLM]:
         yield server
 
 
+SAID = "SELECT body FROM entry WHERE kind = 'assistant' ORDER BY seq"
 BUSY = """
 SELECT (SELECT count(*) FROM inbox WHERE state NOT IN ('done', 'refused'))
      + (SELECT count(*) FROM outbox WHERE state NOT IN ('sent', 'dead'))"""
@@ -134,6 +140,8 @@ async def test_every_report_has_them_and_each_counts_as_a_request(
         report = await gw.manager.cost_overview()
         assert {each.name: each.usage.requests for each in report.by_purpose} == {"chat": 2, "search": 2}
         assert report.total.cost == books(llm, SONNET) and report.total.unpriced == 0
+        found = await gw.manager.session_searches(await gw.session())
+        assert (found.requests, found.cost, found.unpriced) == (2, 2 * CENT_NANO, 0)
         usage = await gw.manager.session_usage(await gw.session())
         assert (usage.cost, usage.requests) == (report.total.cost, 4)
         assert await store.read(lambda unit: unit.rollup.drift()) == 0
@@ -190,6 +198,30 @@ async def test_a_crash_is_charged_with_all_that_could_have_been_searched(
         (search,) = await rows(gw, "search")
         assert (search["state"], search["units"], search["cost"]) == ("estimated", 3, 3 * CENT_NANO)
         assert (await rows(gw, "chat"))[0]["input"] > 3 * 1_000_000  # the model's whole context, each time
+
+
+@pytest.mark.crash
+async def test_kill_9_while_it_searches_is_charged_once_with_all_of_them(tmp_path: Path) -> None:
+    async with stage(tmp_path, provider="anthropic", before=1.0) as on:
+        price = {"input": 3, "output": 15, "cache_read": 1, "cache_write_5m": 4, "search": 10}
+        server = {"kind": "anthropic", "api_key": KEY, "base_url": on.model_url, "web_search": True}
+        server["price"] = {"claude-sonnet-5": price}
+        also = json.dumps({"tools": {"web_search": 2}, "providers": {"anthropic": server}})
+        await on.start("--also", also)
+        await on.say(on.chats[0], "short")
+        await on.asked(1)
+        await on.kill()
+        await answers(on, "--also", also)
+    with closing(sqlite3.connect(on.evidence.database)) as db:
+        found = db.execute("SELECT purpose, state, units, cost FROM usage ORDER BY id").fetchall()
+        (drift,) = db.execute("SELECT found FROM usage_drift").fetchone()
+    assert [row[:3] for row in found] == [
+        ("search", "estimated", 2),
+        ("chat", "estimated", None),
+        ("search", "void", 0),
+        ("chat", "known", None),
+    ]
+    assert found[0][3] == 2 * CENT_NANO and drift == 0
 
 
 # ---- prices ----
@@ -309,6 +341,7 @@ async def test_what_was_found_goes_back_within_its_turn_and_to_its_provider_only
         llm.reply(Reply(text=ANSWER, searches=FOUND[:1]))
         await answered(gw)
         first, second = llm.requests
+        assert ["sealed" if SEALED in str(body) else "" for (body,) in await gw.rows(SAID)] == ["sealed", ""]
         kinds = [block["type"] for message in second.body["messages"] for block in blocks(message["content"])]
         assert kinds.count("server_tool_use") == kinds.count("web_search_tool_result") == 2
         assert "thinking" in kinds and second.status == first.status == 200
