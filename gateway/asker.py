@@ -75,10 +75,9 @@ class Asker:
         )
 
     async def ask(
-        self, started: Started, progress: Progress, tools: Sequence[ToolSpec], show: Callable[[str], None]
+        self, started: Started, progress: Progress, prompt: Prompt, show: Callable[[str], None]
     ) -> Answer:
         """One step. Raises ModelError when nobody answered, and LeaseLost; its request is then in *progress*."""
-        prompt = self.prompt(started.session, progress.entries, tools, started.overheard)
         progress.step += 1
         attempt = 0
         error: ModelError | None = None

@@ -125,13 +125,14 @@ class Biller:
         Raises ModelError when halted, and OverBudget when what it may cost does not fit.
         """
         self._halt.check()
-        bound = self._measures.bound(model, prompt, session=booking.session)
+        whole = bounds.whole(model, prompt)
+        bound = self._measures.bound(model, prompt, session=booking.session, most=whole)
         request = Request(
             uid=str(uuid.uuid4()),
             model=model,
             at=self._clock(),
             worst=worst_case(model, prompt, bound),
-            whole=bounds.whole(model, prompt),
+            whole=whole,
             session=booking.session,
         )
         wide = None

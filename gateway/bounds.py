@@ -116,9 +116,12 @@ class Measures:
     def __init__(self) -> None:
         self._found: OrderedDict[tuple[int, str], Measure] = OrderedDict()
 
-    def bound(self, model: Asked, prompt: Prompt, *, session: int | None) -> int:
-        """The most input tokens of that request; *session* None: it is in none."""
-        most = whole(model, prompt)
+    def bound(self, model: Asked, prompt: Prompt, *, session: int | None, most: int | None = None) -> int:
+        """The most input tokens of that request; *session* None: it is in none.
+
+        *most*: what `whole` gives for it, where that is known already.
+        """
+        most = whole(model, prompt) if most is None else most
         known = self._found.get((session, model.ref)) if session is not None else None
         # The thinking before a newer question is left out. Where a question was taken back it is sent again.
         if known is None or known.start != _start(prompt) or known.asked > _asked(prompt.messages):
