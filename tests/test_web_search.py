@@ -27,7 +27,7 @@ from gateway.types import DOLLAR, Tokens
 from gateway.usage import Price, Rates
 from storage import Store
 from tests.bill.reports import untrue
-from tests.bill.truth import PRICES, Prices, due
+from tests.bill.truth import CENT, PRICES, SEARCHED, Prices, due
 from tests.conftest import Clock
 from tests.crash.harness import stage
 from tests.crash.points import answers
@@ -39,13 +39,8 @@ from tests.wires import LONG, MINI, MUTE, SONNET, CountingLLM, Wired, wired
 
 NEWS = Page("https://news.example/a", "The [news] of *today*")
 SECOND = Page("https://other.example/b?x=(1)", "Second")
-CENT = Decimal("0.01")
-CENT_NANO = 10_000_000
 AT = 1_790_000_000_000_000  # in 2026
 SAME = ("turn", "session", "conversation", "identity", "channel", "model")
-PRICED: Prices = {
-    name: replace(rates, search=CENT) if isinstance(rates, Rates) else rates for name, rates in PRICES.items()
-}
 COLUMNS = (
     "purpose, state, units, cost, cost_state, reserved, tok_in + tok_read + tok_w5m + tok_w1h, tok_out, model, turn, "
     "session, conversation, identity, channel"
@@ -69,7 +64,7 @@ CALL = Call("now", {})
 
 
 def searching(
-    store: Store, llm: CountingLLM, clock: Clock, *, searches: int = 2, rates: Prices = PRICED, **more: Any
+    store: Store, llm: CountingLLM, clock: Clock, *, searches: int = 2, rates: Prices = SEARCHED, **more: Any
 ) -> AbstractAsyncContextManager[Wired]:
     """A gateway whose vendors' servers search."""
     options = Options(system_prompt=LONG, retries=1, max_output_tokens=2000, web_search=searches)
@@ -93,9 +88,9 @@ async def answered(gw: Wired, text: str = "What was the weather?", *, user: str 
 
 def books(llm: CountingLLM, model: str) -> int:
     """What the provider bills, in nano-dollars: every token and every search."""
-    rates = PRICED[model.replace(":", "/")]
+    rates = SEARCHED[model.replace(":", "/")]
     assert isinstance(rates, Rates)
-    return sum((due(rates, usage) or 0) + usage.searches * CENT_NANO for usage in llm.made.values())
+    return sum((due(rates, usage) or 0) + usage.searches * CENT for usage in llm.made.values())
 
 
 def offered(body: dict[str, Any]) -> list[dict[str, Any]]:
@@ -118,10 +113,10 @@ async def test_searches_are_a_row_of_their_own_beside_their_request(
             made.prompt_tokens,
             made.output_tokens,
         )
-        assert (search["state"], search["units"], search["cost"]) == ("known", 2, 2 * CENT_NANO)
+        assert (search["state"], search["units"], search["cost"]) == ("known", 2, 2 * CENT)
         assert chat["cost"] + search["cost"] == books(llm, model)
         assert [search[name] for name in SAME] == [chat[name] for name in SAME]
-        assert search["reserved"] == 2 * CENT_NANO and chat["reserved"] >= chat["cost"]
+        assert search["reserved"] == 2 * CENT and chat["reserved"] >= chat["cost"]
         assert text.startswith(ANSWER) and f"]({NEWS.url}) (news.example)" in text
         assert text.count(NEWS.url) == 1 and "https://other.example/b?x=%281%29" in text
         # What is read from now on is not the sum of what was read for it.
@@ -141,7 +136,7 @@ async def test_every_report_has_them_and_each_counts_as_a_request(
         assert {each.name: each.usage.requests for each in report.by_purpose} == {"chat": 2, "search": 2}
         assert report.total.cost == books(llm, SONNET) and report.total.unpriced == 0
         found = await gw.manager.session_searches(await gw.session())
-        assert (found.requests, found.cost, found.unpriced) == (2, 2 * CENT_NANO, 0)
+        assert (found.requests, found.cost, found.unpriced) == (2, 2 * CENT, 0)
         usage = await gw.manager.session_usage(await gw.session())
         assert (usage.cost, usage.requests) == (report.total.cost, 4)
         assert await store.read(lambda unit: unit.rollup.drift()) == 0
@@ -196,7 +191,7 @@ async def test_a_crash_is_charged_with_all_that_could_have_been_searched(
         assert [row["state"] for row in await rows(gw, "search")] == ["open"]
         await gw.core.dispatcher.recovery.recover()
         (search,) = await rows(gw, "search")
-        assert (search["state"], search["units"], search["cost"]) == ("estimated", 3, 3 * CENT_NANO)
+        assert (search["state"], search["units"], search["cost"]) == ("estimated", 3, 3 * CENT)
         assert (await rows(gw, "chat"))[0]["input"] > 3 * 1_000_000  # the model's whole context, each time
 
 
@@ -221,7 +216,7 @@ async def test_kill_9_while_it_searches_is_charged_once_with_all_of_them(tmp_pat
         ("search", "void", 0),
         ("chat", "known", None),
     ]
-    assert found[0][3] == 2 * CENT_NANO and drift == 0
+    assert found[0][3] == 2 * CENT and drift == 0
 
 
 # ---- prices ----
@@ -246,8 +241,8 @@ def test_a_price_is_the_list_s_or_one_s_own() -> None:
         found = search_price(**{**known, "model": model, "overrides": {}, **more})
         return cost(found, 3)
 
-    assert price() == 3 * CENT_NANO
-    assert price(discount=Decimal("0.5")) == 3 * CENT_NANO // 2
+    assert price() == 3 * CENT
+    assert price(discount=Decimal("0.5")) == 3 * CENT // 2
     assert price("claude-unheard-of") is None
     assert price(base_url="http://proxy.example") is None
     assert price(overrides={"a/*": "free"}) == 0
@@ -366,7 +361,7 @@ async def test_a_model_that_may_not_search_is_asked_without_from_then_on(
     store: Store, llm: CountingLLM, clock: Clock
 ) -> None:
     async with searching(
-        store, llm, clock, default="openai:gpt-4.1-nano", rates={"openai/*": PRICED["openai/gpt-5-mini"]}
+        store, llm, clock, default="openai:gpt-4.1-nano", rates={"openai/*": SEARCHED["openai/gpt-5-mini"]}
     ) as gw:
         llm.reply(Reply(text=ANSWER), Reply(text=ANSWER))
         assert (await answered(gw)).startswith(ANSWER)
