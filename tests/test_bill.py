@@ -118,6 +118,41 @@ def test_the_reckoning_sees_what_is_wrong(tmp_path: Path) -> None:
     assert "over what was reserved" in found(f"UPDATE usage SET reserved = 1 WHERE {known}")
 
 
+def test_the_reckoning_sees_what_is_wrong_about_searches(tmp_path: Path) -> None:
+    async def one() -> list[Seen]:
+        options = Options(system_prompt=LONG, retries=0, max_output_tokens=2000, web_search=2)
+        async with Books(clock := Clock()) as books:
+            store = await open_store(tmp_path / "parley.db")
+            async with wired(
+                store, books, clock=clock, options=options, searching=True, rates=SEARCHED
+            ) as gw:
+                world = World(gw, books)
+                for fate in ("searches", "searches, cut"):
+                    await world.says(ANN, "", (fate,))
+                    await world.quiet()
+            await store.close()
+            return books.read()
+
+    books = asyncio.run(one())
+    assert reckon(tmp_path / "parley.db", books, SEARCHED).wrong == []
+
+    def found(sql: str) -> str:
+        damaged = tmp_path / "damaged.db"
+        shutil.copy(tmp_path / "parley.db", damaged)
+        with closing(sqlite3.connect(damaged)) as db:
+            db.execute(sql)
+            db.commit()
+        return "; ".join(reckon(damaged, books, SEARCHED).wrong)
+
+    known, cut = (f"purpose = 'search' AND state = '{state}'" for state in ("known", "estimated"))
+    assert "were made" in found(f"UPDATE usage SET units = 3 WHERE {known}")
+    assert "known rows differ" in found(f"UPDATE usage SET cost = cost + 1 WHERE {known}")
+    assert "have no row" in found(f"DELETE FROM usage WHERE {known}")
+    assert "were made" in found(f"UPDATE usage SET units = 1, cost = cost / 2 WHERE {cut}")
+    assert "were made" in found(f"UPDATE usage SET state = 'void', units = 0, cost = 0 WHERE {cut}")
+    assert "over what was reserved" in found(f"UPDATE usage SET reserved = 1 WHERE {known}")
+
+
 @settings(
     max_examples=LOADS or 12,
     derandomize=not LOADS,
@@ -127,8 +162,8 @@ def test_the_reckoning_sees_what_is_wrong(tmp_path: Path) -> None:
     print_blob=True,
     database=None,
 )
-@given(first=st.sampled_from([SONNET, MINI]), steps=STEPS)
-def test_whatever_happens_the_bill_is_exact(first: str, steps: list[Step]) -> None:
+@given(first=st.sampled_from([SONNET, MINI]), searches=st.sampled_from([0, 2]), steps=STEPS)
+def test_whatever_happens_the_bill_is_exact(first: str, searches: int, steps: list[Step]) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        wrong = fast(loaded(Path(folder), first, steps), speed=SPEED)
+        wrong = fast(loaded(Path(folder), first, steps, searches=searches), speed=SPEED)
     assert not wrong, "\n".join(wrong)
