@@ -352,7 +352,7 @@ class Biller:
 async def _told(unit: Unit, over: OverBudget, model: Asked) -> Budget | None:
     """The budget that has no room for searches, if that was not said in its period before."""
     short = over.budget
-    log.warning("search.budget", model=model.ref, budget=short.kind if short is not None else "unpriced")
+    log.info("search.budget", model=model.ref, budget=short.kind if short is not None else "unpriced")
     if short is None or not await unit.budgets.warned(
         short.scope, short.id, f"{short.period}/search", short.since
     ):

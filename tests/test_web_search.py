@@ -16,6 +16,7 @@ import pytest
 
 from gateway.billing import Booking
 from gateway.budgets import Rules
+from gateway.cli.prices import lines
 from gateway.progress import Options
 from gateway.protocols import Answer, Prompt, Source, UserMessage
 from gateway.searching import cost, most_input, search_price
@@ -438,3 +439,20 @@ def test_who_is_asked_without_is_said_at_the_start(tmp_path: Path) -> None:
     assert warned(f"[tools]\nweb_search = 2\n{proxy}\nweb_search = true") == []
     with pytest.raises(SettingsError, match="web_search"):
         warned("[tools]\nweb_search = 11")
+
+
+def test_a_price_that_says_nothing_of_searches_is_found_missing(tmp_path: Path) -> None:
+    file = tmp_path / "parley.toml"
+    own = "[providers.anthropic.price.claude-sonnet-5]\ninput = 3\noutput = 15\ncache_read = 1\n"
+    own += "cache_write_5m = 4\ncache_write_1h = 6\n"
+    head = "[tools]\nweb_search = 2\n[providers.anthropic]\napi_key = 'k'\n"
+
+    def missing(text: str) -> tuple[str, ...]:
+        file.write_text(text)
+        (line,) = lines(load(file, environ={}), AT)
+        return line.missing
+
+    assert missing(head) == ()
+    assert missing(head + own) == ("searches",)
+    assert missing(head + own + "search = 10\n") == ()
+    assert missing(head.replace("= 2", "= 0") + own) == ()
