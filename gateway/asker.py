@@ -25,6 +25,7 @@ from gateway.types import Entry, Json, Session
 if TYPE_CHECKING:
     from storage import Unit
 
+NOT_SO = frozenset({"shape", "refused", "not_found"})  # perhaps not with searches
 NO_SEARCH = "set providers.<name>.web_search = false, or let the account search"
 MOST_WAIT = 30.0  # seconds; a longer retry-after is not waited for inside a turn
 # Tokens for thinking, besides those for the answer: the model layer's budgets for Anthropic's older models, which
@@ -106,21 +107,18 @@ class Asker:
                         attempt=attempt, error=str(failure),
                     )  # fmt: skip
                     attempt += 1
-                    if failure.kind in OPERATOR_FAULTS or failure.kind == "not_found":
-                        self._on_fault(failure, model)
-                    if (
-                        failure.kind in ("shape", "refused")
-                        and progress.request
-                        and progress.request.searches
-                    ):
+                    if failure.kind in NOT_SO and progress.request and progress.request.searches:
                         # A model that cannot search, or an account that may not: asked without, and so from then on.
                         log.warning("search.refused", model=model.ref, remedy=NO_SEARCH)
                         asked, refused = replace(asked, searches=0), True
                         await self.settle(progress)
                         continue
+                    if failure.kind in OPERATOR_FAULTS or failure.kind == "not_found":
+                        self._on_fault(failure, model)
                     if failure.kind in ("shape", "refused") and _has_pictures(asked):
                         # A picture that it will not take must not keep it from answering, now and for ever.
-                        asked = replace(asked, messages=history.with_pictures(asked.messages, {}))
+                        shown = history.with_pictures(asked.messages, {})
+                        asked, refused = replace(asked, messages=shown, searches=searches), False
                         progress.without = say("media.untaken", progress.lang, model=model.ref)
                         await self.settle(progress)
                         continue

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import time
 import uuid
 from collections.abc import AsyncGenerator, Callable
@@ -33,28 +32,12 @@ from gateway.protocols import (
     Thought,
     Transcript,
 )
+from gateway.settling import Settling
 from gateway.spending import Acting, Past, Reserved, reserve, stored_role
 from gateway.types import Purpose, Tokens, UsageOpen, UsageSettled
 
 if TYPE_CHECKING:
     from storage import Store, Unit
-
-# A request that failed with one of these before its answer had begun was never worked on, so it used nothing.
-UNUSED = frozenset(
-    {
-        "connect",
-        "overloaded",
-        "rate_limited",
-        "auth",
-        "credit",
-        "context",
-        "shape",
-        "refused",
-        "not_found",
-        "halted",
-    }
-)
-
 
 WIDEST = 1_050_000  # tokens; OpenAI, models, gpt-5.4: no model that searches is listed with more
 
@@ -124,6 +107,7 @@ class Biller:
     ) -> None:
         self._store = store
         self._pricing = pricing
+        self._settling = Settling(pricing, clock)
         self._halt = halt
         self._clock = clock
         self._rules = rules
@@ -189,14 +173,14 @@ class Biller:
         try:
             self._halt.check()  # the row took its time to be written
             heard = await hearing.transcribe(audio, name=name, type=type)
-            request.settled = self._heard(request, heard)
+            request.settled = self._settling.heard(request, heard)
             passing(Point.MODEL, "after")
         except ModelError as error:
-            request.settled = self._failed(request, error)
+            request.settled = self._settling.failed(request, error)
             raise
         finally:
             # Whoever cancels it is billed as well: the provider may have worked on it.
-            request.settled = request.settled or self._estimated(request)
+            request.settled = request.settled or self._settling.estimated(request)
             await self.settle(request)
         return heard
 
@@ -291,7 +275,7 @@ class Biller:
         except asyncio.CancelledError:
             # The row is stored all the same, and nobody would settle it; commits keep their order.
             request.searches = searches  # perhaps: settling a row that is not there changes nothing
-            request.settled = self._settled(request, "failed", Tokens())
+            request.settled = self._settling.settled(request, "failed", Tokens())
             await self.settle(request)
             raise
         except OverBudget as over:
@@ -333,7 +317,7 @@ class Biller:
                         case Thought():
                             yield event
                         case Answer():
-                            request.settled, ended = self._known(request, event), "ok"
+                            request.settled, ended = self._settling.known(request, event), "ok"
                             # With searches it is the sum of several prompts.
                             if event.tokens is not None and not event.searches:
                                 counted = event.tokens.input
@@ -341,11 +325,11 @@ class Biller:
                             passing(Point.MODEL, "after")
                             yield event
         except ModelError as error:
-            request.settled, ended = self._failed(request, error), error.kind
+            request.settled, ended = self._settling.failed(request, error), error.kind
             raise
         except (asyncio.CancelledError, GeneratorExit):
             if request.settled is None:
-                request.settled = self._estimated(request)
+                request.settled = self._settling.estimated(request)
             raise
         finally:
             self.gauges.asked(model.ref, first=first, whole=time.monotonic() - begun, ended=ended)
@@ -361,129 +345,14 @@ class Biller:
         await self._store.commit(Point.SETTLE, work)
 
     def recover(self, row: tuple[Any, ...], *, kind: str, base_url: str) -> tuple[str, UsageSettled]:
-        """What to charge for a row that a crash left open: its worst case, as an estimate."""
-        uid, provider, model, at, uncached, write_5m, write_1h, output, units, purpose = row
-        if purpose == "search":
-            return uid, self._pricing.settle_searches(
-                state="estimated",
-                searches=units,
-                provider=provider,
-                kind=kind,
-                base_url=base_url,
-                model=model,
-                at=at,
-                ended=self._clock(),
-            )
-        return uid, self._pricing.settle(
-            state="estimated",
-            tokens=Tokens(uncached=uncached, write_5m=write_5m, write_1h=write_1h, output=output),
-            provider=provider,
-            kind=kind,
-            base_url=base_url,
-            model=model,
-            at=at,
-            ended=self._clock(),
-            seconds=units,
-        )
-
-    def _heard(self, request: Request, heard: Transcript) -> UsageSettled:
-        """Known where the provider has counted the tokens or the seconds."""
-        if heard.seconds is not None:
-            request.seconds = math.ceil(heard.seconds)
-        if heard.tokens is None and heard.seconds is None:
-            return self._estimated(request)
-        return self._settled(request, "known", heard.tokens or Tokens())
-
-    def _known(self, request: Request, answer: Answer) -> UsageSettled:
-        if answer.tokens is None:
-            return self._estimated(
-                request, model=answer.model, provider_id=answer.provider_id, searches=answer.searches
-            )
-        return self._settled(
-            request,
-            "known",
-            answer.tokens,
-            searches=answer.searches,
-            model=answer.model,
-            provider_id=answer.provider_id,
-            provider_cost=answer.provider_cost,
-            images=bool(answer.files),
-        )
-
-    def _failed(self, request: Request, error: ModelError) -> UsageSettled:
-        if error.tokens is not None:
-            request.counted = error.tokens
-        if error.kind in UNUSED and not error.begun and request.counted is None and not request.text:
-            return self._settled(request, "failed", Tokens())
-        return self._estimated(request)
-
-    def _estimated(
-        self, request: Request, *, model: str = "", provider_id: str = "", searches: int | None = None
-    ) -> UsageSettled:
-        """From above: the input the provider named, else every byte a token; the output limit; all the searches.
-
-        Where it could search, what it named may be the first of several inputs. *searches*: as counted; None: cut off.
-
-        What reached us is no bound for the output: reasoning is billed and not shown, and a provider may go on
-        for a while after we have hung up.
-        """
-        seen = request.counted
-        output = request.worst.output
-        if seen is None or request.searches:
-            tokens = replace(request.worst, output=max(output, seen.output if seen is not None else 0))
-        else:
-            tokens = Tokens(seen.uncached, seen.read, seen.write_5m, seen.write_1h, max(seen.output, output))
-        return self._settled(
-            request, "estimated", tokens, model=model, provider_id=provider_id, searches=searches
-        )
-
-    def _settled(
-        self,
-        request: Request,
-        state: str,
-        tokens: Tokens,
-        *,
-        model: str = "",
-        provider_id: str = "",
-        provider_cost: int | None = None,
-        images: bool = False,
-        searches: int | None = None,
-    ) -> UsageSettled:
-        """*searches* that its provider counted; None: as many as it could have made, or none where it failed."""
-        settled = self._pricing.settle(
-            state=state,
-            tokens=tokens,
-            provider=request.model.provider,
-            kind=request.model.kind,
-            base_url=request.model.base_url,
-            model=model or request.model.model,
-            at=request.at,
-            ended=self._clock(),
-            provider_id=provider_id or None,
-            provider_cost=provider_cost,
-            images=images,
-            seconds=request.seconds,
-        )
-        if not request.searches:
-            return settled
-        guessed = 0 if state == "failed" else request.searches
-        made = self._pricing.settle_searches(
-            state="estimated" if searches is None else "known",
-            searches=guessed if searches is None else searches,
-            provider=request.model.provider,
-            kind=request.model.kind,
-            base_url=request.model.base_url,
-            model=model or request.model.model,
-            at=request.at,
-            ended=self._clock(),
-        )
-        return replace(settled, searches=made)
+        """See Settling."""
+        return self._settling.recover(row, kind=kind, base_url=base_url)
 
 
 async def _told(unit: Unit, over: OverBudget, model: Asked) -> Budget | None:
     """The budget that has no room for searches, if that was not said in its period before."""
     short = over.budget
-    log.warning("search.budget", model=model.ref, budget=short.kind if short is not None else "unpriced")
+    log.info("search.budget", model=model.ref, budget=short.kind if short is not None else "unpriced")
     if short is None or not await unit.budgets.warned(
         short.scope, short.id, f"{short.period}/search", short.since
     ):

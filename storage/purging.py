@@ -44,11 +44,11 @@ ASKED_OF_SESSION = "DELETE FROM asked WHERE session = :session"
 BUDGET_OF_SESSION = "DELETE FROM budget WHERE scope = 'session' AND scope_id = :code"
 COMPACTIONS = "DELETE FROM compaction WHERE session = :session"
 ASKED = "DELETE FROM asked WHERE session = :session"  # hashes of short texts can be guessed
-REQUESTS = "SELECT count(*) FROM usage WHERE session = :session"
+REQUESTS = "SELECT count(*) FROM usage WHERE session = :session AND state <> 'void'"
 
 # Of a person, by their identities.
 MINE = "identity IN (SELECT value FROM json_each(:identities))"
-REQUESTS_OF = f"SELECT count(*) FROM usage WHERE {MINE}"
+REQUESTS_OF = f"SELECT count(*) FROM usage WHERE {MINE} AND state <> 'void'"
 SESSIONS_OF = f"""
 SELECT s.id FROM session s JOIN conversation c ON c.id = s.conversation
  WHERE s.deleted IS NULL AND (c.kind IN ('direct', 'client', 'job') OR c.user_id <> '') AND (

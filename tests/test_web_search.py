@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, closing
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -14,6 +16,7 @@ import pytest
 
 from gateway.billing import Booking
 from gateway.budgets import Rules
+from gateway.cli.prices import lines
 from gateway.config_file import SettingsError
 from gateway.price import Price, Rates
 from gateway.progress import Options
@@ -26,22 +29,20 @@ from gateway.transcript import Text, ToolUse
 from gateway.types import DOLLAR, Tokens
 from storage import Store
 from tests.bill.reports import untrue
-from tests.bill.truth import PRICES, Prices, due
+from tests.bill.truth import CENT, PRICES, SEARCHED, Prices, due
 from tests.conftest import Clock
-from tests.fakes.llm import Ask, Call, Page, Reply, Search
+from tests.crash.harness import stage
+from tests.crash.points import answers
+from tests.fakes.llm import KEY, Ask, Call, Page, Reply, Search
+from tests.fakes.llm_search import SEALED
 from tests.fakes.llm_shape import blocks
 from tests.path import ANN
 from tests.wires import LONG, MINI, MUTE, SONNET, CountingLLM, Wired, wired
 
 NEWS = Page("https://news.example/a", "The [news] of *today*")
 SECOND = Page("https://other.example/b?x=(1)", "Second")
-CENT = Decimal("0.01")
-CENT_NANO = 10_000_000
 AT = 1_790_000_000_000_000  # in 2026
 SAME = ("turn", "session", "conversation", "identity", "channel", "model")
-PRICED: Prices = {
-    name: replace(rates, search=CENT) if isinstance(rates, Rates) else rates for name, rates in PRICES.items()
-}
 COLUMNS = (
     "purpose, state, units, cost, cost_state, reserved, tok_in + tok_read + tok_w5m + tok_w1h, tok_out, model, turn, "
     "session, conversation, identity, channel"
@@ -55,6 +56,7 @@ async def llm() -> AsyncIterator[CountingLLM]:
         yield server
 
 
+SAID = "SELECT body FROM entry WHERE kind = 'assistant' ORDER BY seq"
 BUSY = """
 SELECT (SELECT count(*) FROM inbox WHERE state NOT IN ('done', 'refused'))
      + (SELECT count(*) FROM outbox WHERE state NOT IN ('sent', 'dead'))"""
@@ -64,7 +66,7 @@ CALL = Call("now", {})
 
 
 def searching(
-    store: Store, llm: CountingLLM, clock: Clock, *, searches: int = 2, rates: Prices = PRICED, **more: Any
+    store: Store, llm: CountingLLM, clock: Clock, *, searches: int = 2, rates: Prices = SEARCHED, **more: Any
 ) -> AbstractAsyncContextManager[Wired]:
     """A gateway whose vendors' servers search."""
     options = Options(system_prompt=LONG, retries=1, max_output_tokens=2000, web_search=searches)
@@ -88,9 +90,9 @@ async def answered(gw: Wired, text: str = "What was the weather?", *, user: str 
 
 def books(llm: CountingLLM, model: str) -> int:
     """What the provider bills, in nano-dollars: every token and every search."""
-    rates = PRICED[model.replace(":", "/")]
+    rates = SEARCHED[model.replace(":", "/")]
     assert isinstance(rates, Rates)
-    return sum((due(rates, usage) or 0) + usage.searches * CENT_NANO for usage in llm.made.values())
+    return sum((due(rates, usage) or 0) + usage.searches * CENT for usage in llm.made.values())
 
 
 def offered(body: dict[str, Any]) -> list[dict[str, Any]]:
@@ -113,10 +115,10 @@ async def test_searches_are_a_row_of_their_own_beside_their_request(
             made.prompt_tokens,
             made.output_tokens,
         )
-        assert (search["state"], search["units"], search["cost"]) == ("known", 2, 2 * CENT_NANO)
+        assert (search["state"], search["units"], search["cost"]) == ("known", 2, 2 * CENT)
         assert chat["cost"] + search["cost"] == books(llm, model)
         assert [search[name] for name in SAME] == [chat[name] for name in SAME]
-        assert search["reserved"] == 2 * CENT_NANO and chat["reserved"] >= chat["cost"]
+        assert search["reserved"] == 2 * CENT and chat["reserved"] >= chat["cost"]
         assert text.startswith(ANSWER) and f"]({NEWS.url}) (news.example)" in text
         assert text.count(NEWS.url) == 1 and "https://other.example/b?x=%281%29" in text
         # What is read from now on is not the sum of what was read for it.
@@ -135,6 +137,8 @@ async def test_every_report_has_them_and_each_counts_as_a_request(
         report = await gw.manager.cost_overview()
         assert {each.name: each.usage.requests for each in report.by_purpose} == {"chat": 2, "search": 2}
         assert report.total.cost == books(llm, SONNET) and report.total.unpriced == 0
+        found = await gw.manager.session_searches(await gw.session())
+        assert (found.requests, found.cost, found.unpriced) == (2, 2 * CENT, 0)
         usage = await gw.manager.session_usage(await gw.session())
         assert (usage.cost, usage.requests) == (report.total.cost, 4)
         assert await store.read(lambda unit: unit.rollup.drift()) == 0
@@ -189,8 +193,32 @@ async def test_a_crash_is_charged_with_all_that_could_have_been_searched(
         assert [row["state"] for row in await rows(gw, "search")] == ["open"]
         await gw.core.dispatcher.recovery.recover()
         (search,) = await rows(gw, "search")
-        assert (search["state"], search["units"], search["cost"]) == ("estimated", 3, 3 * CENT_NANO)
+        assert (search["state"], search["units"], search["cost"]) == ("estimated", 3, 3 * CENT)
         assert (await rows(gw, "chat"))[0]["input"] > 3 * 1_000_000  # the model's whole context, each time
+
+
+@pytest.mark.crash
+async def test_kill_9_while_it_searches_is_charged_once_with_all_of_them(tmp_path: Path) -> None:
+    async with stage(tmp_path, provider="anthropic", before=1.0) as on:
+        price = {"input": 3, "output": 15, "cache_read": 1, "cache_write_5m": 4, "search": 10}
+        server = {"kind": "anthropic", "api_key": KEY, "base_url": on.model_url, "web_search": True}
+        server["price"] = {"claude-sonnet-5": price}
+        also = json.dumps({"tools": {"web_search": 2}, "providers": {"anthropic": server}})
+        await on.start("--also", also)
+        await on.say(on.chats[0], "short")
+        await on.asked(1)
+        await on.kill()
+        await answers(on, "--also", also)
+    with closing(sqlite3.connect(on.evidence.database)) as db:
+        found = db.execute("SELECT purpose, state, units, cost FROM usage ORDER BY id").fetchall()
+        (drift,) = db.execute("SELECT found FROM usage_drift").fetchone()
+    assert [row[:3] for row in found] == [
+        ("search", "estimated", 2),
+        ("chat", "estimated", None),
+        ("search", "void", 0),
+        ("chat", "known", None),
+    ]
+    assert found[0][3] == 2 * CENT and drift == 0
 
 
 # ---- prices ----
@@ -215,8 +243,8 @@ def test_a_price_is_the_list_s_or_one_s_own() -> None:
         found = search_price(**{**known, "model": model, "overrides": {}, **more})
         return cost(found, 3)
 
-    assert price() == 3 * CENT_NANO
-    assert price(discount=Decimal("0.5")) == 3 * CENT_NANO // 2
+    assert price() == 3 * CENT
+    assert price(discount=Decimal("0.5")) == 3 * CENT // 2
     assert price("claude-unheard-of") is None
     assert price(base_url="http://proxy.example") is None
     assert price(overrides={"a/*": "free"}) == 0
@@ -310,6 +338,7 @@ async def test_what_was_found_goes_back_within_its_turn_and_to_its_provider_only
         llm.reply(Reply(text=ANSWER, searches=FOUND[:1]))
         await answered(gw)
         first, second = llm.requests
+        assert ["sealed" if SEALED in str(body) else "" for (body,) in await gw.rows(SAID)] == ["sealed", ""]
         kinds = [block["type"] for message in second.body["messages"] for block in blocks(message["content"])]
         assert kinds.count("server_tool_use") == kinds.count("web_search_tool_result") == 2
         assert "thinking" in kinds and second.status == first.status == 200
@@ -334,7 +363,7 @@ async def test_a_model_that_may_not_search_is_asked_without_from_then_on(
     store: Store, llm: CountingLLM, clock: Clock
 ) -> None:
     async with searching(
-        store, llm, clock, default="openai:gpt-4.1-nano", rates={"openai/*": PRICED["openai/gpt-5-mini"]}
+        store, llm, clock, default="openai:gpt-4.1-nano", rates={"openai/*": SEARCHED["openai/gpt-5-mini"]}
     ) as gw:
         llm.reply(Reply(text=ANSWER), Reply(text=ANSWER))
         assert (await answered(gw)).startswith(ANSWER)
@@ -411,3 +440,20 @@ def test_who_is_asked_without_is_said_at_the_start(tmp_path: Path) -> None:
     assert warned(f"[tools]\nweb_search = 2\n{proxy}\nweb_search = true") == []
     with pytest.raises(SettingsError, match="web_search"):
         warned("[tools]\nweb_search = 11")
+
+
+def test_a_price_that_says_nothing_of_searches_is_found_missing(tmp_path: Path) -> None:
+    file = tmp_path / "parley.toml"
+    own = "[providers.anthropic.price.claude-sonnet-5]\ninput = 3\noutput = 15\ncache_read = 1\n"
+    own += "cache_write_5m = 4\ncache_write_1h = 6\n"
+    head = "[tools]\nweb_search = 2\n[providers.anthropic]\napi_key = 'k'\n"
+
+    def missing(text: str) -> tuple[str, ...]:
+        file.write_text(text)
+        (line,) = lines(load(file, environ={}), AT)
+        return line.missing
+
+    assert missing(head) == ()
+    assert missing(head + own) == ("searches",)
+    assert missing(head + own + "search = 10\n") == ()
+    assert missing(head.replace("= 2", "= 0") + own) == ()

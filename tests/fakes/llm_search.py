@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tests.fakes.llm import Usage
 
 TYPE = re.compile(r"web_search_(20250305|20260209|20260318)")
-SEALED = "Eq"  # what is encrypted begins so; a client sends it back as it is
+SEALED = "EqSealed"  # what is encrypted begins so; a client sends it back as it is
 FOUND = 400  # tokens that the pages of one search add to the prompt
 
 
