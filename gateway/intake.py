@@ -185,15 +185,19 @@ async def _flood(
 ) -> floods.Flood | None:
     if floods.backlog(event.sent, door.now):
         return None
-    since, sent = door.now - floods.WINDOW, door.now - floods.BACKLOG
-    most = door.limits.messages_per_minute
-    urgent = event.kind is Kind.COMMAND and door.mode(command_of(event.text)[0]) == "now"
+    at_once = event.kind is Kind.COMMAND and door.mode(command_of(event.text)[0]) == "now"
+    urgent = floods.is_urgent(event.kind, now_command=at_once)
     found = floods.Sent(
-        all=await unit.inbox.recent(identity.id, since=since, sent=sent, most=most),
-        urgent=await unit.inbox.recent(identity.id, since=since, sent=sent, most=most, urgent=True),
-        waiting=await unit.inbox.crowd(place.id, most=door.limits.most_waiting),
+        recent=await unit.inbox.recent(
+            identity.id,
+            since=door.now - floods.WINDOW,
+            sent=door.now - floods.BACKLOG,
+            most=door.limits.messages_per_minute,
+            urgent=urgent,
+        ),
+        waiting=0 if urgent else await unit.inbox.crowd(place.id, most=door.limits.most_waiting),
     )
-    return floods.flood(event.kind, now_command=urgent, sent=found, limits=door.limits)
+    return floods.flood(event.kind, urgent=urgent, sent=found, limits=door.limits)
 
 
 async def _refuse_flood(

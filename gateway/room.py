@@ -143,6 +143,11 @@ class Room:
             return None
         session, turn = started.session, started.turn
         most = window(self._model(session, started.model), self._options().context_window)
+        if made is None and not progress.refused and not compaction.full(used, most):
+            # As after nearly every turn: unless compactions are paused there is nothing to look up.
+            vain, _ = await self._store.read(lambda unit: unit.compactions.pause(session.id))
+            if not vain:
+                return None
         standing = await self._store.read(self._standing, session)
         if progress.refused and not used:
             if made is not None:
