@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from gateway import access, transcript
+from gateway.delivery import OVER
 from gateway.errors import LeaseLost
 from gateway.jobs import ends
 from gateway.jobs.ends import End, Pen
@@ -525,7 +526,9 @@ async def _poison(unit: Unit, place: Conversation, turn: Turn, rules: Rules, tex
         end = await ends.failed(unit, turn.job_run, kind="poison", error=None, pen=pen)
     await unit.places.release(place.id, turn.fence)
     rows = []
-    for part, chunk in enumerate(rules.render(place.account, text) if end is None else ()):
+    chunks = rules.render(place.account, text) if end is None else []
+    chunks += [OVER] * (await unit.outbox.begun(f"turn:{turn.id}") - len(chunks))
+    for part, chunk in enumerate(chunks):
         rows.append(
             await unit.outbox.put(
                 origin=f"turn:{turn.id}",
