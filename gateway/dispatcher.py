@@ -84,6 +84,7 @@ class Dispatcher:
         self._enclosures = enclosures
         self._on_trouble = on_trouble
         self._on_stranger = on_stranger
+        delivery.on_moved = self._moved
         self._controls = Controls(
             store=store,
             delivery=delivery,
@@ -196,6 +197,7 @@ class Dispatcher:
         log.info("conversation.moved", conversation=kept, merged=gone)
         self._delivery.moved(kept)
         if gone is not None:
+            self._delivery.moved(gone)
             live = self.runs.get(gone)
             if live is not None:
                 live.task.cancel()

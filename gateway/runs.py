@@ -192,7 +192,7 @@ class Runs:
             if preview is not None:
                 await preview.close()
             outcome = self._outcome(live)
-            finished = await self._end(started, outcome, progress, preview)
+            finished = await self._end(started, outcome, progress)
             self._react(started, "done" if outcome.state == "done" else "failed", progress.taken)
             return finished
         finally:
@@ -223,9 +223,7 @@ class Runs:
             return self._runner.cancelled(live.progress, interrupted=live.interrupted)
         return Outcome(state="parked", request=live.progress.request)
 
-    async def _end(
-        self, started: Started, outcome: Outcome, progress: Progress, preview: Preview | None
-    ) -> Finished | None:
+    async def _end(self, started: Started, outcome: Outcome, progress: Progress) -> Finished | None:
         now = self._clock()
         turn = started.turn
         if outcome.state == "kept" and now - turn.started >= KEEP_FOR:
@@ -242,10 +240,9 @@ class Runs:
             self._delivery.enqueue(rows)
             return Finished(rows=rows, more=True)
         text = await self._shown(started, outcome)
-        placed = preview.placed if preview else 0
         run: Run | None = None
         if turn.job_run is None:
-            found = targets.targets(self._delivery, started, text, outcome.files, placed)
+            found = targets.targets(self._delivery, started, text, outcome.files)
             unread = not found and not self._hub.watched(turn.conversation)
         else:
             run, found = await self._scheduled(started, outcome, text, now)
