@@ -393,6 +393,7 @@ async def test_a_provider_that_refuses_is_502_and_says_so(config: Settings) -> N
 
 
 PICTURE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}
+RECORDING = {"type": "input_audio", "input_audio": {"data": "", "format": "wav"}}
 TOOL = {"type": "function", "function": {"name": "f", "parameters": {}}}
 
 
@@ -404,9 +405,21 @@ TOOL = {"type": "function", "function": {"name": "f", "parameters": {}}}
         ({"messages": [{"role": "system", "content": "x"}]}, 400, "messages[0].role", "invalid_value"),
         ({"messages": [{"role": "user"}]}, 400, "messages[0].content", "missing_required_parameter"),
         (
-            {"messages": [{"role": "user", "content": [PICTURE]}]},
+            {"messages": [{"role": "user", "content": [RECORDING]}]},
             400,
             "messages[0].content[0]",
+            "unsupported_content_type",
+        ),
+        (
+            {"messages": [{"role": "user", "content": [{"type": "image_url"}]}]},
+            400,
+            "messages[0].content[0].image_url",
+            "missing_required_parameter",
+        ),
+        (
+            {"messages": [{"role": "developer", "content": [PICTURE]}, *said("x")]},
+            400,
+            "messages[0].content[0].image_url",
             "unsupported_content_type",
         ),
         (
@@ -450,8 +463,8 @@ async def test_every_refusal_has_openais_form(config: Settings) -> None:
     async with talking(config) as (web, model, _), web.remote(authorization=f"Bearer {TOKEN}") as http:
 
         async def endless() -> AsyncIterator[bytes]:
-            for _ in range(20):
-                yield b" " * 100_000
+            for _ in range(40):
+                yield b" " * 1_000_000
 
         json_type = {"content-type": "application/json"}
         for status, param, sent in (
@@ -463,7 +476,7 @@ async def test_every_refusal_has_openais_form(config: Settings) -> None:
             (400, "stream", {"json": {**body, "stream": "yes"}}),
             (400, "model", {"json": {"messages": said("hi")}}),
             (413, None, {"content": endless(), "headers": json_type}),
-            (413, None, {"content": b" " * 2_000_000, "headers": json_type}),
+            (413, None, {"content": b" " * 40_000_000, "headers": json_type}),
             (401, None, {"json": body, "headers": {"authorization": "Bearer wrong"}}),
             (403, None, {"json": body, "headers": {"origin": "http://elsewhere.example"}}),
             (421, None, {"json": body, "headers": {"host": "elsewhere.example"}}),
