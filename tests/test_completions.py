@@ -485,7 +485,9 @@ async def test_every_refusal_has_openais_form(config: Settings) -> None:
             error = answer.json()["error"]
             assert (answer.status_code, error["param"]) == (status, param), answer.text
             assert error["message"] and error["type"] and "code" in error
-        assert (await http.get(path)).json()["error"]["message"] == "Method Not Allowed"
+        assert (await http.get(path)).json()["error"][
+            "message"
+        ] == f"GET is not taken at {path}; it has POST."
         assert model.asked == [] and await web.app.manager.session_count() == 0
 
 

@@ -10,14 +10,13 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
-from starlette.routing import Route
 
 from gateway import log
 from gateway.budgets import Budget, OverBudget, Shortfall
 from gateway.errors import ModelError, NotFound, ParleyError, Refused, StoreError
 from gateway.settings import SettingsError
 from gateway.texts import say
-from gateway.web import openai_form
+from gateway.web import astray, openai_form
 from gateway.web.encoding import Json
 from gateway.web.span import BadField
 
@@ -127,6 +126,9 @@ async def _invalid(request: Request, error: Exception) -> Json:
 
 def _told(problem: Any) -> str:
     """What to do about it, for the mistakes that are made most."""
+    if problem["type"] == "json_invalid":
+        why = str(problem.get("ctx", {}).get("error", "")).lower()
+        return f"is not JSON: {why} at character {problem['loc'][-1]}"
     if tuple(problem["loc"]) == ("body",):
         return "send a JSON object, with the header content-type: application/json"
     match problem["type"]:
@@ -156,19 +158,14 @@ async def _http(request: Request, error: Exception) -> Json:
     assert isinstance(error, HTTPException)
     if error.status_code == 400:  # FastAPI's, of a body that is not even text
         return _problems([{"field": "body", "problem": "is not JSON in UTF-8"}])
-    headers = dict(error.headers or {})
-    if error.status_code == 405:
-        headers = {"allow": ", ".join(sorted(_methods(request)))}
-    return Json({"error": error.detail}, status_code=error.status_code, headers=headers)
-
-
-def _methods(request: Request) -> set[str]:
-    """All that can be asked of that path: each of its routes knows its own only."""
-    routes = [each for each in request.app.routes if isinstance(each, Route)]
-    fitting = [each.path for each in routes if each.path_regex.match(request.url.path)]
-    # Of /jobs/next and /jobs/{name}, which fit both, the one that says more is meant.
-    meant = min(fitting, key=lambda path: path.count("{"))
-    return {method for each in routes if each.path == meant for method in each.methods or ()}
+    headers, text = dict(error.headers or {}), error.detail
+    match error.status_code:
+        case 404:
+            text = astray.nowhere(request)
+        case 405:
+            text, allowed = astray.otherwise(request)
+            headers = {"allow": allowed}
+    return Json({"error": text}, status_code=error.status_code, headers=headers)
 
 
 def over(shortfall: Shortfall, **more: Any) -> Json:

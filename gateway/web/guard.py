@@ -61,7 +61,7 @@ class Guard:
             nonlocal begun
             if message["type"] == "http.response.start":
                 begun = True
-                message["headers"] = [*message.get("headers", ()), *PROTECTIVE]
+                message["headers"] = [*message.get("headers", ()), *PROTECTIVE, *_when(message["status"])]
             await send(message)
 
         try:
@@ -86,7 +86,7 @@ async def _refuse(send: Send, refusal: Refusal, path: str) -> None:
         told = openai_form.problem(refusal.status, refusal.text).body
     body = json.dumps(told).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-    headers += [*refusal.headers, *PROTECTIVE]
+    headers += [*refusal.headers, *PROTECTIVE, *_when(refusal.status)]
     await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 
@@ -98,6 +98,11 @@ def _most(path: str) -> int:
 
 def _too_large(most: int) -> str:
     return f"The body is larger than {most} bytes, which is the most that is taken there; send less."
+
+
+def _when(status: int) -> tuple[tuple[bytes, bytes], ...]:
+    """Of a 503: when to ask again, for a gateway that is started anew or a disk that is emptied."""
+    return ((b"retry-after", b"5"),) if status == 503 else ()  # seconds
 
 
 def _capped(receive: Receive, most: int) -> Receive:
