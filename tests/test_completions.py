@@ -475,6 +475,19 @@ async def test_every_refusal_has_openais_form(config: Settings) -> None:
             (400, "messages[0].role", {"json": {**body, "messages": [{"role": "robot", "content": "x"}]}}),
             (400, "stream", {"json": {**body, "stream": "yes"}}),
             (400, "model", {"json": {"messages": said("hi")}}),
+            (400, "messages[0].content", {"json": {**body, "messages": [{"role": "user", "content": 5}]}}),
+            (
+                400,
+                "messages[0].content[1].image_url",
+                {
+                    "json": {
+                        **body,
+                        "messages": [
+                            {"role": "user", "content": [{"type": "text"}, {**PICTURE, "image_url": "x"}]}
+                        ],
+                    }
+                },
+            ),
             (413, None, {"content": endless(), "headers": json_type}),
             (413, None, {"content": b" " * 40_000_000, "headers": json_type}),
             (401, None, {"json": body, "headers": {"authorization": "Bearer wrong"}}),

@@ -16,7 +16,7 @@ from gateway.budgets import Budget, OverBudget, Shortfall
 from gateway.errors import ModelError, NotFound, ParleyError, Refused, StoreError
 from gateway.settings import SettingsError
 from gateway.texts import say
-from gateway.web import astray, openai_form
+from gateway.web import astray, misfit, openai_form
 from gateway.web.encoding import Json
 from gateway.web.span import BadField
 
@@ -120,33 +120,10 @@ def _as_asked(told: Callable[[Request, Exception], Awaitable[Json]]) -> _Handler
 async def _invalid(request: Request, error: Exception) -> Json:
     assert isinstance(error, RequestValidationError)
     # Not what was sent: it may be a secret, or very long.
-    found = [{"field": _field(each), "problem": _told(each)} for each in error.errors()]
+    found = [
+        {"field": misfit.field(each), "problem": misfit.told(each)} for each in misfit.meant(error.errors())
+    ]
     return _problems(found)
-
-
-def _told(problem: Any) -> str:
-    """What to do about it, for the mistakes that are made most."""
-    if problem["type"] == "json_invalid":
-        why = str(problem.get("ctx", {}).get("error", "")).lower()
-        return f"is not JSON: {why} at character {problem['loc'][-1]}"
-    if tuple(problem["loc"]) == ("body",):
-        return "send a JSON object, with the header content-type: application/json"
-    match problem["type"]:
-        case "string_too_short":
-            return "is empty; write something there"
-        case "extra_forbidden":
-            return "is not known here"
-        case "missing":
-            return "is missing"
-        case "value_error":
-            return str(problem["ctx"]["error"])
-    return str(problem["msg"])
-
-
-def _field(problem: Any) -> str:
-    """('body', 'text') as 'text'; the body itself as 'body'."""
-    path = [str(part) for part in problem["loc"]]
-    return ".".join(path[1:] if len(path) > 1 and problem["type"] != "json_invalid" else path[:1])
 
 
 def _problems(found: list[dict[str, str]]) -> Json:
