@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import base64
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import httpx
 import openai
 import pytest
 from openai import AsyncOpenAI
@@ -16,8 +19,8 @@ from gateway.settings import Settings
 from tests import files
 from tests.fakes.model import ScriptedModel
 from tests.fakes.site import Site, on
-from tests.test_completions import config, last_words, talking
-from tests.test_web import Web
+from tests.test_completions import config, last_words, process, talking, until_up
+from tests.test_web import TOKEN, Web, free_port
 
 __all__ = ["config"]
 RED = files.picture(colour="red")
@@ -221,6 +224,36 @@ async def test_with_web_fetch_off_no_address_is_fetched_and_the_way_out_is_told(
         assert "data:image/png;base64" in refused.value.message and "web_fetch" in refused.value.message
         await ask(ai, asks("What is this?", inline(RED)))
         assert shown(model) == [RED]
+
+
+@pytest.mark.parametrize("point", ["session:after:1", "session:after:2", "finish:before:1"])
+async def test_a_killed_process_leaves_one_question_with_its_picture(tmp_path: Path, point: str) -> None:
+    """Killed when it is known which pictures are wanted, when the question is placed, before its answer is on disk."""
+    port = free_port()
+    config = tmp_path / "parley.toml"
+    config.write_text(f'[gateway]\ndata_dir = "{tmp_path}/data"\n[web]\nport = {port}\ntoken = "{TOKEN}"\n')
+    config.chmod(0o600)
+    header, question = {"idempotency-key": "k"}, asks("hello there", inline(RED))
+    async with (
+        httpx.AsyncClient(trust_env=False) as http,
+        AsyncOpenAI(
+            base_url=f"http://127.0.0.1:{port}/v1", api_key=TOKEN, http_client=http, max_retries=0
+        ) as ai,
+    ):
+        async with process(config, point) as first:
+            await until_up(ai)
+            with pytest.raises(openai.APIConnectionError):
+                await ask(ai, question, extra_headers=header)
+            assert await first.wait() == -9
+        async with process(config):
+            await until_up(ai)
+            assert "demo" in (await ask(ai, question, extra_headers=header))[0]
+    with closing(sqlite3.connect(tmp_path / "data" / "parley.db")) as db:
+        assert db.execute("SELECT count(*) FROM session").fetchone() == (1,)
+        shown = "SELECT count(*) FROM entry e, json_each(e.body, '$.files') JOIN media m ON m.id = value ->> 'media'"
+        assert db.execute(shown).fetchone() == (1,)
+        (path,) = db.execute("SELECT path FROM media").fetchone()
+    assert (tmp_path / "data" / "media" / path).read_bytes() == RED
 
 
 @pytest.mark.parametrize(
