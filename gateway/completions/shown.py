@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import binascii
 import re
 from dataclasses import dataclass, field
@@ -36,6 +35,8 @@ class Shown:
         if head is None:
             return None
         try:
-            return base64.b64decode(re.sub(r"\s+", "", self.url[head.end() :]), validate=True)
-        except (binascii.Error, ValueError):
+            # By bytes: of sixteen megabytes it takes 50 ms so, and half a second as text.
+            written = self.url[head.end() :].encode("ascii").translate(None, b" \t\r\n\f\v")
+            return binascii.a2b_base64(written, strict_mode=True)
+        except ValueError:
             return None
