@@ -160,6 +160,7 @@ class SessionManager(
             catalogue=core.catalogue,
             clock=core.clock,
             generated=self._generated,
+            pictures=core.pictures,
         )
         self._closing = AsyncExitStack()
 
