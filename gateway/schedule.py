@@ -24,6 +24,7 @@ from cronsim import CronSim, CronSimError
 from gateway.types import DAY, HOUR, SECOND
 
 MAX_TEXT = 200  # characters of a schedule; a list of all sixty minutes has 169
+MAX_ZONE = 64  # characters of a name that is looked for among those that exist
 SHORTEST = 60  # seconds between two runs of an interval
 LONGEST = 366 * DAY // SECOND  # seconds
 _EPOCH = datetime(1970, 1, 1)  # naive: a wall clock has no zone
@@ -103,7 +104,7 @@ def parse(text: str, zone: str, *, now: int) -> Schedule:
     words = text.split()
     match words:
         case [head, *rest] if head.lower() == "every":
-            return Every(_seconds("".join(rest)), now)
+            return Every(_seconds(" ".join(rest)), now)
         case [head, *rest] if head.lower() == "at":
             return Once(_single(" ".join(rest), _zone(zone), now))
         case [macro] if macro.lower() in _MACROS:
@@ -216,13 +217,21 @@ def _zone(name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ScheduleError(
-            "zone", f"no such time zone: {_quote(name)}", "use a name such as Europe/Berlin"
-        ) from None
+        from gateway.zones import meant, near  # loads a library that a zone that exists does not need
+
+        known = (meant(name) or near(name)) if len(name) <= MAX_ZONE else ()
+        remedy = f"did you mean {' or '.join(known)}?" if known else "use a name such as Europe/Berlin"
+        raise ScheduleError("zone", f"no such time zone: {_quote(name)}", remedy) from None
 
 
 def _check(expr: str) -> None:
     fields = expr.split()
+    if expr.lower() == "@reboot":
+        raise ScheduleError(
+            "schedule", "'@reboot' names no time: a start of the gateway is none", f"write {_FORMS}"
+        )
+    if len(fields) == 1 and expr.startswith("@"):
+        raise ScheduleError("schedule", f"{_quote(expr)} is none of those known", f"use {', '.join(_MACROS)}")
     if len(expr) > MAX_TEXT or len(fields) != 5:
         raise ScheduleError("schedule", f"{_quote(expr)} is not five crontab fields", f"write {_FORMS}")
     try:
@@ -234,10 +243,12 @@ def _check(expr: str) -> None:
 
 
 def _seconds(text: str) -> int:
-    match = _INTERVAL.fullmatch(text.lower())
+    match = _INTERVAL.fullmatch(text.replace(" ", "").lower())
     if not text or match is None:
         raise ScheduleError(
-            "interval", f"cannot be {_quote(text)}", "use days, hours and minutes, as in every 1h30m"
+            "interval",
+            f"cannot be {_quote(text)}",
+            "use days, hours and minutes, as in every 1h30m; at a time of day, as in 0 9 */2 * *",
         )
     days, hours, minutes = (int(part or 0) for part in match.groups())
     return ((days * 24 + hours) * 60 + minutes) * 60
