@@ -73,7 +73,7 @@ SAME_CHAT = """
 SELECT o.id FROM conversation c JOIN conversation o
     ON o.account = c.account AND o.chat_id = c.chat_id AND o.thread_id = c.thread_id
  WHERE c.id = :place ORDER BY o.id"""
-COST = f"SELECT {SUMMED} FROM usage u WHERE u.trigger = :trigger AND u.state <> 'open' AND u.at >= :since AND u.at < :until"
+COST = f"SELECT {SUMMED} FROM usage u WHERE u.trigger = :trigger AND u.state NOT IN ('open', 'void') AND u.at >= :since AND u.at < :until"
 COMPACTIONS = """
 SELECT count(*) FROM compaction WHERE created >= :since AND created < :until AND cause IN ('auto', 'overflow')
    AND session IN (SELECT value FROM json_each(:sessions))"""

@@ -52,17 +52,12 @@ class Listing(Base):
         count. Raises Refused when there is no word.
         """
         wanted = searched(text[:LONGEST])
-        if not wanted.query:
+        if not wanted.terms:
             raise Refused(key="session.no_words")
 
         async def work(unit: Unit) -> builtins.list[Match]:
             found = await unit.listing.search(
-                wanted.query,
-                viewer,
-                filter or Filter(),
-                count=min(limit, MOST),
-                skip=skip,
-                whole=wanted.slow,
+                wanted.terms, viewer, filter or Filter(), count=min(limit, MOST), skip=skip
             )
             metas = await _metas(unit, [each[0] for each in found])
             return [
