@@ -187,10 +187,10 @@ class Gateway:
             delivery=self.core.delivery,
             accept=accept or self.accept,
             clock=self.clock,
-            ended=self.core.dispatcher.runs.ended,
+            ended=self.core.dispatcher.endings.ended,
         )
         cron = Cron(store=self.store, carrier=self.carrier, clock=self.clock)
-        self.core.dispatcher.runs.on_run_ended = cron.wake
+        self.core.dispatcher.endings.on_run_ended = cron.wake
         return cron
 
     async def rows(self, sql):
