@@ -34,13 +34,13 @@ def all_jobs(config: Config = None, json: AsJson = False) -> None:
       parley jobs list
       parley jobs list --json
     """
-    found: list[dict[str, Any]] = asked(config, "GET", "/v1/jobs")
-    if json:
-        show.as_json(found)
-    elif not found:
-        print('No jobs. Make one: parley jobs add "every weekday at 8:00" "What is in the news?"')
-    else:
-        show.table(("name", "schedule", "zone", "next", "last", "of"), [_row(each) for each in found])
+    show.listed(
+        asked(config, "GET", "/v1/jobs"),
+        ("name", "schedule", "zone", "next", "last", "of"),
+        _row,
+        none='No jobs. Make one: parley jobs add "every weekday at 8:00" "What is in the news?"',
+        json=json,
+    )
 
 
 def _row(job: dict[str, Any]) -> tuple[str, ...]:
@@ -130,13 +130,13 @@ def runs(name: Name, count: Count = 20, config: Config = None, json: AsJson = Fa
 
 
 def _history(name: str, count: int, config: Path | None, json: bool) -> None:
-    found: list[dict[str, Any]] = asked(config, "GET", f"/v1/jobs/{quoted(name)}/runs", count=count)
-    if json:
-        show.as_json(found)
-    elif not found:
-        print(f"{name} has not run yet.")
-    else:
-        show.table(("planned", "state", "delivery", "session", "error"), [_run_row(each) for each in found])
+    show.listed(
+        asked(config, "GET", f"/v1/jobs/{quoted(name)}/runs", count=count),
+        ("planned", "state", "delivery", "session", "error"),
+        _run_row,
+        none=f"{name} has not run yet.",
+        json=json,
+    )
 
 
 def _run_row(run: dict[str, Any]) -> tuple[str, ...]:
