@@ -18,7 +18,8 @@ from gateway.failpoints import Point
 from gateway.habits import Habits
 from gateway.jobs.book import Bounds, Jobs
 from gateway.jobs.carrier import Carrier
-from gateway.jobs.slots import LATEST, MISSED, MOST_NOTED, STILL_RUNNING, judge
+from gateway.jobs.reasons import STILL_RUNNING
+from gateway.jobs.slots import LATEST, MISSED, MOST_NOTED, judge
 from gateway.jobs.spec import JobSpec
 from gateway.models.demo import DemoModel
 from gateway.pricing import Pricing

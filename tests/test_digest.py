@@ -17,7 +17,7 @@ from gateway.digest.facts import span_of
 from gateway.digest.talks import Talk
 from gateway.errors import ModelError, Refused
 from gateway.failpoints import Point
-from gateway.jobs.slots import MISSED_DIGEST
+from gateway.jobs.reasons import ONLY_DIGEST
 from gateway.moments import local
 from gateway.types import DAY, HOUR, MINUTE, Place, Sender, Viewer
 from storage import Store
@@ -112,7 +112,7 @@ async def test_after_days_only_the_latest_comes_and_the_others_say_why(here: Rea
     await here.cron.start()
     runs = await here.settled("digest")
     assert [run.state for run in runs] == ["skipped", "skipped", "skipped", "done"]
-    assert {run.reason for run in runs[:-1]} == {MISSED_DIGEST}
+    assert {run.reason for run in runs[:-1]} == {ONLY_DIGEST}
 
 
 async def test_one_that_waits_for_its_platform_holds_the_next_one_not_up(here: Readers) -> None:

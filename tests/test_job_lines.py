@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gateway.errors import Refused
-from gateway.jobs import line, phrases, words
+from gateway.jobs import line, phrases, reasons, slots, words
 from gateway.jobs.spec import CHAT
 from gateway.schedule import Once, ScheduleError, parse
 from gateway.texts import LANGUAGES
@@ -270,3 +270,24 @@ def test_times_to_come_name_the_day() -> None:
     )
     assert words.times(planned[1:3], now=NOW, zone=ZONE, lang="de") == "morgen 09:00, Mo. 30. Nov. 09:00"
     assert words.times([], now=NOW, zone=ZONE) == "never again"
+
+
+# -- why a run was left out -----------------------------------------------------------------------------------
+
+
+def test_a_reason_is_told_in_the_readers_language_and_others_words_as_they_are() -> None:
+    assert reasons.reason(reasons.STILL_RUNNING, "de") == "lief noch"
+    assert reasons.reason("Error 529: overloaded", "de") == "Error 529: overloaded"
+
+
+@pytest.mark.parametrize(
+    "kept", [each for name, each in vars(reasons).items() if name.isupper() and name != "_KEYS"]
+)
+def test_every_reason_is_said_as_it_is_kept(kept: str) -> None:
+    assert reasons.reason(kept) == kept != reasons.reason(kept, "de")
+
+
+def test_the_numbers_in_reasons_are_those_that_hold() -> None:
+    assert f"latest {slots.MOST_MADE_UP} are" in reasons.ONLY_THREE
+    assert f"within {slots.LATEST // HOUR} hours" in reasons.ONLY_LATEST
+    assert reasons.TOO_MANY.startswith(f"{slots.MOST_QUEUED} runs")

@@ -9,6 +9,7 @@ from datetime import datetime, time
 from gateway import amounts
 from gateway.digest.facts import MOST_TALKS, Bill, Facts, Pending, Ran, Result, Span
 from gateway.digest.talks import Talk
+from gateway.jobs.reasons import reason
 from gateway.moments import clock, shown
 from gateway.plain import plain
 from gateway.reports import Share
@@ -124,7 +125,9 @@ def _runs(ran: Ran, lang: str) -> str:
     if ran.silent:
         parts.append(say("digest.silent", lang, count=ran.silent))
     if ran.failed:
-        parts.append(say("digest.failed", lang, count=ran.failed, why=_words(ran.reason, TITLE)))
+        parts.append(
+            say("digest.failed", lang, count=ran.failed, why=_words(reason(ran.reason, lang), TITLE))
+        )
     if ran.skipped and not ran.heartbeat:  # it sleeps at night, and does not make up for anything
         parts.append(say("digest.skipped", lang, count=ran.skipped))
     if ran.usage.requests:
