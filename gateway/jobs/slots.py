@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from storage import Unit
     from storage.jobs import Job
 
-LATEST = 2 * HOUR  # what `last` still makes up for; reasons.py says this, MOST_MADE_UP and MOST_QUEUED in words
+LATEST = (
+    2 * HOUR
+)  # what `last` still makes up for; reasons.py says this, MOST_MADE_UP and MOST_QUEUED in words
 HOWEVER_LATE = 366 * DAY  # what a digest does
 MOST_MADE_UP = 3  # runs that `all` makes up for
 MOST_NOTED = 100  # missed slots that are kept as rows, the latest ones
