@@ -8,6 +8,7 @@ import typer
 
 from gateway.cli import show
 from gateway.cli.client import asked
+from gateway.cli.jobs_clock import clock
 from gateway.cli.options import AsJson, Config
 
 app = typer.Typer(
@@ -49,7 +50,7 @@ def _row(digest: dict[str, Any]) -> tuple[str, ...]:
         digest["owner"] or "everybody there",
         digest["chat"],
         digest["zone"],
-        show.when(digest["next_at"]) if digest["next_at"] is not None else "off",
+        clock(digest["next_at"], digest["zone"]) if digest["next_at"] is not None else "off",
         f"{digest['last_state']}, {show.ago(digest['last_planned_at'])}" if digest["last_state"] else "-",
     )
 
@@ -81,7 +82,7 @@ def turn_on(
       parley digest on main 7:30 --bill
     """
     found = asked(config, "POST", "/v1/digests", to=to, at=at, zone=zone, bill=bill, silent=quiet)
-    next_at = show.when(found["next_at"])
+    next_at = clock(found["next_at"], found["zone"])
     show.told(
         found, f"{found['name']}: every day, by the clock of {found['zone']}; next {next_at}", json=json
     )

@@ -68,6 +68,11 @@ def next_times(
         print(local(at, place).strftime(CLOCK))
 
 
+def clock(at: int | None, zone: str) -> str:
+    """The date and the time there; - for None."""
+    return "-" if at is None else local(at, zone).strftime("%Y-%m-%d %H:%M")
+
+
 def local(at: int, zone: str) -> datetime:
     """Microseconds UTC on the clock of *zone*."""
     return datetime.fromtimestamp(at / show.SECOND, ZoneInfo(zone))
