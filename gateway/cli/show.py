@@ -6,7 +6,7 @@ import json
 import re
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -24,6 +24,31 @@ def safe(text: str) -> str:
 
 def as_json(value: Any) -> None:
     print(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+
+
+def told(found: Any, sentence: str, *, json: bool) -> None:
+    """What came of a command: as it was answered, or in a sentence."""
+    if json:
+        as_json(found)
+    else:
+        print(sentence)
+
+
+def listed(
+    found: Sequence[dict[str, Any]],
+    names: Sequence[str],
+    row: Callable[[dict[str, Any]], Sequence[str]],
+    *,
+    none: str,
+    json: bool,
+) -> None:
+    """A table with a row for each, or as it was answered; *none* is said where there are none."""
+    if json:
+        as_json(found)
+    elif not found:
+        print(none)
+    else:
+        table(names, [row(each) for each in found])
 
 
 def error(text: str) -> None:

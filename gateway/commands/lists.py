@@ -13,7 +13,7 @@ from gateway.errors import Refused
 from gateway.manager import SessionManager
 from gateway.manager.labels import tag_of
 from gateway.texts import say
-from gateway.types import Filter, SessionState
+from gateway.types import Filter, SessionState, Viewer
 
 PAGE = 20
 LAST_PAGE = 10_000
@@ -34,8 +34,10 @@ async def sessions(manager: SessionManager, call: Call) -> Reply:
     """A page at a time, newest activity first."""
     asked = wanted(call)
     here = await current(manager, call)
-    scope = asked.filter if asked.everywhere else replace(asked.filter, conversation=call.conversation.id)
-    found = await manager.list(scope, limit=PAGE + 1, skip=(asked.page - 1) * PAGE, viewer=viewer_of(call))
+    viewer = viewer_of(call)
+    found = await manager.list(
+        _scope(asked, viewer), limit=PAGE + 1, skip=(asked.page - 1) * PAGE, viewer=viewer
+    )
     if not found:
         if asked.page > 1:
             raise Refused(key="session.no_page", page=asked.page)
@@ -46,6 +48,18 @@ async def sessions(manager: SessionManager, call: Call) -> Reply:
     older = " ".join([*words, str(asked.page + 1)])
     more = [Offer.run(say("session.next_page", call.lang), "sessions", older)] if found[PAGE:] else []
     return Reply(text="\n".join([head, "", *lines, "", say("session.resume_hint", call.lang)]), offers=more)
+
+
+def _scope(asked: Wanted, viewer: Viewer) -> Filter:
+    """What jobs began, and what nobody has opened, belongs to no chat: in their own, people see all that is theirs."""
+    if asked.everywhere:
+        return asked.filter
+    if asked.filter.trigger is not None or asked.filter.unread:
+        if viewer.everything:
+            return asked.filter
+        if viewer.person is not None:
+            return replace(asked.filter, person=viewer.person)
+    return replace(asked.filter, conversation=viewer.conversation)
 
 
 def wanted(call: Call) -> Wanted:
