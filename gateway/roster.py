@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from gateway import linking, pairing
-from gateway.access import Policy, enough
+from gateway.access import LOCAL, Policy, enough
 from gateway.delivery import Delivery
 from gateway.errors import NotFound, Refused
 from gateway.failpoints import Point
@@ -293,6 +293,12 @@ def parse(address: str) -> tuple[str, str]:
             f"{address!r} is not an address; write channel:number, such as telegram:12345 (not an @name)."
         )
     return channel, user_id
+
+
+def addressed(address: str) -> tuple[str, str]:
+    """The same of whoever may have written: on our own channel people have names, as main:local."""
+    channel, _, user_id = address.strip().partition(":")
+    return (channel, user_id) if channel in LOCAL and user_id else parse(address)
 
 
 async def _again(unit: Unit, identity: Identity) -> Identity:

@@ -50,6 +50,9 @@ async def test_a_session_is_found_by_a_word_by_a_tag_and_by_what_it_is(chat: Cha
     await chat.told("/new", "Closed")
     await chat.told("about trains", "You said: about trains")
     assert "whales" in await chat.told("/search whale*", "about whales")
+    assert "whales" in await chat.told("/search #SEA about", "about whales")
+    assert "about whales" in await chat.told("/search #sea", "#biology")
+    await chat.told("/search trains #sea", "No session has that in it")
     assert "trains" not in await chat.told("/sessions #sea", "#sea")
     text = await chat.told("/sessions open", "trains")
     assert "whales" not in text

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json as jsons
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -14,6 +14,8 @@ from gateway.cli.client import asked
 from gateway.cli.options import AsJson, Config, Yes
 from gateway.cli.session_asking import Id, asked_of, text_of
 from gateway.errors import Refused
+
+Form = Literal["markdown", "json"]
 
 
 def close(
@@ -33,7 +35,7 @@ def close(
 def export(
     id: Id,
     form: Annotated[
-        str, typer.Option("--form", "-f", help="markdown, to be read; json, to be read in.")
+        Form, typer.Option("--form", "-f", help="markdown, to be read; json, to be read in.")
     ] = "markdown",
     out: Annotated[Path | None, typer.Option("--out", "-o", help="A file; left out: printed.")] = None,
     config: Config = None,
@@ -45,8 +47,6 @@ def export(
       parley sessions export K7M2Q9XT4B > whales.md
       parley sessions export K7M2Q9XT4B -f json -o whales.json
     """
-    if form not in ("markdown", "json"):
-        raise typer.BadParameter("markdown or json", param_hint="--form")
     if form == "json":
         text = jsons.dumps(asked_of(config, id, "GET", "/export"), ensure_ascii=False, indent=1) + "\n"
     else:
@@ -54,7 +54,10 @@ def export(
     if out is None:
         print(text, end="")
     else:
-        out.write_text(text, encoding="utf-8")
+        try:
+            out.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise Refused(f"{out} cannot be written: {error.strerror}") from None
         print(f"Written: {out}")
 
 
@@ -81,14 +84,18 @@ def read_in(
 def _read(file: Path) -> str:
     try:
         return file.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise Refused(f"{file} cannot be read: {error}") from None
+    except OSError as error:
+        raise Refused(f"{file} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise Refused(f"{file} is no text") from None
 
 
 def delete(id: Id, yes: Yes = False, config: Config = None, json: AsJson = False) -> None:
     """Delete what was said in a session, with its files, for good; the bill stays. A running turn is stopped first."""
     if not yes:
-        typer.confirm(f"Delete {id} for good?", abort=True)
+        found = asked_of(config, id, "GET")
+        id, title = found["id"], found["title"] or "Untitled"
+        typer.confirm(show.safe(f"Delete {id}, {title}, for good?"), abort=True)
     done = asked_of(config, id, "DELETE")
     if json:
         show.as_json(done)

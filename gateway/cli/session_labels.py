@@ -13,12 +13,17 @@ from gateway.cli.session_asking import Id, asked_of
 
 def rename(
     id: Id,
-    title: Annotated[str, typer.Argument(help="One line.")],
+    title: Annotated[list[str], typer.Argument(help="One line of at most 60 characters.")],
     config: Config = None,
     json: AsJson = False,
 ) -> None:
-    """Give a session another title."""
-    done = asked_of(config, id, "POST", "/rename", title=title)
+    """Give a session another title.
+
+    \b
+    Example:
+      parley sessions rename K7M2Q9XT4B What whales eat
+    """
+    done = asked_of(config, id, "POST", "/rename", title=" ".join(title))
     _told(done, f"{done['id']} is called {done['title']} now.", json)
 
 

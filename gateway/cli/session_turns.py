@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
 from gateway.cli import show
 from gateway.cli.options import AsJson, Config
 from gateway.cli.session_asking import Id, asked_of
+
+Thinking = Literal["off", "low", "medium", "high", "default"]
 
 
 def rewind(
@@ -28,7 +30,7 @@ def rewind(
 
 
 def undo(id: Id, config: Config = None, json: AsJson = False) -> None:
-    """Take the last turn back."""
+    """Take the last turn back. The bill stays, and what tools did in it is not undone."""
     _rewound(asked_of(config, id, "POST", "/undo"), "taken back", json)
 
 
@@ -38,7 +40,10 @@ def redo(id: Id, config: Config = None, json: AsJson = False) -> None:
 
 
 def retry(id: Id, config: Config = None, json: AsJson = False) -> None:
-    """Take the last turn back and ask its message again; prints the new answer."""
+    """Take the last turn back and ask its message again; prints the new answer.
+
+    What tools did in the turn that is taken back is not undone: they may do it once more.
+    """
     done = asked_of(config, id, "POST", "/retry")
     if json:
         show.as_json(done)
@@ -82,7 +87,10 @@ def cancel(id: Id, config: Config = None, json: AsJson = False) -> None:
 def configure(
     id: Id,
     model: Annotated[str | None, typer.Option(help="provider:model, or default.")] = None,
-    thinking: Annotated[str | None, typer.Option(help="off, low, medium, high, default.")] = None,
+    thinking: Annotated[Thinking | None, typer.Option(help="How long it thinks.")] = None,
+    thinking_tokens: Annotated[
+        int | None, typer.Option(min=0, help="The same in tokens: the least level that has as many.")
+    ] = None,
     system: Annotated[
         str | None, typer.Option(help="What the model is told of itself; '' for the usual.")
     ] = None,
@@ -93,7 +101,15 @@ def configure(
     config: Config = None,
     json: AsJson = False,
 ) -> None:
-    """Change how the model answers in one session, from the next turn on; what is left out stays."""
+    """Change how the model answers in one session, from the next turn on; what is left out stays.
+
+    \b
+    Examples:
+      parley sessions configure K7M2Q9XT4B --thinking high
+      parley sessions configure K7M2Q9XT4B --model default --no-auto-compact
+    """
+    if all(each is None for each in (model, thinking, thinking_tokens, system, auto_compact)):
+        raise typer.BadParameter("say what to change; --help lists it", param_hint="configure")
     done = asked_of(
         config,
         id,
@@ -101,6 +117,7 @@ def configure(
         "/configure",
         model=model,
         thinking=thinking,
+        thinking_tokens=thinking_tokens,
         system_prompt=system,
         auto_compact=auto_compact,
     )

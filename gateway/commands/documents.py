@@ -16,7 +16,8 @@ SUFFIX: dict[Form, tuple[str, str]] = {
     "markdown": ("md", "text/markdown"),
     "json": ("json", "application/json"),
 }
-SUMMARY = 500  # characters that are shown of it
+SUMMARY = 500  # characters that are shown of a line of it
+LINES = 8
 SURE = "yes"
 
 
@@ -53,7 +54,8 @@ async def close(manager: SessionManager, call: Call) -> Reply:
     key = "documents.closed" if done.was_open else "documents.closed_already"
     text = say(key, call.lang, title=titled(done.session, call.lang), code=session.id)
     if done.session.summary:
-        text += f"\n\n{plain(done.session.summary, SUMMARY)}"
+        lines = [plain(line, SUMMARY) for line in done.session.summary.splitlines() if line.strip()]
+        text += "\n\n" + "\n".join(f"> {line}" for line in lines[:LINES])
     return Reply(text=by(call, text))
 
 
