@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from gateway import bounds, usage
+from gateway import bounds, log, searching, usage
 from gateway.bounds import Measures
 from gateway.budgets import Budget, OverBudget, Payer, Rules
 from gateway.errors import ModelError
@@ -56,6 +56,9 @@ UNUSED = frozenset(
 )
 
 
+WIDEST = 1_050_000  # tokens; OpenAI, models, gpt-5.4: no model that searches is listed with more
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Booking:
     """On whose account a request goes."""
@@ -96,6 +99,8 @@ class Request:
     text: str = ""
     counted: Tokens | None = None
     near: tuple[Budget, ...] = ()  # of which little is left; whoever asked is to be told
+    searches: int = 0  # that its provider may make for it
+    short: Budget | None = None  # what has no room for searches, the first time in its period
     settled: UsageSettled | None = field(default=None)
 
 
@@ -136,16 +141,22 @@ class Biller:
         Raises ModelError when halted, and OverBudget when what it may cost does not fit.
         """
         self._halt.check()
-        bound = self._measures.bound(model, prompt, session=booking.session)
+        whole = bounds.whole(model, prompt)
+        bound = self._measures.bound(model, prompt, session=booking.session, most=whole)
         request = Request(
             uid=str(uuid.uuid4()),
             model=model,
             at=self._clock(),
             worst=worst_case(model, prompt, bound),
-            whole=bounds.whole(model, prompt),
+            whole=whole,
             session=booking.session,
         )
-        await self._opened(request, booking, check)
+        wide = None
+        if prompt.searches:
+            # However small what is configured for a session: what is found is limited by what the model takes.
+            window = usage.context_window(model.model, provider_kind=model.kind) or WIDEST
+            wide = worst_case(model, prompt, searching.most_input(bound, prompt.searches, window))
+        await self._opened(request, booking, check, searches=prompt.searches, wide=wide)
         return request
 
     async def transcribe(
@@ -189,8 +200,20 @@ class Biller:
             await self.settle(request)
         return heard
 
-    async def _opened(self, request: Request, booking: Booking, check: Callable[[Unit], Any] | None) -> None:
-        """The row of a request that is about to be made, on disk."""
+    async def _opened(
+        self,
+        request: Request,
+        booking: Booking,
+        check: Callable[[Unit], Any] | None,
+        *,
+        searches: int = 0,
+        wide: Tokens | None = None,
+    ) -> None:
+        """The row of a request that is about to be made, on disk.
+
+        *searches* that are wanted with it, and the worst case with them (*wide*). It goes without where a budget has no
+        room for them.
+        """
         model, (rules, zone) = request.model, self._rules()
         row = UsageOpen(
             uid=request.uid,
@@ -216,10 +239,17 @@ class Biller:
             limited = request.worst if request.seconds is not None else replace(request.worst, output=output)
             return self._pricing.worst(model, limited, at=request.at, seconds=request.seconds)
 
-        async def work(unit: Unit) -> Reserved:
-            if check is not None:
-                await check(unit)
-            reserved = await reserve(
+        whole = self._pricing.worst(model, wide, at=request.at) if wide is not None else None
+        found = self._pricing.worst_searches(model, searches, at=request.at) if searches else None
+
+        def searching_cost(output: int) -> int | None:
+            """Whatever the output: less of that is no price for searches."""
+            if whole is None or (found is None and rules.unpriced == "refuse"):
+                return None
+            return whole + (found or 0)
+
+        async def judged(unit: Unit, cost: Callable[[int], int | None]) -> Reserved:
+            return await reserve(
                 unit,
                 booking.payer,
                 rules=rules,
@@ -233,14 +263,34 @@ class Biller:
                 acting=self._acting,
                 over=booking.over,
             )
+
+        async def work(unit: Unit) -> tuple[Reserved, Budget | None, bool]:
+            if check is not None:
+                await check(unit)
+            short = None
+            if wide is not None:
+                try:
+                    reserved = await judged(unit, searching_cost)
+                except OverBudget as over:
+                    short = await _told(unit, over, model)
+                else:
+                    opened = replace(
+                        row, worst=wide, reserved=whole, searches=searches, searches_reserved=found
+                    )
+                    await unit.ledger.open(opened)
+                    return reserved, None, True
+            reserved = await judged(unit, cost)
             worst = replace(request.worst, output=reserved.output)
             await unit.ledger.open(replace(row, worst=worst, reserved=reserved.amount))
-            return reserved
+            return reserved, short, False
 
         try:
-            reserved = await self._store.commit(Point.REQUEST, work)
+            reserved, request.short, searches_too = await self._store.commit(Point.REQUEST, work)
+            if searches_too and wide is not None:
+                request.searches, request.worst = searches, wide
         except asyncio.CancelledError:
             # The row is stored all the same, and nobody would settle it; commits keep their order.
+            request.searches = searches  # perhaps: settling a row that is not there changes nothing
             request.settled = self._settled(request, "failed", Tokens())
             await self.settle(request)
             raise
@@ -263,6 +313,8 @@ class Biller:
             # The room for thinking is gone as well: a provider refuses a budget for it above the whole limit.
             think: Think | None = "off" if prompt.think is not None else None
             prompt = replace(prompt, max_output_tokens=request.worst.output, think=think)
+        if request.searches != prompt.searches:
+            prompt = replace(prompt, searches=request.searches)
         passing(Point.MODEL, "before")
         model = cast("Model", request.model)  # as it was opened with
         begun, first, ended = time.monotonic(), None, "cancelled"
@@ -282,7 +334,8 @@ class Biller:
                             yield event
                         case Answer():
                             request.settled, ended = self._known(request, event), "ok"
-                            if event.tokens is not None:
+                            # With searches it is the sum of several prompts.
+                            if event.tokens is not None and not event.searches:
                                 counted = event.tokens.input
                                 self._measures.learn(model, prompt, counted, session=request.session)
                             passing(Point.MODEL, "after")
@@ -309,7 +362,18 @@ class Biller:
 
     def recover(self, row: tuple[Any, ...], *, kind: str, base_url: str) -> tuple[str, UsageSettled]:
         """What to charge for a row that a crash left open: its worst case, as an estimate."""
-        uid, provider, model, at, uncached, write_5m, write_1h, output, units = row
+        uid, provider, model, at, uncached, write_5m, write_1h, output, units, purpose = row
+        if purpose == "search":
+            return uid, self._pricing.settle_searches(
+                state="estimated",
+                searches=units,
+                provider=provider,
+                kind=kind,
+                base_url=base_url,
+                model=model,
+                at=at,
+                ended=self._clock(),
+            )
         return uid, self._pricing.settle(
             state="estimated",
             tokens=Tokens(uncached=uncached, write_5m=write_5m, write_1h=write_1h, output=output),
@@ -332,11 +396,14 @@ class Biller:
 
     def _known(self, request: Request, answer: Answer) -> UsageSettled:
         if answer.tokens is None:
-            return self._estimated(request, model=answer.model, provider_id=answer.provider_id)
+            return self._estimated(
+                request, model=answer.model, provider_id=answer.provider_id, searches=answer.searches
+            )
         return self._settled(
             request,
             "known",
             answer.tokens,
+            searches=answer.searches,
             model=answer.model,
             provider_id=answer.provider_id,
             provider_cost=answer.provider_cost,
@@ -350,19 +417,25 @@ class Biller:
             return self._settled(request, "failed", Tokens())
         return self._estimated(request)
 
-    def _estimated(self, request: Request, *, model: str = "", provider_id: str = "") -> UsageSettled:
-        """From above: the input the provider named, else every byte a token; the output limit.
+    def _estimated(
+        self, request: Request, *, model: str = "", provider_id: str = "", searches: int | None = None
+    ) -> UsageSettled:
+        """From above: the input the provider named, else every byte a token; the output limit; all the searches.
+
+        Where it could search, what it named may be the first of several inputs. *searches*: as counted; None: cut off.
 
         What reached us is no bound for the output: reasoning is billed and not shown, and a provider may go on
         for a while after we have hung up.
         """
         seen = request.counted
         output = request.worst.output
-        if seen is None:
-            tokens = replace(request.worst, output=output)
+        if seen is None or request.searches:
+            tokens = replace(request.worst, output=max(output, seen.output if seen is not None else 0))
         else:
             tokens = Tokens(seen.uncached, seen.read, seen.write_5m, seen.write_1h, max(seen.output, output))
-        return self._settled(request, "estimated", tokens, model=model, provider_id=provider_id)
+        return self._settled(
+            request, "estimated", tokens, model=model, provider_id=provider_id, searches=searches
+        )
 
     def _settled(
         self,
@@ -374,8 +447,10 @@ class Biller:
         provider_id: str = "",
         provider_cost: int | None = None,
         images: bool = False,
+        searches: int | None = None,
     ) -> UsageSettled:
-        return self._pricing.settle(
+        """*searches* that its provider counted; None: as many as it could have made, or none where it failed."""
+        settled = self._pricing.settle(
             state=state,
             tokens=tokens,
             provider=request.model.provider,
@@ -389,6 +464,31 @@ class Biller:
             images=images,
             seconds=request.seconds,
         )
+        if not request.searches:
+            return settled
+        guessed = 0 if state == "failed" else request.searches
+        made = self._pricing.settle_searches(
+            state="estimated" if searches is None else "known",
+            searches=guessed if searches is None else searches,
+            provider=request.model.provider,
+            kind=request.model.kind,
+            base_url=request.model.base_url,
+            model=model or request.model.model,
+            at=request.at,
+            ended=self._clock(),
+        )
+        return replace(settled, searches=made)
+
+
+async def _told(unit: Unit, over: OverBudget, model: Asked) -> Budget | None:
+    """The budget that has no room for searches, if that was not said in its period before."""
+    short = over.budget
+    log.warning("search.budget", model=model.ref, budget=short.kind if short is not None else "unpriced")
+    if short is None or not await unit.budgets.warned(
+        short.scope, short.id, f"{short.period}/search", short.since
+    ):
+        return None
+    return short
 
 
 def worst_case(model: Model, prompt: Prompt, bound: int) -> Tokens:

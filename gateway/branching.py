@@ -27,8 +27,7 @@ async def rewound(unit: Unit, session: Session, n: int | None, now: int) -> Rewo
     seq = _boundary(found, n)
     if seq is not None:
         await unit.transcript.add(session.id, "mark", transcript.mark("rewind", seq=seq), now=now)
-        # Going back is a person's doing: the pause is measured from now.
-        await unit.sessions.count(session.id, now=now, person=now)
+        await marked(unit, session, now)
     gone = found[n:]
     return Rewound(
         session=await units.shown(unit, session),
@@ -36,6 +35,18 @@ async def rewound(unit: Unit, session: Session, n: int | None, now: int) -> Rewo
         left=n,
         tools=rewinding.used_tools(gone),
     )
+
+
+async def marked(unit: Unit, session: Session, now: int) -> None:
+    """What stands in it is another than before, at a person's wish: the pause is measured from now."""
+    await unit.sessions.count(session.id, now=now, person=now)
+    await recounted(unit, session.id)
+
+
+async def recounted(unit: Unit, session: int) -> None:
+    """What was taken back is none of its messages."""
+    entries = await unit.transcript.all(session)
+    await unit.sessions.set_messages(session, rewinding.messages(entries))
 
 
 async def again(

@@ -24,6 +24,7 @@ from pydantic import (
 from pydantic_settings import NoDecode
 
 from gateway.jobs.spec import LONGEST, NAME
+from gateway.searching import MOST_SEARCHES
 from gateway.vendors import KINDS, VENDORS, Kind, loopback
 
 NEVER = "never"  # gap_minutes: only an explicit command starts a new session
@@ -318,6 +319,7 @@ class Price(Table):
     cache_read: Dollars | None = None
     cache_write_5m: Dollars | None = None
     cache_write_1h: Dollars | None = None
+    search: Dollars | None = None  # per thousand searches of the web that the provider makes
 
 
 Pricing = Annotated[
@@ -333,6 +335,7 @@ class ProviderSettings(Table):
     base_url: Url = ""  # '': the vendor's own; Anthropic without /v1, OpenAI with it
     price: Pricing | None = None  # by model; None: the known list prices
     discount: Discount = Decimal(1)  # what those are multiplied by
+    web_search: bool | None = None  # whether its server can; None: Anthropic's and OpenAI's own can
 
     @property
     def usable(self) -> bool:
@@ -529,6 +532,7 @@ class ToolSettings(Table):
     """What the model may use besides the clock."""
 
     jobs: bool = True  # list, make and remove the jobs of whoever asks, after their yes
+    web_search: Annotated[int, Field(ge=0, le=MOST_SEARCHES)] = 0  # times in a request, by the provider
     web_fetch: bool = True
     allow_hosts: Hosts = ()  # that web_fetch may read from, with what is below them; (): any public one
     deny_hosts: Hosts = ()  # that it may not

@@ -32,7 +32,11 @@ from gateway.vendors import VENDORS
 def providers(settings: Settings) -> dict[str, ProviderConfig]:
     return {
         name: ProviderConfig(
-            name=name, kind=each.kind, api_key=each.api_key.get_secret_value(), base_url=each.base_url
+            name=name,
+            kind=each.kind,
+            api_key=each.api_key.get_secret_value(),
+            base_url=each.base_url,
+            web_search=each.web_search,
         )
         for name, each in settings.providers.items()
     }
@@ -69,6 +73,7 @@ def overrides(settings: Settings) -> dict[str, Own]:
                     read=price.cache_read,
                     write_5m=price.cache_write_5m,
                     write_1h=price.cache_write_1h,
+                    search=None if price.search is None else price.search / 1000,
                 )
         elif each.nearby:
             found[f"{name}/*"] = "local"
@@ -92,6 +97,7 @@ def options(settings: Settings) -> Options:
         compact_notice=agent.compact_notice,
         summary_model=agent.summary_model,
         context_window=agent.context_window,
+        web_search=settings.tools.web_search,
         zone=settings.gateway.timezone,
     )
 

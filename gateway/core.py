@@ -178,9 +178,7 @@ def build(
         options=lambda: asker.options,
         clock=clock,
     )
-    room = Room(
-        store=store, compactor=compactor, options=lambda: asker.options, model=asker.model, prompt=prompt
-    )
+    room = Room(store=store, compactor=compactor, options=lambda: asker.options, model=asker.model)
     runner = TurnRunner(
         store=store,
         room=room,

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from gateway import intake, log
 from gateway.access import role_of, standing
-from gateway.begin import Ask, Collect, Command, Nothing, Poisoned, Rules, TurnedAway, begin
+from gateway.begin import begin
+from gateway.begin.rules import Rules
+from gateway.begin.steps import Ask, Collect, Command, Nothing, Poisoned, TurnedAway
 from gateway.billing import Biller
 from gateway.calls import Commands
 from gateway.compacting import Compactor

@@ -10,6 +10,7 @@ from gateway.types import Session
 if TYPE_CHECKING:
     from storage import Unit
 
+SAID = frozenset({"user", "assistant"})  # kinds of entries that are messages to whoever reads them
 BITE = 500  # entries that one commit deletes, or writes over: some ten milliseconds
 UNMERGED = "words"  # in meta: 1 while the index of words may still know what was deleted
 
@@ -20,6 +21,14 @@ class Emptied:
 
     requests: int
     files: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bite:
+    """So many *entries* are gone with one commit; *messages* of them were said by people or the model."""
+
+    entries: int
+    messages: int
 
 
 async def condemned(unit: Unit, session: Session, now: int) -> list[tuple[int, int]]:
@@ -57,15 +66,15 @@ async def emptied(unit: Unit, session: Session, now: int) -> Emptied:
     return Emptied(requests=requests, files=tuple(path for _, path in files))
 
 
-async def purged(unit: Unit, session: int, now: int) -> int:
-    """A bite of a deleted session's entries; gives how many there were. 0: there is nothing left of it."""
+async def purged(unit: Unit, session: int, now: int) -> Bite:
+    """A bite of a deleted session's entries. None in it: there is nothing left of it."""
     await unit.purging.wiping(True)
-    count = await unit.transcript.purge(session, count=BITE)
+    kinds = await unit.transcript.purge(session, count=BITE)
     await unit.purging.wiping(False)
-    if not count:
+    if not kinds:
         await unit.sessions.purged(session, now=now)
         await unit.meta.put(UNMERGED, "1")
-    return count
+    return Bite(entries=len(kinds), messages=sum(kind in SAID for kind in kinds))
 
 
 async def merged(unit: Unit, first: bool) -> bool:

@@ -71,7 +71,8 @@ def pending_calls(entries: Sequence[Entry], turn: int) -> tuple[tuple[ToolUse, .
     last = next((at for at in reversed(range(len(said))) if said[at].kind == "assistant"), None)
     if last is None or said[last].body.get("interrupted"):
         return (), False
-    parts, given = _parts(said[last]), _results_by_call(said[last:])
+    parts = _parts(said[last])
+    given = _results_by_call(said[last:], {0: parts})
     calls = tuple(p for at, p in enumerate(parts) if isinstance(p, ToolUse) and (0, at) not in given)
     answered = last == len(said) - 1 and not any(isinstance(part, ToolUse) for part in parts)
     return calls, answered
@@ -86,12 +87,13 @@ def size(messages: Sequence[Message]) -> int:
 
 
 def _messages(entries: Sequence[Entry], result_bytes: int) -> Iterator[Message]:
-    given = _results_by_call(entries)
+    read = {at: _parts(entry) for at, entry in enumerate(entries) if entry.kind == "assistant"}
+    given = _results_by_call(entries, read)
     seen: set[str] = set()
     for at, entry in enumerate(entries):
         if entry.kind == "assistant":
-            answers = [given.get((at, n)) for n in range(len(_parts(entry)))]
-            yield from _answer(entry, answers, seen, result_bytes)
+            answers = [given.get((at, n)) for n in range(len(read[at]))]
+            yield from _answer(entry, read[at], answers, seen, result_bytes)
         elif text := _said(entry):
             yield UserMessage((text,), telling.pictures(entry.body))
 
@@ -172,16 +174,19 @@ def _on_one_line(text: object) -> str:
     return shortened(" ".join(_clean(text).split()), _QUOTE_BYTES) if isinstance(text, str) else ""
 
 
-def _results_by_call(entries: Sequence[Entry]) -> dict[tuple[int, int], ToolResult]:
+def _results_by_call(
+    entries: Sequence[Entry], read: Mapping[int, Sequence[Part]]
+) -> dict[tuple[int, int], ToolResult]:
     """Which result belongs to which call, as (index of the entry, index of the part).
 
+    *read*: the parts of each answer, by the index of its entry.
     A result belongs to the newest earlier call of its id: some models number their calls anew in each answer.
     """
     given: dict[tuple[int, int], ToolResult] = {}
     waiting: dict[str, deque[tuple[int, int]]] = {}
     for at, entry in enumerate(entries):
         if entry.kind == "assistant":
-            calls = [(n, part.id) for n, part in enumerate(_parts(entry)) if isinstance(part, ToolUse)]
+            calls = [(n, part.id) for n, part in enumerate(read[at]) if isinstance(part, ToolUse)]
             waiting.update({id: deque((at, n) for n, other in calls if other == id) for _, id in calls})
         elif entry.kind == "results" and isinstance(entry.body.get("results"), list):
             for result in transcript.tool_results(entry.body):
@@ -197,10 +202,14 @@ def _parts(entry: Entry) -> list[Part]:
 
 
 def _answer(
-    entry: Entry, answers: Sequence[ToolResult | None], seen: set[str], result_bytes: int
+    entry: Entry,
+    parts: Sequence[Part],
+    answers: Sequence[ToolResult | None],
+    seen: set[str],
+    result_bytes: int,
 ) -> Iterator[Message]:
     """One answer and the results of its calls; nothing when neither text nor a call is in it."""
-    original, given = _without_blanks(_parts(entry), answers)
+    original, given = _without_blanks(parts, answers)
     if not original:
         return
     cut_short = bool(entry.body.get("interrupted"))
@@ -220,7 +229,12 @@ def _answer(
                 repaired.append(part)
     repaired = _texts_before_calls(repaired)
     # Its provider takes a signed part back only in the very answer it gave, and never as the end of one.
-    if cut_short or repaired != original or not _all_read(entry) or isinstance(repaired[-1], Opaque):
+    if (
+        cut_short
+        or repaired != original
+        or len(parts) != len(entry.body["parts"])
+        or isinstance(repaired[-1], Opaque)
+    ):
         repaired = _without_opaque(repaired)
     if repaired:
         yield AssistantMessage(tuple(repaired))
@@ -234,10 +248,6 @@ def _without_blanks(
     """Without the blank texts that models put before a call and that no provider takes back."""
     shown = [n for n, part in enumerate(parts) if not isinstance(part, Text) or _clean(part.text).strip()]
     return [parts[n] for n in shown], [answers[n] for n in shown]
-
-
-def _all_read(entry: Entry) -> bool:
-    return len(_parts(entry)) == len(entry.body["parts"])
 
 
 def _without_opaque(parts: Sequence[Part]) -> list[Part]:
@@ -263,10 +273,10 @@ def _joined(messages: Iterator[Message]) -> list[Message]:
     """Neighbours of the same side as one message."""
     joined: list[Message] = []
     for message in messages:
-        match joined[-1:], message:
-            case [UserMessage(before, shown)], UserMessage(texts, pictures):
+        match joined[-1] if joined else None, message:
+            case UserMessage(before, shown), UserMessage(texts, pictures):
                 joined[-1] = UserMessage(before + texts, shown + pictures)
-            case [AssistantMessage(first)], AssistantMessage(second):
+            case AssistantMessage(first), AssistantMessage(second):
                 # Two answers in one are not the answer that was signed.
                 joined[-1] = AssistantMessage(tuple(_without_opaque(first + second)))
             case _:
@@ -279,7 +289,8 @@ def _joined(messages: Iterator[Message]) -> list[Message]:
 
 def _clean(text: str) -> str:
     """Without what UTF-8 or a database refuses: half surrogate pairs and NUL."""
-    return text.encode(errors="replace").decode().replace("\0", "")
+    whole = text if text.isascii() else text.encode(errors="replace").decode()
+    return whole.replace("\0", "")
 
 
 def _object(args: str) -> str | None:

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 LOCAL = frozenset({"main", "http", "job"})  # accounts that are never away
 LONGEST_TEXT = 256 * 1024  # bytes of one message
-ALONE = "alone"  # in the body of a row: a turn of its own
+AGAIN = "again"  # in the body of a row: the turn whose question is asked once more
+ALONE = "alone"  # there, too: a turn of its own
 
 State = Literal["waiting", "held", "done", "refused", "dead", "overheard"]
 

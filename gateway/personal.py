@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from gateway import archive, transcript
 from gateway.errors import NotFound
-from gateway.forgetting import BITE, UNMERGED
+from gateway.forgetting import BITE, SAID, UNMERGED, Bite
 from gateway.jobs.spec import spec_of
 from gateway.sessions import title_of
 from gateway.transcript import Text
@@ -74,10 +74,10 @@ def _shown(identity: Identity) -> Json:
     }
 
 
-async def redacted(unit: Unit, identities: Sequence[int]) -> int:
-    """A bite of what they said and were answered where others talk too; gives how many entries."""
+async def redacted(unit: Unit, identities: Sequence[int]) -> Bite:
+    """A bite of what they said and were answered where others talk too."""
     said = await unit.purging.said_by(identities)
-    done = 0
+    done = messages = 0
     await unit.purging.wiping(True)
     for session, seq, kind in said:
         entry = await unit.transcript.at(session, seq)
@@ -89,12 +89,13 @@ async def redacted(unit: Unit, identities: Sequence[int]) -> int:
             await unit.compactions.forget(session, seq)
         await unit.purging.unexported(session)
         done += 1
+        messages += kind in SAID
         if done == BITE:
             break
     await unit.purging.wiping(False)
     if done:
         await unit.meta.put(UNMERGED, "1")
-    return done
+    return Bite(entries=done, messages=messages)
 
 
 async def _unlabelled(unit: Unit, id: int, text: str) -> None:

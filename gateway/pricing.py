@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from decimal import Decimal
+from typing import Literal
 
-from gateway import usage
+from gateway import searching, usage
 from gateway.protocols import Asked
 from gateway.types import Tokens, UsageSettled
 
@@ -80,6 +81,55 @@ class Pricing:
         )
         return usage.cost(price, tokens)
 
+    def worst_searches(self, model: Asked, searches: int, *, at: int) -> int | None:
+        """What so many searches cost; None: their price is not known."""
+        return searching.cost(
+            self._search(model.kind, model.provider, model.base_url, model.model, at), searches
+        )
+
+    def settle_searches(
+        self,
+        *,
+        state: Literal["known", "estimated"],
+        searches: int,
+        provider: str,
+        kind: str,
+        base_url: str,
+        model: str,
+        at: int,
+        ended: int,
+    ) -> UsageSettled:
+        """The settled row of a request's searches; void where none was made."""
+        price = self._search(kind, provider, base_url, model, at)
+        if not searches:
+            return UsageSettled(
+                state="void", tokens=Tokens(), ended=ended, model=model, cost=0, cost_state="free", units=0
+            )
+        cost = searching.cost(price, searches)
+        if cost is None:
+            self._missed(f"{provider}:{model}", "searches")
+        return UsageSettled(
+            state=state,
+            tokens=Tokens(),
+            ended=ended,
+            model=model,
+            cost=cost,
+            cost_state="unpriced" if price is None else price.state,
+            price=json.dumps(price.to_json(), sort_keys=True) if price is not None else None,
+            units=searches,
+        )
+
+    def _search(self, kind: str, provider: str, base_url: str, model: str, at: int) -> usage.Price | None:
+        return searching.search_price(
+            provider_kind=kind,
+            provider_name=provider,
+            base_url=base_url,
+            model=model,
+            at=at,
+            overrides=self.overrides,
+            discount=self.discount(provider),
+        )
+
     def rates(self, model: Asked, tokens: Tokens, *, at: int) -> usage.Rates | None:
         """What a request made *at* pays for so many *tokens*; None: the price is not known."""
         price = usage.find_price(
@@ -138,10 +188,8 @@ class Pricing:
                 discount=self.discount(provider),
             )
         cost = usage.cost(price, tokens) if provider_cost is None else provider_cost
-        ref = f"{provider}:{model}"
-        if cost is None and ref not in self._missing and state != "failed":
-            self._missing.add(ref)
-            self.on_missing(ref)
+        if cost is None and state != "failed":
+            self._missed(f"{provider}:{model}")
         return UsageSettled(
             state=state,  # type: ignore[arg-type]
             tokens=tokens,
@@ -155,3 +203,10 @@ class Pricing:
             units=seconds,
             saved=None if cost is None else usage.saved(price, tokens),
         )
+
+    def _missed(self, ref: str, what: str = "") -> None:
+        """A price that is missing is told once; *what*: of searches, '' of the model itself."""
+        told = f"{what} of {ref}" if what else ref
+        if told not in self._missing:
+            self._missing.add(told)
+            self.on_missing(told)

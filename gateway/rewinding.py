@@ -40,6 +40,11 @@ def turns(entries: Sequence[Entry]) -> list[Turn]:
     return [tuple(turn) for turn in found]
 
 
+def messages(entries: Sequence[Entry]) -> int:
+    """How many of people's messages stand."""
+    return sum(entry.kind == "user" for entry in standing(entries))
+
+
 def asked(turn: Turn) -> list[Json]:
     """The bodies of what people said in a turn."""
     return [entry.body for entry in turn if entry.kind == "user"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -57,13 +57,11 @@ class Room:
         compactor: Compactor,
         options: Callable[[], Options],
         model: Callable[[Session, str | None], Model],
-        prompt: Callable[[Session, Sequence[Entry]], Prompt],
     ) -> None:
         self._store = store
         self._compactor = compactor
         self._options = options
         self._model = model
-        self._prompt = prompt
 
     # -- within a turn ----------------------------------------------------------------------------------------
 
@@ -72,24 +70,25 @@ class Room:
         if await self._compactor.flights.landed(started.session.id):
             progress.entries = await self._live(started)
 
-    async def before(self, started: Started, progress: Progress) -> None:
-        """Before a request that would not fit: put the earlier part away. What cannot be helped is sent as it is."""
+    async def before(self, started: Started, progress: Progress, prompt: Prompt) -> bool:
+        """Before *prompt* is sent: where it would not fit, put the earlier part away, and say whether that was done.
+
+        What cannot be helped is sent as it is.
+        """
         session, options = started.session, self._options()
         if progress.shortened or not compaction.automatic(session, options.auto_compact):
-            return
+            return False
         model = self._model(session, started.model)
         most = window(model, options.context_window)
-        prompt = self._prompt(session, progress.entries)
-        bound = bounds.whole(model, prompt)
-        if compaction.fits(bound, prompt.max_output_tokens, most):
-            return  # it does even if each byte were a token
+        if compaction.fits(bounds.whole(model, prompt), prompt.max_output_tokens, most):
+            return False  # it does even if each byte were a token
         last, standing = await self._store.read(self._weighed, session)
         if started.turn.n < standing.turn or _taken_back(standing):
-            return
+            return False
         needed = compaction.estimated(await self._compactor.bound(model, prompt), last)
         if compaction.fits(needed, prompt.max_output_tokens, most):
-            return
-        await self._made(started, progress, standing)
+            return False
+        return await self._made(started, progress, standing)
 
     async def refused(self, started: Started, progress: Progress) -> bool:
         """The model says that it is too much: whether there is more room now."""

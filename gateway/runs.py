@@ -278,7 +278,7 @@ class Runs:
         self.publish_end(turn, outcome, tuple(row.id for row in started.rows))
         _log(started, outcome, progress, self._clock())
         settled = outcome.request.settled if outcome.request else None
-        if outcome.state != "done" or settled is None or settled.state != "known":
+        if outcome.state != "done" or settled is None or settled.state != "known" or settled.searched:
             return replace(finished, progress=progress)
         return replace(finished, progress=progress, used=settled.tokens.input + settled.tokens.output)
 

@@ -48,6 +48,7 @@ from gateway.config_tables import (
     WebSettings,
 )
 from gateway.config_upkeep import BackupSettings, RetentionSettings
+from gateway.config_warnings import shortcomings
 from gateway.types import Json
 
 __all__ = [
@@ -109,6 +110,7 @@ AT_ONCE = (
     "providers.*",
     "retention.*",
     "sessions.*",
+    "tools.web_search",
     "transcription.*",
 )
 
@@ -198,7 +200,8 @@ def load(
     if problems:
         raise SettingsError(problems)
     settings._source = source
-    settings._warnings = (*warnings, *_open_files(source, layers))
+    lacking = [placed(*shortcoming, layers) for shortcoming in shortcomings(settings)]
+    settings._warnings = (*warnings, *_open_files(source, layers), *lacking)
     return settings
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from gateway.begin import AGAIN
 from gateway.delivery import Delivery
 from gateway.finish import Target
 from gateway.jobs import places
+from gateway.lanes import AGAIN
 from gateway.progress import Started
 from gateway.types import Chunk, File
 

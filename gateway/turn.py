@@ -19,7 +19,7 @@ from gateway.lanes import LOCAL
 from gateway.media.gallery import Gallery
 from gateway.media.kinds import SUFFIXES
 from gateway.progress import Options, Outcome, Progress, Started
-from gateway.protocols import Answer, Clock, Made
+from gateway.protocols import Answer, Clock, Made, Prompt
 from gateway.room import Room
 from gateway.runaway import circling
 from gateway.texts import say
@@ -133,9 +133,11 @@ class TurnRunner:
                 await self._toolbox.run(started, progress, calls, show)
                 continue
             await self._steered(started, progress)
-            await self._room.before(started, progress)
+            prompt = self._prompt(started, progress)
+            if await self._room.before(started, progress, prompt):
+                prompt = self._prompt(started, progress)
             try:
-                answer = await self._asker.ask(started, progress, self._toolbox.specs, show)
+                answer = await self._asker.ask(started, progress, prompt, show)
             except ModelError as error:
                 if error.kind != "context":
                     raise
@@ -157,8 +159,8 @@ class TurnRunner:
                         said += "\n\n" + "\n".join(f"📎 `{place}`" for place in progress.places)
                     if progress.tool_calls:
                         said += "\n\n" + await self._approvals.questions(started.turn, progress.lang)
-                if progress.without:
-                    said += f"\n\n*{progress.without}*"
+                for told in filter(None, (progress.without, progress.unsearched)):
+                    said += f"\n\n*{told}*"
                 for budget in progress.near:
                     said += f"\n\n*{self._near(budget, progress.lang)}*"
                 return Outcome(
@@ -170,6 +172,9 @@ class TurnRunner:
                     files=progress.files,
                 )
             await self._journal(started, progress, answer, uses, text)
+
+    def _prompt(self, started: Started, progress: Progress) -> Prompt:
+        return self._asker.prompt(started.session, progress.entries, self._toolbox.specs, started.overheard)
 
     def _beyond(self, started: Started, progress: Progress, calls: int) -> bool:
         """Whether to run so many *calls*, or without any to ask once more, would go past one of the limits."""

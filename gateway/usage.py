@@ -42,6 +42,7 @@ __all__ = [
 ]
 
 KINDS = ("uncached", "read", "write_5m", "write_1h", "output")
+RATES = (*KINDS, "request", "search")
 DEAREST_RATE = 1_000_000  # dollars; more is a slip of the pen
 LIST = Decimal(1)  # a discount: the part of the list price that is paid, here all of it
 FINEST_RATE = -24  # decimal places of a dollar; the list has some with 17
@@ -63,7 +64,7 @@ def _sensible(rate: Decimal) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rates:
-    """Dollars per million tokens of each kind, and dollars per request. None: not known.
+    """Dollars per million tokens of each kind, and dollars per request and per search. None: not known.
 
     Raises ValueError for a rate that cannot be meant.
     """
@@ -74,9 +75,10 @@ class Rates:
     write_5m: Decimal | None = None
     write_1h: Decimal | None = None
     request: Decimal = Decimal(0)
+    search: Decimal | None = None  # of the web, made by the provider
 
     def __post_init__(self) -> None:
-        for kind in (*KINDS, "request"):
+        for kind in RATES:
             rate = self.of(kind)
             if rate is not None and not _sensible(rate):
                 raise ValueError(f"{kind}: {rate!r:.40} is no rate; 0 to {DEAREST_RATE} dollars, 24 decimals")
@@ -89,7 +91,7 @@ class Rates:
         """All of them multiplied; what is not known stays unknown."""
         if factor == LIST:
             return self
-        known = {kind: rate for kind in (*KINDS, "request") if (rate := self.of(kind)) is not None}
+        known = {kind: rate for kind in RATES if (rate := self.of(kind)) is not None}
         return Rates(**{kind: rate * factor for kind, rate in known.items()})
 
 
@@ -131,6 +133,8 @@ class Price:
     def to_json(self) -> Json:
         """What json can write; rates are decimal strings, null where not known. No discount: the list price."""
         rates = {kind: _plain(self.rates.of(kind)) for kind in (*KINDS, "request")}
+        if self.rates.search is not None:
+            rates["search"] = _plain(self.rates.search)
         found: Json = {
             "v": 1,
             "provider": self.provider,
@@ -249,7 +253,7 @@ def find_price(
     the *overrides*. *images*: the answer holds some; the counts do not tell their tokens apart, so all the output has
     their rate where that is dearer.
     """
-    own = _own_price(provider_name, model, overrides)
+    own = own_price(provider_name, model, overrides)
     if own is not None:
         return own
     rates = _listed_rates(
@@ -262,7 +266,7 @@ def find_price(
     )
     if rates is None:
         return None
-    return _discounted(provider_name, model, rates, discount)
+    return discounted(provider_name, model, rates, discount)
 
 
 def find_audio_price(
@@ -282,11 +286,11 @@ def find_audio_price(
     All the input has the rate of audio: nothing else is sent.
     """
     counted = bool(tokens.input) or not seconds
-    own = _own_price(provider_name, model, overrides)
+    own = own_price(provider_name, model, overrides)
     if own is not None:
         # Rates are by the token: where none were counted for what was heard they say nothing.
         return own if own.state == "free" or counted else None
-    listed = _listed_model(provider_kind, base_url, model)
+    listed = listed_model(provider_kind, base_url, model)
     if listed is None:
         return None
     prices = listed.get_prices(_EPOCH + timedelta(microseconds=at))
@@ -303,7 +307,7 @@ def find_audio_price(
         rates = Rates(uncached=audio, output=rate("output_mtok"))
     else:
         return None
-    return _discounted(provider_name, model, rates, discount)
+    return discounted(provider_name, model, rates, discount)
 
 
 def worst_hearing(seconds: int) -> Tokens:
@@ -332,7 +336,7 @@ def worst_case(
 
     None: the price is not known, so nothing can be promised. *discount* as for find_price.
     """
-    own = _own_price(provider_name, model, overrides)
+    own = own_price(provider_name, model, overrides)
     rates: Rates | None
     if own is not None:
         rates = own.rates
@@ -359,11 +363,11 @@ def context_window(
     model: str, *, provider_kind: str | None = None, base_url: str | None = None
 ) -> int | None:
     """How many tokens the model takes, as listed; None if that is not known. The list may lag behind."""
-    listed = _listed_model(provider_kind, base_url, model)
+    listed = listed_model(provider_kind, base_url, model)
     return None if listed is None else listed.context_window
 
 
-def _own_price(provider_name: str, model: str, overrides: Overrides) -> Price | None:
+def own_price(provider_name: str, model: str, overrides: Overrides) -> Price | None:
     for key in (f"{provider_name}/{model}", f"{provider_name}/*"):
         match overrides.get(key):
             case Rates() as rates:
@@ -378,10 +382,10 @@ def _own_price(provider_name: str, model: str, overrides: Overrides) -> Price | 
 def _sold(model: str) -> bool:
     """Whether a vendor lists it, also under a name that begins with the vendor's, as proxies have them."""
     names = {model, model.rpartition("/")[2]}
-    return any(_listed_model(vendor, None, name) is not None for vendor in SELLING for name in names)
+    return any(listed_model(vendor, None, name) is not None for vendor in SELLING for name in names)
 
 
-def _discounted(provider_name: str, model: str, listed: Rates, discount: Decimal) -> Price:
+def discounted(provider_name: str, model: str, listed: Rates, discount: Decimal) -> Price:
     return Price(
         provider=provider_name,
         model=model,
@@ -391,7 +395,7 @@ def _discounted(provider_name: str, model: str, listed: Rates, discount: Decimal
     )
 
 
-def _listed_model(provider_kind: str | None, base_url: str | None, model: str) -> ModelInfo | None:
+def listed_model(provider_kind: str | None, base_url: str | None, model: str) -> ModelInfo | None:
     from genai_prices.data_snapshot import get_snapshot
 
     snapshot = get_snapshot()
@@ -408,7 +412,7 @@ def _listed_model(provider_kind: str | None, base_url: str | None, model: str) -
 def _listed_rates(
     provider_kind: str, base_url: str | None, model: str, at: int, pick: Pick, *, images: bool
 ) -> Rates | None:
-    listed = _listed_model(provider_kind, base_url, model)
+    listed = listed_model(provider_kind, base_url, model)
     if listed is None:
         return None
     prices = listed.get_prices(_EPOCH + timedelta(microseconds=at))

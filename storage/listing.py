@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
 from gateway.types import Filter, Session, Viewer
+from storage import beginnings
 from storage.database import Row, Tx, scalar
 from storage.sessions import COLUMNS, session
 
@@ -83,26 +85,23 @@ class Listing:
         return [session(row) for row in rows]
 
     async def search(
-        self,
-        words: str,
-        viewer: Viewer,
-        filter: Filter,
-        *,
-        count: int,
-        skip: int = 0,
-        whole: bool = False,
+        self, terms: Sequence[str], viewer: Viewer, filter: Filter, *, count: int, skip: int = 0
     ) -> list[tuple[Session, int | None]]:
         """(session, the entry that was found in it, None: its title), newest activity first.
 
-        *words* as FTS5 wants them. Of words that are nearly everywhere sessions are looked through one by one;
-        *whole*: not even then, for each look would cost as much as the first.
+        *terms*, all of which must be there, as FTS5 wants them: in quotes, a beginning with a * behind them. Of
+        words that are nearly everywhere sessions are looked through one by one; but not where each look would cost
+        as much as the first.
         """
-        hits = await self._tx.all(HITS, words=words, most=-1 if whole else MOST_HITS)
+        query = await beginnings.spelt(self._tx, terms)
+        if not query.possible:
+            return []
+        hits = await self._tx.all(HITS, words=query.text, most=MOST_HITS if query.quick else -1)
         found = {row[0]: row[1] for row in hits}
         meant = {**_seen(viewer), **asdict(filter), "count": count, "skip": skip}
-        if not whole and sum(row[2] for row in hits) >= MOST_HITS:
-            ids = [row[0] for row in await self._tx.all(THROUGH, words=words, **meant)]
-            found = {id: scalar(await self._tx.one(WITHIN, words=words, first=id * SHIFT)) for id in ids}
+        if query.quick and sum(row[2] for row in hits) >= MOST_HITS:
+            ids = [row[0] for row in await self._tx.all(THROUGH, words=query.text, **meant)]
+            found = {id: scalar(await self._tx.one(WITHIN, words=query.text, first=id * SHIFT)) for id in ids}
             meant["skip"] = 0
         rows = await self._tx.all(AMONG, ids=str(list(found)), **meant)
         return [_hit(row, found[row[0]]) for row in rows]

@@ -9,7 +9,8 @@ PUT = "INSERT INTO meta (key, value) VALUES (:key, :value) ON CONFLICT (key) DO 
 
 
 class Meta:
-    """installation, boot, alive (last sign of life, microseconds), schema, zone, model."""
+    """installation, boot, alive (last sign of life, microseconds), zone, model; schema (the highest number of a
+    migration) and migrations (the numbers of all that were applied)."""
 
     def __init__(self, tx: Tx) -> None:
         self._tx = tx

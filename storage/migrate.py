@@ -6,11 +6,14 @@ import re
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
+from gateway.applied import ASK, listed
+from gateway.applied import applied as have
 from gateway.errors import SchemaTooNew
 from gateway.failpoints import Point
+from storage.meta import PUT
 
 if TYPE_CHECKING:
-    from storage.database import Database, Tx
+    from storage.database import Database, Tx, Work
 
 # clustered: a table that is kept in the order of its key.
 DIALECT = {
@@ -39,35 +42,45 @@ async def version(tx: Tx) -> int:
     return int(row[0]) if row else 0
 
 
+async def applied(tx: Tx) -> frozenset[int]:
+    """Numbers of the migrations that the database has."""
+    if await version(tx) == 0:
+        return frozenset()
+    row = await tx.one(ASK)
+    assert row is not None
+    return have(row, [number for number, _ in migrations()])
+
+
 async def pending(database: Database) -> list[int]:
-    """Numbers of the migrations that are still to be applied. Raises SchemaTooNew."""
-    at = await database.read(version)
-    known = [number for number, _ in migrations()]
-    if at > max(known):
+    """Numbers of the migrations that are still to be applied, also of one that came after a later one.
+
+    Raises SchemaTooNew.
+    """
+    done, known = await database.read(applied), [number for number, _ in migrations()]
+    if unknown := done.difference(known):
         raise SchemaTooNew(
-            f"the database has schema {at}, this version of Parley knows {max(known)}. "
-            "Install the newer version again, or restore a backup made before the upgrade."
+            f"the database has schema {max(unknown)}, which this version of Parley does not know (it has up to "
+            f"{max(known)}). Install the newer version again, or restore a backup made before the upgrade."
         )
-    return [number for number in known if number > at]
+    return [number for number in known if number not in done]
 
 
 async def migrate(database: Database) -> list[int]:
     """Apply what is pending, each migration in one transaction; gives the numbers applied."""
     todo = await pending(database)
+    done = set(await database.read(applied))
     dialect = DIALECT[database.engine]
     for number, sql in migrations():
         if number in todo:
-            await database.commit(Point.META, _step(number, sql.format(**dialect)))
+            done.add(number)
+            await database.commit(Point.META, _step(sql.format(**dialect), frozenset(done)))
     return todo
 
 
-def _step(number: int, sql: str):  # type: ignore[no-untyped-def]
+def _step(sql: str, done: frozenset[int]) -> Work[None]:
     async def work(tx: Tx) -> None:
         await tx.script(sql)
-        await tx.run(
-            "INSERT INTO meta (key, value) VALUES ('schema', :v) "
-            "ON CONFLICT (key) DO UPDATE SET value = excluded.value",
-            v=str(number),
-        )
+        for key, value in (("schema", str(max(done))), ("migrations", listed(done))):
+            await tx.run(PUT, key=key, value=value)
 
     return work

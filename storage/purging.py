@@ -78,7 +78,7 @@ FILES_OF = f"""
 SELECT name, type, bytes, created FROM media WHERE deleted IS NULL AND inbox IN (SELECT id FROM inbox WHERE {MINE})"""
 BILL_OF = f"""
 SELECT at, purpose, provider || ':' || coalesce(model, model_asked), cost FROM usage
- WHERE {MINE} AND state <> 'open' ORDER BY at, id"""
+ WHERE {MINE} AND state NOT IN ('open', 'void') ORDER BY at, id"""
 PLACES_OF = f"""
 SELECT DISTINCT c.id FROM conversation c JOIN inbox i ON i.conversation = c.id
  WHERE i.{MINE} AND (c.kind = 'direct' OR c.user_id <> '')"""

@@ -38,6 +38,7 @@ UPDATE session SET message_count = message_count + :messages, next_seq = next_se
        next_turn = next_turn + :turns, last_active = max(last_active, :now),
        last_person = CASE WHEN :person IS NULL THEN last_person ELSE max(coalesce(last_person, 0), :person) END
  WHERE id = :id"""
+MESSAGES = "UPDATE session SET message_count = :count WHERE id = :id"
 TITLE = "UPDATE session SET title = :title WHERE id = :id AND title IS NULL"
 RENAME = "UPDATE session SET title = :title WHERE id = :id"
 SUMMARY = "UPDATE session SET summary = :summary WHERE id = :id AND summary IS NULL"
@@ -189,6 +190,10 @@ class Sessions:
         await self._tx.run(
             COUNT, id=id, now=now, messages=messages, entries=entries, turns=turns, person=person
         )
+
+    async def set_messages(self, id: int, count: int) -> None:
+        """How many of people's messages are in it."""
+        await self._tx.run(MESSAGES, id=id, count=count)
 
     async def set_title_if_empty(self, id: int, title: str) -> None:
         await self._tx.run(TITLE, id=id, title=title)

@@ -46,7 +46,7 @@ INSERT INTO entry (session, seq, turn, kind, body, created) VALUES (:session, :s
 REDACT = "UPDATE entry SET kind = :kind, body = :body WHERE session = :session AND seq = :seq"
 PURGE = """
 DELETE FROM entry WHERE session = :session
-   AND seq IN (SELECT seq FROM entry WHERE session = :session ORDER BY seq LIMIT :count)"""
+   AND seq IN (SELECT seq FROM entry WHERE session = :session ORDER BY seq LIMIT :count) RETURNING kind"""
 
 Kind = Literal["user", "assistant", "results", "note", "summary", "mark"]
 
@@ -124,9 +124,9 @@ class Transcript:
             REDACT, session=session, seq=seq, kind=kind, body=json.dumps(body, ensure_ascii=False)
         )
 
-    async def purge(self, session: int, *, count: int) -> int:
-        """Delete the first *count* entries; gives how many there were."""
-        return await self._tx.run(PURGE, session=session, count=count)
+    async def purge(self, session: int, *, count: int) -> list[str]:
+        """Delete the first *count* entries; gives the kind of each."""
+        return [str(row[0]) for row in await self._tx.all(PURGE, session=session, count=count)]
 
     async def last(self, session: int, count: int) -> list[Entry]:
         """The last user and assistant entries, oldest first."""

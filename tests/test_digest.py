@@ -13,7 +13,8 @@ import pytest
 
 from gateway.commands.digest import Asked, asked
 from gateway.digest import summaries
-from gateway.digest.facts import Talk, span_of
+from gateway.digest.facts import span_of
+from gateway.digest.talks import Talk
 from gateway.errors import ModelError, Refused
 from gateway.failpoints import Point
 from gateway.jobs.slots import MISSED_DIGEST
@@ -290,6 +291,26 @@ async def test_a_long_conversation_is_told_by_its_first_and_last_question(here: 
     await here.talk("And what of the apple tree?", f"{SATURDAY} 08:35", answer="You said: And what")
     text = await here.digested(EIGHT)
     assert "- 08:30 “hello” … “And what of the apple tree?” – You said: And what of the apple tree?" in text
+
+
+async def test_of_a_turn_that_was_taken_back_nothing_is_told(here: Readers) -> None:
+    await here.talk("And my secret wish?", f"{SATURDAY} 08:35")
+    await here.talk("/undo", f"{SATURDAY} 08:36", answer="taken back")
+    text = await here.digested(EIGHT)
+    assert "- 08:30 “hello” – You said: hello" in text and "wish" not in text
+
+
+async def test_what_was_brought_back_is_told(here: Readers) -> None:
+    await here.talk("And the apple tree?", f"{SATURDAY} 08:35")
+    await here.talk("/undo", f"{SATURDAY} 08:36", answer="taken back")
+    await here.talk("/redo", f"{SATURDAY} 08:37", answer="stand")
+    assert "apple tree" in await here.digested(EIGHT)
+
+
+async def test_a_conversation_that_was_taken_back_whole_is_not_told(here: Readers) -> None:
+    await here.talk("/undo", f"{SATURDAY} 08:36", answer="taken back")
+    text = await here.digested(EIGHT)
+    assert "hello" not in text and "conversation" not in text
 
 
 async def test_other_peoples_words_are_no_formatting(here: Readers) -> None:

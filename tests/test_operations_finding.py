@@ -153,7 +153,7 @@ async def test_the_newest_activity_is_found_first_and_filters_count(
 )
 async def test_whatever_is_typed_is_words_and_no_operator(manager: SessionManager, text: str) -> None:
     await said(manager, "nothing of that", key="a")
-    if searched(text).query:
+    if searched(text).terms:
         assert await found(manager, text) == []
     else:
         with pytest.raises(Refused):
@@ -178,6 +178,27 @@ async def test_a_word_that_is_nearly_everywhere_is_found_all_the_same(
     assert await found(manager, "the") == expected
     assert [m.seq for m in await manager.search("oak")] == [1] * 6
     assert [m.session.id for m in await manager.search("the", limit=2, skip=1)] == expected[1:3]
+
+
+@pytest.mark.parametrize("few", [1, 32])
+async def test_a_long_beginning_is_found_however_many_words_and_messages_have_it(
+    manager: SessionManager, monkeypatch: pytest.MonkeyPatch, few: int
+) -> None:
+    import storage.beginnings
+    import storage.listing
+
+    texts = ("Übersee", "a well-behaved one", "the oversight", "overseen", "OVERSEER", 'a "quote" of some')
+    made = [await said(manager, each, key=str(n)) for n, each in enumerate(texts)]
+    for hits in (1, storage.listing.MOST_HITS):
+        monkeypatch.setattr(storage.beginnings, "MOST", few)
+        monkeypatch.setattr(storage.listing, "MOST_HITS", hits)
+        assert await found(manager, "overse*") == [made[4], made[3]]
+        assert await found(manager, "overs*") == [made[4], made[3], made[2]]
+        assert await found(manager, "ÜBERS*") == await found(manager, "ubers*") == [made[0]]
+        assert await found(manager, "well-behav*") == [made[1]]
+        assert await found(manager, "overs* the") == [made[2]]
+        assert await found(manager, "behaved-wel*") == await found(manager, "oversees*") == []
+        assert await found(manager, '"quote"s*') == []
 
 
 def test_a_snippet_is_one_line_around_the_word() -> None:

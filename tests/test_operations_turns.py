@@ -81,6 +81,22 @@ async def test_undo_takes_back_one_after_the_other_and_redo_brings_them_back(man
         await manager.redo(id)
 
 
+async def test_messages_are_those_that_stand(manager: SessionManager) -> None:
+    id = await talked(manager, "a", "b", "c")
+
+    async def count() -> int:
+        return (await manager.show(id)).session.message_count
+
+    assert await count() == 3
+    assert (await manager.rewind(id, 1)).session.message_count == await count() == 1
+    assert (await manager.redo(id)).session.message_count == await count() == 3
+    await manager.retry(id)
+    assert await count() == 3
+    await manager.undo(id)
+    copy = await manager.import_session(await manager.export_json(id))
+    assert copy.message_count == await count() == 2
+
+
 async def test_what_was_said_since_ends_the_way_back(manager: SessionManager) -> None:
     id = await talked(manager, "a", "b")
     await manager.undo(id)

@@ -165,15 +165,14 @@ def _sums(connection: sqlite3.Connection) -> Iterator[Row]:
 
 
 def _schema(connection: sqlite3.Connection) -> Row:
-    from gateway.backup.schema import latest, version
+    from gateway.backup.schema import latest, pending, version
 
     at, known = version(connection), latest()
     if at > known:
         return bad("schema", f"{at}, newer than this Parley ({known})", "install the newer Parley again")
-    if at < known:
-        return warning(
-            "schema", f"{at}; this Parley has {known}", "the next start brings it up, or: parley migrate"
-        )
+    if lacking := pending(connection):
+        found = f"{at}; this Parley has {known}, {show.many(len(lacking), 'migration')} to apply"
+        return warning("schema", found, "the next start brings it up, or: parley migrate")
     return ok("schema", str(at))
 
 

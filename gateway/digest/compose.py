@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, time
 
 from gateway import amounts
-from gateway.digest.facts import MOST_TALKS, Bill, Facts, Pending, Ran, Result, Span, Talk
+from gateway.digest.facts import MOST_TALKS, Bill, Facts, Pending, Ran, Result, Span
+from gateway.digest.talks import Talk
 from gateway.moments import clock, shown
 from gateway.plain import plain
 from gateway.reports import Share

@@ -101,6 +101,15 @@ class Accounting(Base):
 
         return await self._store.read(work)
 
+    async def session_searches(self, id: str) -> UsageSummary:
+        """Of those requests and costs, what its models' providers have searched the web for."""
+
+        async def work(unit: Unit) -> UsageSummary:
+            session = (await units.session_named(unit, id)).id
+            return usage_summary(await unit.ledger.searches_of(session))
+
+        return await self._store.read(work)
+
     async def cost_overview(
         self,
         since: int | None = None,

@@ -7,7 +7,7 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from gateway import archive, units
+from gateway import archive, branching, units
 from gateway.errors import Refused
 from gateway.failpoints import Point
 from gateway.manager.base import Base
@@ -99,6 +99,7 @@ class Documents(Base):
             if have != document.entries[: len(have)] or session.next_seq > document.next_seq:
                 raise Refused(key="import.other", code=code)
             await unit.transcript.put(session.id, document.entries[len(have) :], next_seq=document.next_seq)
+            await branching.recounted(unit, session.id)
             await _described(unit, session.id, document)
             return await units.shown(unit, session)
 
@@ -151,6 +152,7 @@ class Documents(Base):
             code=code, conversation=place.id, owner=owner, now=self.core.clock(), origin="import"
         )
         await unit.transcript.put(session.id, document.entries, next_seq=document.next_seq)
+        await branching.recounted(unit, session.id)
         await _described(unit, session.id, document)
         return session
 

@@ -111,8 +111,8 @@ class Forgetting(Base):
         folder = self.exports()
         if folder is not None:
             await asyncio.to_thread(Shelf(folder).remove, name_of(session))
-        while count := await self._store.commit(Point.SWEEP, forgetting.purged, session.id, now):
-            messages += count
+        while (bite := await self._store.commit(Point.SWEEP, forgetting.purged, session.id, now)).entries:
+            messages += bite.messages
         return Deleted(
             id=session.code, at=now, messages=messages, files=len(gone.files), requests_kept=gone.requests
         )

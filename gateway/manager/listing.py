@@ -56,19 +56,12 @@ class Listing(Base):
         count. Raises Refused when there is no word.
         """
         wanted = searched(text[:LONGEST])
-        if not wanted.query:
+        if not wanted.terms:
             raise Refused(key="session.no_words")
         only = _meant(filter)
 
         async def work(unit: Unit) -> builtins.list[Match]:
-            found = await unit.listing.search(
-                wanted.query,
-                viewer,
-                only,
-                count=min(limit, MOST),
-                skip=skip,
-                whole=wanted.slow,
-            )
+            found = await unit.listing.search(wanted.terms, viewer, only, count=min(limit, MOST), skip=skip)
             metas = await _metas(unit, [each[0] for each in found])
             return [
                 Match(session=meta, seq=seq, snippet=snippet(await _text(unit, session, seq), wanted.words))

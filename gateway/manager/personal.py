@@ -50,8 +50,8 @@ class Personal(Forgetting):
                 sessions, messages, files = sessions + 1, messages + gone.messages, files + gone.files
             if await self._store.read(lambda unit: unit.purging.busy(mine)):
                 raise Refused(key="erase.busy")
-            while count := await self._store.commit(Point.SESSION, personal.redacted, mine):
-                messages += count
+            while (bite := await self._store.commit(Point.SESSION, personal.redacted, mine)).entries:
+                messages += bite.messages
             erased = await self._nameless(person, identities, by, (sessions, messages, files))
             if erased is not None:
                 return erased
@@ -71,7 +71,7 @@ class Personal(Forgetting):
         async def work(unit: Unit) -> tuple[int, list[str], list[int], int] | None:
             if await _alone(unit, person, mine) or await unit.purging.busy(mine):
                 return None
-            if await personal.redacted(unit, mine):
+            if (await personal.redacted(unit, mine)).entries:
                 return None
             kept = await unit.purging.requests_of(mine)
             found = await unit.purging.media_by(mine)

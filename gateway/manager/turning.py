@@ -46,7 +46,7 @@ class Turning(Agent):
             before = len(rewinding.turns(entries))
             await unit.transcript.add(session.id, "mark", transcript.mark("redo"), now=now)
             left = len(rewinding.turns(await unit.transcript.all(session.id)))
-            await unit.sessions.count(session.id, now=now, person=now)
+            await branching.marked(unit, session, now)
             meta = await units.shown(unit, session)
             return Rewound(session=meta, turns=left - before, left=left, tools=False)
 
