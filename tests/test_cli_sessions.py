@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.main import get_group
 
+from gateway.cli import sessions
 from gateway.cli.prompt import Printer
 from gateway.cli.show import is_document
 from gateway.cli.talk import Heard
@@ -26,6 +28,15 @@ def talked(*texts: str, key: str = "main") -> str:
     for text in texts:
         answer = told("chat", "-m", text, "--key", key)
     return str(answer["session_id"])
+
+
+NAMES = sorted(get_group(sessions.app).commands)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_help_has_an_example(name: str) -> None:
+    said = parley("sessions", name, "--help").stdout
+    assert f"    parley sessions {name}" in said.partition("Example")[2]
 
 
 def test_a_title_of_several_words_needs_no_quotes() -> None:

@@ -24,7 +24,12 @@ def close(
     config: Config = None,
     json: AsJson = False,
 ) -> None:
-    """Close a session: the next message in its chat opens a new one. /resume in the chat goes back."""
+    """Close a session: the next message in its chat opens a new one. /resume in the chat goes back.
+
+    \b
+    Example:
+      parley sessions close K7M2Q9XT4B --summary "We agreed on Monday."
+    """
     done = asked_of(config, id, "POST", "/close", summary=summary)
     if json:
         show.as_json(done)
@@ -68,7 +73,13 @@ def read_in(
     config: Config = None,
     json: AsJson = False,
 ) -> None:
-    """Make a new session of an exported one. Its cost begins at nothing."""
+    """Make a new session of an exported one. Its cost begins at nothing.
+
+    \b
+    Examples:
+      parley sessions import whales.json
+      parley sessions export K7M2Q9XT4B -f json | parley sessions import -
+    """
     text = sys.stdin.read() if str(file) == "-" else _read(file)
     try:
         told = jsons.loads(text)
@@ -91,7 +102,13 @@ def _read(file: Path) -> str:
 
 
 def delete(id: Id, yes: Yes = False, config: Config = None, json: AsJson = False) -> None:
-    """Delete what was said in a session, with its files, for good; the bill stays. A running turn is stopped first."""
+    """Delete what was said in a session, with its files, for good; the bill stays. A running turn is stopped first.
+
+    \b
+    Examples:
+      parley sessions delete K7M2Q9XT4B
+      parley sessions delete K7M2Q9XT4B --yes   asks nothing
+    """
     if not yes:
         found = asked_of(config, id, "GET")
         id, title = found["id"], found["title"] or "Untitled"
@@ -102,7 +119,7 @@ def delete(id: Id, yes: Yes = False, config: Config = None, json: AsJson = False
     else:
         gone = f"{show.many(done['messages'], 'message')} and {show.many(done['files'], 'file')}"
         print(
-            f"{done['id']} is deleted: {gone}. {show.many(done['requests_kept'], 'request')} stay on the bill."
+            f"{done['id']} is deleted: {gone}. The bill keeps {show.many(done['requests_kept'], 'request')}."
         )
 
 

@@ -48,7 +48,13 @@ def untag(
     config: Config = None,
     json: AsJson = False,
 ) -> None:
-    """Take tags off."""
+    """Take tags off.
+
+    \b
+    Examples:
+      parley sessions untag K7M2Q9XT4B sea
+      parley sessions untag K7M2Q9XT4B          takes off all
+    """
     _tags(asked_of(config, id, "POST", "/untag", tags=tags or None), json)
 
 
@@ -58,31 +64,59 @@ def mark(
     config: Config = None,
     json: AsJson = False,
 ) -> None:
-    """Mark a session read, or unread."""
+    """Mark a session read, or unread.
+
+    \b
+    Examples:
+      parley sessions mark K7M2Q9XT4B --unread
+      parley sessions list --unread
+    """
     done = asked_of(config, id, "POST", "/read", read=read)
     _told(done, f"{done['id']} is {'read' if read else 'unread'}.", json)
 
 
 def archive(id: Id, config: Config = None, json: AsJson = False) -> None:
-    """Close a session and take it out of the lists."""
+    """Close a session and take it out of the lists.
+
+    \b
+    Examples:
+      parley sessions archive K7M2Q9XT4B
+      parley sessions list --state archived
+    """
     done = asked_of(config, id, "POST", "/archive")
     _told(done, f"{done['id']} is in the archive; parley sessions list --state archived lists them.", json)
 
 
 def unarchive(id: Id, config: Config = None, json: AsJson = False) -> None:
-    """Take a session out of the archive."""
+    """Take a session out of the archive.
+
+    \b
+    Example:
+      parley sessions unarchive K7M2Q9XT4B
+    """
     done = asked_of(config, id, "POST", "/unarchive")
     _told(done, f"{done['id']} is out of the archive.", json)
 
 
 def pause(id: Id, config: Config = None, json: AsJson = False) -> None:
-    """Turn messages in a session away; a running answer goes on."""
+    """Turn messages in a session away; a running answer goes on.
+
+    \b
+    Examples:
+      parley sessions pause K7M2Q9XT4B
+      parley sessions unpause K7M2Q9XT4B
+    """
     done = asked_of(config, id, "POST", "/pause")
     _told(done, "Paused." if done["changed"] else "It is paused already.", json)
 
 
 def unpause(id: Id, config: Config = None, json: AsJson = False) -> None:
-    """Go on with a session that was paused."""
+    """Go on with a session that was paused.
+
+    \b
+    Example:
+      parley sessions unpause K7M2Q9XT4B
+    """
     done = asked_of(config, id, "POST", "/unpause")
     _told(done, "It goes on." if done["changed"] else "It was not paused.", json)
 

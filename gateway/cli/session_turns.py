@@ -30,12 +30,23 @@ def rewind(
 
 
 def undo(id: Id, config: Config = None, json: AsJson = False) -> None:
-    """Take the last turn back. The bill stays, and what tools did in it is not undone."""
+    """Take the last turn back. The bill stays, and what tools did in it is not undone.
+
+    \b
+    Examples:
+      parley sessions undo K7M2Q9XT4B
+      parley sessions redo K7M2Q9XT4B           brings it back
+    """
     _rewound(asked_of(config, id, "POST", "/undo"), "taken back", json)
 
 
 def redo(id: Id, config: Config = None, json: AsJson = False) -> None:
-    """Bring back what was taken back, unless something was said since."""
+    """Bring back what was taken back, unless something was said since.
+
+    \b
+    Example:
+      parley sessions redo K7M2Q9XT4B
+    """
     _rewound(asked_of(config, id, "POST", "/redo"), "brought back", json)
 
 
@@ -43,6 +54,10 @@ def retry(id: Id, config: Config = None, json: AsJson = False) -> None:
     """Take the last turn back and ask its message again; prints the new answer.
 
     What tools did in the turn that is taken back is not undone: they may do it once more.
+
+    \b
+    Example:
+      parley sessions retry K7M2Q9XT4B
     """
     done = asked_of(config, id, "POST", "/retry")
     if json:
@@ -73,13 +88,23 @@ def fork(
 
 
 def clear(id: Id, config: Config = None, json: AsJson = False) -> None:
-    """Let the model forget what was said; transcript and bill stay."""
+    """Let the model forget what was said; transcript and bill stay.
+
+    \b
+    Example:
+      parley sessions clear K7M2Q9XT4B
+    """
     done = asked_of(config, id, "POST", "/clear")
     _told(done, f"The model has forgotten what was said in {done['id']}.", json)
 
 
 def cancel(id: Id, config: Config = None, json: AsJson = False) -> None:
-    """Say no to what waits for a yes in a session, and stop its running turn."""
+    """Say no to what waits for a yes in a session, and stop its running turn.
+
+    \b
+    Example:
+      parley sessions cancel K7M2Q9XT4B
+    """
     done = asked_of(config, id, "POST", "/cancel")
     _told(done, "Stopped." if done["cancelled"] else "Nothing was running.", json)
 
