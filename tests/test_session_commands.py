@@ -133,7 +133,10 @@ async def test_where_no_thread_can_be_opened_a_fork_goes_on_here(chat: Chat) -> 
 async def test_a_closed_session_has_a_summary_and_an_archived_one_is_out_of_the_list(chat: Chat) -> None:
     await chat.told("about whales", "You said: about whales")
     code = await code_here(chat)
-    await chat.told("/close They are large.", "They are large.")
+    assert "begun" in await chat.told("/session", "open")
+    text = await chat.told("/close They are\nvery *large*.", "is closed")
+    assert text.endswith("\n\n> They are\n> very \\*large\\*.")
+    assert "begun" not in await chat.told(f"/session {code}", "closed, lasted")
     await chat.told(f"/archive {code}", "in the archive")
     await chat.told("/sessions", "no session here yet")
     await chat.told("/sessions archived", "(archived)")
