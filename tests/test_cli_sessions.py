@@ -139,10 +139,12 @@ def test_whoever_talks_at_the_terminal_has_their_data_like_others() -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "shown"), [("/history", "a * b_c `d` \\n"), ("/export json", "a \\* b\\_c \\`d\\` \\\\n")]
+    ("line", "shown"),
+    [("/history", "a * b_c `d` \\n \nlong"), ("/export json", "a \\* b\\_c \\`d\\` \\\\n long")],
 )
 def test_a_terminal_shows_no_backslashes_of_markdown_but_those_of_a_document(line: str, shown: str) -> None:
     out: list[str] = []
-    printer = Printer(out.append, width=80, document=is_document(line))
-    printer.hear(Heard(kind="done", text="a \\* b\\_c \\`d\\` \\\\n", state="command"))
-    assert "".join(out) == f"{shown}\n"
+    printer = Printer(out.append, width=20, document=is_document(line))
+    text = "a \\* b\\_c \\`d\\` \\\\n long"
+    printer.hear(Heard(kind="done", text=text + "word" * 5, state="command"))
+    assert "".join(out) == f"{shown}{'word' * 5}\n"

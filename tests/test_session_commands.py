@@ -167,6 +167,7 @@ async def test_what_was_said_is_shown_and_written_out(chat: Chat) -> None:
     text = await chat.told("/history 2", "**Person:**")
     assert "tell me of whales" in text and "**Agent:** You said: tell me of whales" in text
     await chat.told("/history 99", "At most 50")
+    await chat.told("/export md", "tell me of whales", "")
     await chat.told("/export json", "tell me of whales", "")
     name, content = await sent_file(chat)
     assert name.endswith(".json") and json.loads(content)["parley"] == "session"

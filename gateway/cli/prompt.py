@@ -66,14 +66,14 @@ async def exchange(talk: Talk, session: PromptSession[str], text: str) -> None:
 class Printer:
     """Prints an answer that grows; what was printed is never taken back.
 
-    *document*: what a command answers is the content of a file.
+    *document*: what a command answers is the content of a file, to be printed as it is.
     """
 
     def __init__(self, write: Callable[[str], object], *, width: int, document: bool = False) -> None:
         self._document = document
         self._write = write
-        self._width = width
-        self._wrap = Wrap(width)
+        self._width = sys.maxsize if document else width  # a line of JSON that is broken is none
+        self._wrap = Wrap(self._width)
         self._shown = ""
 
     def hear(self, heard: Heard) -> None:

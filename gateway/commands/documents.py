@@ -26,7 +26,8 @@ async def export(manager: SessionManager, call: Call) -> Reply:
     form: Form = "markdown"
     code = ""
     for word in call.args.split():
-        named = next((each for each in FORMS if each == word.lower()), None)
+        low = "markdown" if word.lower() == "md" else word.lower()
+        named = next((each for each in FORMS if each == low), None)
         if named is not None:
             form = named
         elif code:
