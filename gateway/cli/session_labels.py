@@ -24,7 +24,7 @@ def rename(
       parley sessions rename K7M2Q9XT4B What whales eat
     """
     done = asked_of(config, id, "POST", "/rename", title=" ".join(title))
-    _told(done, f"{done['id']} is called {done['title']} now.", json)
+    show.told(done, f"{done['id']} is called {done['title']} now.", json)
 
 
 def tag(
@@ -72,7 +72,7 @@ def mark(
       parley sessions list --unread
     """
     done = asked_of(config, id, "POST", "/read", read=read)
-    _told(done, f"{done['id']} is {'read' if read else 'unread'}.", json)
+    show.told(done, f"{done['id']} is {'read' if read else 'unread'}.", json)
 
 
 def archive(id: Id, config: Config = None, json: AsJson = False) -> None:
@@ -84,7 +84,9 @@ def archive(id: Id, config: Config = None, json: AsJson = False) -> None:
       parley sessions list --state archived
     """
     done = asked_of(config, id, "POST", "/archive")
-    _told(done, f"{done['id']} is in the archive; parley sessions list --state archived lists them.", json)
+    show.told(
+        done, f"{done['id']} is in the archive; parley sessions list --state archived lists them.", json
+    )
 
 
 def unarchive(id: Id, config: Config = None, json: AsJson = False) -> None:
@@ -95,7 +97,7 @@ def unarchive(id: Id, config: Config = None, json: AsJson = False) -> None:
       parley sessions unarchive K7M2Q9XT4B
     """
     done = asked_of(config, id, "POST", "/unarchive")
-    _told(done, f"{done['id']} is out of the archive.", json)
+    show.told(done, f"{done['id']} is out of the archive.", json)
 
 
 def pause(id: Id, config: Config = None, json: AsJson = False) -> None:
@@ -107,7 +109,7 @@ def pause(id: Id, config: Config = None, json: AsJson = False) -> None:
       parley sessions unpause K7M2Q9XT4B
     """
     done = asked_of(config, id, "POST", "/pause")
-    _told(done, "Paused." if done["changed"] else "It is paused already.", json)
+    show.told(done, "Paused." if done["changed"] else "It is paused already.", json)
 
 
 def unpause(id: Id, config: Config = None, json: AsJson = False) -> None:
@@ -118,18 +120,11 @@ def unpause(id: Id, config: Config = None, json: AsJson = False) -> None:
       parley sessions unpause K7M2Q9XT4B
     """
     done = asked_of(config, id, "POST", "/unpause")
-    _told(done, "It goes on." if done["changed"] else "It was not paused.", json)
+    show.told(done, "It goes on." if done["changed"] else "It was not paused.", json)
 
 
 def _tags(done: dict[str, Any], json: bool) -> None:
-    _told(done, " ".join(f"#{each}" for each in done["tags"]) or "It has no tags.", json)
-
-
-def _told(done: dict[str, Any], text: str, json: bool) -> None:
-    if json:
-        show.as_json(done)
-    else:
-        print(show.safe(text))
+    show.told(done, " ".join(f"#{each}" for each in done["tags"]) or "It has no tags.", json)
 
 
 COMMANDS = (rename, tag, untag, mark, archive, unarchive, pause, unpause)

@@ -84,7 +84,7 @@ def fork(
       parley sessions fork K7M2Q9XT4B --turns 3 --name "Another way"
     """
     done = asked_of(config, id, "POST", "/fork", turns=turns, name=name)
-    _told(done, f"{done['id']}   {done['title'] or 'Untitled'}", json)
+    show.told(done, f"{done['id']}   {done['title'] or 'Untitled'}", json)
 
 
 def clear(id: Id, config: Config = None, json: AsJson = False) -> None:
@@ -95,7 +95,7 @@ def clear(id: Id, config: Config = None, json: AsJson = False) -> None:
       parley sessions clear K7M2Q9XT4B
     """
     done = asked_of(config, id, "POST", "/clear")
-    _told(done, f"The model has forgotten what was said in {done['id']}.", json)
+    show.told(done, f"The model has forgotten what was said in {done['id']}.", json)
 
 
 def cancel(id: Id, config: Config = None, json: AsJson = False) -> None:
@@ -106,7 +106,7 @@ def cancel(id: Id, config: Config = None, json: AsJson = False) -> None:
       parley sessions cancel K7M2Q9XT4B
     """
     done = asked_of(config, id, "POST", "/cancel")
-    _told(done, "Stopped." if done["cancelled"] else "Nothing was running.", json)
+    show.told(done, "Stopped." if done["cancelled"] else "Nothing was running.", json)
 
 
 def configure(
@@ -146,21 +146,14 @@ def configure(
         system_prompt=system,
         auto_compact=auto_compact,
     )
-    _told(done, f"{done['id']}: from the next turn on.", json)
+    show.told(done, f"{done['id']}: from the next turn on.", json)
 
 
 def _rewound(done: dict[str, Any], what: str, json: bool) -> None:
     text = f"{show.many(done['turns'], 'turn')} {what}, {done['left']} left."
     if done["tools"]:
         text += " What tools did in it is not undone."
-    _told(done, text, json)
-
-
-def _told(done: dict[str, Any], text: str, json: bool) -> None:
-    if json:
-        show.as_json(done)
-    else:
-        print(show.safe(text))
+    show.told(done, text, json)
 
 
 COMMANDS = (rewind, undo, redo, retry, fork, clear, cancel, configure)

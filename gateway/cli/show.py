@@ -40,6 +40,14 @@ def as_json(value: Any) -> None:
     print(json.dumps(value, indent=2, ensure_ascii=False, default=str))
 
 
+def told(value: Any, text: str, json: bool) -> None:
+    """What was done: as JSON, or in words."""
+    if json:
+        as_json(value)
+    else:
+        print(safe(text))
+
+
 def error(text: str) -> None:
     print(text, file=sys.stderr)
 
