@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from storage.pairings import Pairing
 
 ROLES: tuple[Role, ...] = ("owner", "admin", "user")
+ERASED = "erased:"  # as storage.purging names whom the ledger alone still points to
 NOBODY = Policy(allow={}, owners={})
 
 
@@ -85,8 +86,9 @@ class Roster:
         self._policy = policy
 
     async def list(self) -> Sequence[Member]:
+        """Everybody but who was erased: of them only the bill has a number."""
         found = await self._store.read(lambda unit: unit.people.identities())
-        return [self._member(identity) for identity in found]
+        return [self._member(each) for each in found if not each.user_id.startswith(ERASED)]
 
     async def allow(self, address: str, role: Role = "user", *, by: Actor = OPERATOR) -> Member:
         """Let somebody in, also before they have ever written, or a group (telegram:-100123).

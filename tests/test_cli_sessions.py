@@ -132,6 +132,7 @@ def test_whoever_talks_at_the_terminal_has_their_data_like_others() -> None:
     assert [each["id"] for each in written["sessions"]] == [id]
     assert json.loads(parley("chat", "-m", "/data export").stdout)["sessions"] == written["sessions"]
     assert "1 session" in parley("people", "erase", "main:local", "--yes").stdout
+    assert told("people", "list") == []
     assert told("sessions", "list") == []
     talked("about trains")
     assert "Deleted: 1 sessions" in parley("chat", "-m", "/data erase yes").stdout

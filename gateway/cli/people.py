@@ -217,4 +217,4 @@ def erase(address: Who, yes: Yes = False, config: Config = None, json: AsJson = 
     kept = show.many(done["requests_kept"], "request")
     print(f"Deleted: {gone}. The bill keeps {kept}, as number {done['number']}.")
     if done["audit_kept"]:
-        print(f"{show.many(done['audit_kept'], 'line')} of the audit trail keep the address.")
+        print(f"The audit trail keeps the address, in {show.many(done['audit_kept'], 'line')}.")
