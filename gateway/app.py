@@ -151,6 +151,7 @@ async def start(
         options=options(settings),
         habits=habits(settings),
         media=data / MEDIA,
+        fetcher=fetcher if settings.tools.web_fetch else None,
         clock=clock,
         on_trouble=lambda cause, text: alerts.tell(cause, text),
         on_stranger=_stranger,

@@ -27,7 +27,15 @@ def _zone(name: str) -> str:
     try:
         ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise Mistake(f"no such time zone: {name!r}", "use an IANA name such as Europe/Berlin") from None
+        from gateway.zones import meant, near  # loads a library that a zone that exists does not need
+
+        known = meant(name) or near(name)
+        remedy = (
+            f"is one of these meant: {', '.join(known)}?"
+            if known
+            else "use an IANA name such as Europe/Berlin"
+        )
+        raise Mistake(f"no such time zone: {name[:80]!r}", remedy) from None
     return name
 
 

@@ -18,10 +18,12 @@ from gateway.asker import Asker
 from gateway.billing import Biller
 from gateway.budgets import Budget
 from gateway.compacting import Compactor
+from gateway.completions.pictures import Pictures
 from gateway.delivery import Delivery
 from gateway.digest.maker import DigestMaker
 from gateway.dispatcher import Dispatcher
 from gateway.errors import ModelError, Refused
+from gateway.fetcher import Fetcher
 from gateway.habits import Habits
 from gateway.halt import Halt
 from gateway.hub import Hub
@@ -62,6 +64,7 @@ class Core:
     runner: TurnRunner
     dispatcher: Dispatcher
     gallery: Gallery
+    pictures: Pictures
     compactor: Compactor
     toolbox: Toolbox
     approvals: Approvals
@@ -77,11 +80,14 @@ def build(
     options: Options,
     habits: Habits,
     media: Path | None = None,
+    fetcher: Fetcher | None = None,
     clock: Clock = system_clock,
     on_trouble: Callable[[str, str], None] = lambda cause, text: None,
     on_stranger: Callable[[str, str], None] = lambda channel, user_id: None,
 ) -> Core:
     """*media*: the folder of files that came in or were made; None: a temporary one.
+
+    *fetcher* gets the pictures that programs only name; None: they must send them whole.
 
     *on_trouble*(cause, text) is told what the operator should know.
     """
@@ -226,6 +232,7 @@ def build(
         runner=runner,
         dispatcher=dispatcher,
         gallery=gallery,
+        pictures=Pictures(folder=folder, bounds=lambda: dispatcher.habits.files, fetcher=fetcher),
         compactor=compactor,
         toolbox=toolbox,
         approvals=approvals,

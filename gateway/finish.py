@@ -31,7 +31,6 @@ class Target:
     chunks: Sequence[Chunk]
     origin: str
     kind: Literal["answer", "job"] = "answer"
-    placed: int = 0  # parts that a preview has begun
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,12 +96,13 @@ async def _outgoing(
 ) -> list[OutboxRow]:
     """One row a chunk. The first goes out at once, so it is committed in the state of being sent.
 
-    Files come behind all that a preview has begun: no message of text can become one.
+    What a preview has begun and the answer does not fill is taken back; the outbox knows of it, also where the
+    preview has never heard what became of its call. Files come behind all that: no message of text can become one.
     """
     rows: list[OutboxRow] = []
     texts = [chunk for chunk in target.chunks if chunk.file is None]
     files = [chunk for chunk in target.chunks if chunk.file is not None]
-    chunks = [*texts, *[OVER] * (target.placed - len(texts)), *files]
+    chunks = [*texts, *[OVER] * (await unit.outbox.begun(target.origin) - len(texts)), *files]
     for part, chunk in enumerate(chunks):
         row = await unit.outbox.put(
             origin=target.origin,

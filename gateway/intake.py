@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from gateway import access, floods
 from gateway.during import Busy, During
 from gateway.lanes import DONE, LOCAL, LONGEST_TEXT, Path, askable, command_of, path_of
+from gateway.media.showing import entered
 from gateway.notices import enter
 from gateway.pairing import knock
 from gateway.texts import say
@@ -253,6 +254,9 @@ async def _put(
         session=path.session,
         error=error,
     )
+    if id is not None and event.enclosed and path.state in ("waiting", "held"):
+        # Of what is refused nothing is kept: without rows, its files are swept.
+        await unit.inbox.collected(id, await entered(unit, event.enclosed, inbox=id, now=door.now))
     return Receipt(
         event_id=event.event_id,
         inbox_id=id,

@@ -55,7 +55,8 @@ async def path_of(
         case Kind.EDIT:
             return await _edit(unit, account, event, place, identity, door)
         case Kind.MESSAGE | Kind.API | Kind.JOB:
-            if not askable(event.text) and not (event.files and not event.text.strip()):
+            without = (event.files or event.enclosed) and not event.text.strip()
+            if not askable(event.text) and not without:
                 return Path(lane=Lane.CONTROL, state="waiting", facts=_facts(event))
             return await _prompt(unit, account, event, place, identity, door)
         case _:

@@ -55,11 +55,6 @@ class Preview:
         self._task: asyncio.Task[None] | None = None
         self.text = ""
 
-    @property
-    def placed(self) -> int:
-        """How many messages of this turn are there already."""
-        return len(self._parts)
-
     def start(self, parts: list[OutboxRow]) -> None:
         """*parts*: what an interrupted run of this turn has already placed."""
         self._parts = parts

@@ -136,13 +136,9 @@ class Recovery:
 
     async def _take_back_notices(self, account: int) -> None:
         """“Still working”, of turns whose end an earlier process did not live to see tidied up."""
-        line = self._delivery.line(account)
-        if line is None:
-            return
         left = await self._store.read(lambda unit: unit.outbox.left_over(account, working.ORIGIN))
-        for conversation, turn in left:
-            address = await self._delivery.address(conversation)
-            await working.take_back(self._store, line, address, turn)
+        for turn in left:
+            await self._delivery.take_back(f"{working.ORIGIN}{turn}")
 
     def _tell_away_now(self) -> None:
         if not self._workers.stopping:

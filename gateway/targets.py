@@ -16,10 +16,8 @@ if TYPE_CHECKING:
     from storage import Store
 
 
-def targets(
-    delivery: Delivery, started: Started, text: str, files: Sequence[File], placed: int
-) -> list[Target]:
-    """[] when whoever asked reads the transcript. *placed*: messages that a preview has begun there."""
+def targets(delivery: Delivery, started: Started, text: str, files: Sequence[File]) -> list[Target]:
+    """[] when whoever asked reads the transcript."""
     place = started.conversation
     line = delivery.line(place.account)
     if line is None:
@@ -31,7 +29,6 @@ def targets(
             channel=line.channel,
             chunks=[*line.channel.render(text), *enclosed(files)],
             origin=f"turn:{started.turn.id}",
-            placed=placed,
         )
     ]
 

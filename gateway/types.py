@@ -106,6 +106,16 @@ class Attachment:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Enclosed:
+    """A picture that is in the media folder, at *path* there, and has no row yet; *type* is a media type."""
+
+    path: str
+    type: str
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Inbound:
     """One event from a channel. *event_id* is unique within (channel, account); a repeat changes nothing."""
 
@@ -119,6 +129,7 @@ class Inbound:
     reply_to: str = ""  # id of the message this one answers
     quotes: tuple[Quote, ...] = ()
     files: tuple[Attachment, ...] = ()
+    enclosed: tuple[Enclosed, ...] = ()  # what needs no fetching any more
     album: str = ""
     button: str = ""  # token of the pressed button
     press_id: str = ""  # what the platform wants back with the answer to a button or an application command

@@ -64,6 +64,11 @@ UNREAD = f"""
 SELECT r.job, r.session, r.turn, r.ended
   FROM job_run r JOIN session s ON s.id = r.session
  WHERE r.job IN {OF_JOBS} AND r.state = 'done' AND s.unread = 1 AND s.deleted IS NULL ORDER BY r.ended DESC, r.id DESC"""
+# Between that run and the one before it which was made.
+LEFT_OUT = """
+SELECT min(planned), max(planned), count(*) FROM job_run
+ WHERE job = :job AND state = 'skipped' AND reason = :reason AND planned < :planned
+   AND planned > coalesce((SELECT max(planned) FROM job_run WHERE job = :job AND state = 'done' AND planned < :planned), 0)"""
 OLDER = f"""
 SELECT 1 FROM job j JOIN conversation c ON c.id = j.conversation
  WHERE j.kind = 'digest' AND j.state = 'on' AND j.id < :job AND c.kind NOT IN ('group', 'thread') AND j.identity IN {ONES}
@@ -127,6 +132,11 @@ class Digests:
     async def older(self, job: int, person: int) -> bool:
         """Whether that person has another private digest that is on and was there before."""
         return await self._tx.one(OLDER, job=job, person=person) is not None
+
+    async def left_out(self, job: int, *, planned: int, reason: str) -> tuple[int, int, int] | None:
+        """(first, last, how many) planned times that were skipped for that reason since the run before; None: no one."""
+        row = await self._tx.one(LEFT_OUT, job=job, planned=planned, reason=reason)
+        return (row[0], row[1], row[2]) if row is not None and row[2] else None
 
     async def cost_of(self, trigger: str, *, since: int, until: int) -> Row:
         """Sums of a job, in the order of storage.costs.SUMMED."""

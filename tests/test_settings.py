@@ -122,7 +122,7 @@ MISTAKES = [
     pytest.param(
         '[gateway]\ntimezone = "Berlin"\n',
         {},
-        "parley.toml:2: [gateway] timezone: no such time zone: 'Berlin'; use an IANA name such as Europe/Berlin",
+        "parley.toml:2: [gateway] timezone: no such time zone: 'Berlin'; is one of these meant: Europe/Berlin?",
         id="a city for a time zone",
     ),
     pytest.param(

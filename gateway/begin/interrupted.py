@@ -9,6 +9,7 @@ from gateway.begin.asking import job_of, overheard
 from gateway.begin.gate import acting
 from gateway.begin.rules import Rules, language
 from gateway.begin.steps import Ask, Poisoned
+from gateway.delivery import OVER
 from gateway.jobs import ends
 from gateway.jobs.ends import Pen
 from gateway.notices import nonce
@@ -64,7 +65,9 @@ async def _poison(unit: Unit, place: Conversation, turn: Turn, rules: Rules, tex
         end = await ends.failed(unit, turn.job_run, kind="poison", error=None, pen=pen)
     await unit.places.release(place.id, turn.fence)
     rows = []
-    for part, chunk in enumerate(rules.render(place.account, text) if end is None else ()):
+    chunks = rules.render(place.account, text) if end is None else []
+    chunks += [OVER] * (await unit.outbox.begun(f"turn:{turn.id}") - len(chunks))
+    for part, chunk in enumerate(chunks):
         rows.append(
             await unit.outbox.put(
                 origin=f"turn:{turn.id}",

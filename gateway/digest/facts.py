@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from gateway.appeals import VALID
 from gateway.digest.talks import Talk, exchange, talk
 from gateway.digest.whose import Whose
+from gateway.jobs.reasons import ONLY_DIGEST
 from gateway.moments import local, midnight, offsets
 from gateway.reports import DayCost, Share, UsageSummary, days, shares, usage_summary
 
@@ -86,6 +87,15 @@ class Bill:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Gap:
+    """Days of which no digest has told: so many, from *first* to *last*."""
+
+    first: date
+    last: date
+    days: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
     """*earlier* results are unread from before; *held* messages came while the gateway was away. For admins: how many
     *strangers* ask to be let in, and how many questions a budget has *refused* of which nobody has decided yet."""
@@ -104,6 +114,7 @@ class Facts:
     bill: Bill | None = None
     strangers: int = 0
     refused: int = 0
+    left_out: Gap | None = None
 
     @property
     def waiting(self) -> int:
@@ -115,7 +126,7 @@ class Facts:
         """Nothing that anybody needs to know: what ran and had nothing to say does not count, nor what that cost."""
         ran = any(each.told or each.failed or not each.heartbeat for each in self.ran)
         billed = self.bill is not None and self.bill.total.requests
-        return not (self.talks or self.results or self.waiting or ran or billed)
+        return not (self.talks or self.results or self.waiting or ran or billed or self.left_out)
 
 
 async def gather(unit: Unit, whose: Whose, span: Span, now: int, *, bill: bool) -> Facts:
@@ -163,6 +174,17 @@ async def _result(unit: Unit, job: Job, row: Row) -> Result:
     _, session, turn, at = row
     _, said = await exchange(unit, session, turn or 0)
     return Result(job=job.name, at=at, text=said)
+
+
+async def gap(unit: Unit, job: int, planned: int, zone: str) -> Gap | None:
+    """The days whose digests were not made up for when that of *planned* was."""
+    found = await unit.digests.left_out(job, planned=planned, reason=ONLY_DIGEST)
+    if found is None:
+        return None
+    first, last, days = found
+    return Gap(
+        first=span_of(first, zone, manual=False).day, last=span_of(last, zone, manual=False).day, days=days
+    )
 
 
 async def _pending(unit: Unit, whose: Whose, now: int) -> list[Pending]:
