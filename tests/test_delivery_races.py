@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from gateway.delivery import TAKEN_BACK
 from gateway.failpoints import Point
 from gateway.notices import nonce, notice
+from gateway.outgoing import TAKEN_BACK
 from gateway.texts import say
 from gateway.types import Address, Chunk, OutboxRow, Place
 from storage import Store, Unit
