@@ -14,6 +14,7 @@ from gateway.errors import OPERATOR_FAULTS, RETRYABLE, ModelError, Refused
 from gateway.journal import check
 from gateway.media import telling
 from gateway.media.gallery import Gallery
+from gateway.others_words import with_overheard
 from gateway.progress import Options, Progress, Started, think_of
 from gateway.protocols import Answer, Delta, Model, Prompt, Think, Thought, ToolSpec, UserMessage
 from gateway.retention import Retention
@@ -66,7 +67,7 @@ class Asker:
         options, think = self.options, think_of(session)
         return Prompt(
             stable=session.system_prompt or options.system_prompt,
-            messages=history.with_overheard(history.build(entries), overheard),
+            messages=with_overheard(history.build(entries), overheard),
             tools=tuple(tools),
             # What a model thinks counts: the room for its answer stays the same.
             max_output_tokens=options.max_output_tokens + THOUGHT[think or "off"],

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from gateway.backup.making import Made
 
 BACKUPS = "backups"  # in the data folder
-MEDIA = "media"  # likewise
+MEDIA = "media"  # likewise, what people sent and models made
 
 
 def chores(settings: Settings, manager: SessionManager) -> list[Chore]:

@@ -12,6 +12,7 @@ from gateway.errors import OPERATOR_FAULTS, RETRYABLE, ModelError, Refused
 from gateway.failpoints import Point
 from gateway.flights import Flights, to_its_end
 from gateway.folding import Prune
+from gateway.message_size import bytes_of
 from gateway.notes import Notes, Wanted
 from gateway.progress import Options
 from gateway.protocols import Asked, Clock, Message, Model, Prompt, UserMessage
@@ -296,7 +297,7 @@ class Compactor:
 
         try:
             row = await to_its_end(self._store.commit(Point.COMPACT, work))
-        except BaseException:
+        except BaseException:  # whatever ends it: what the notes have cost is on the bill
             if notes is not None:
                 await notes.settle()
             raise
@@ -367,5 +368,5 @@ async def _unchanged(unit: Unit, scene: _Scene) -> None:
 def _worth(order: Order, covered: Sequence[Entry], messages: Sequence[Message]) -> bool:
     """Whether there is something to take notes of: notes alone only where they are long, as the last resort."""
     if all(entry.kind == "summary" for entry in covered):
-        return order.within and history.size(messages) > compaction.LONG_NOTES
+        return order.within and bytes_of(messages) > compaction.LONG_NOTES
     return len(messages) >= (1 if order.cause == "overflow" else 2)

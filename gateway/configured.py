@@ -18,6 +18,7 @@ from gateway.media.folder import Folder
 from gateway.media.hearing import Speech
 from gateway.models.catalogue import DEMO, ProviderConfig
 from gateway.outside import Rules as Outside
+from gateway.price import Own, Rates
 from gateway.pricing import Pricing
 from gateway.progress import Options
 from gateway.protocols import Tool
@@ -25,7 +26,6 @@ from gateway.settings import Settings
 from gateway.tools import instructions
 from gateway.tools.web_fetch import FetchBounds, WebFetch
 from gateway.types import DAY, DOLLAR, MINUTE, Role
-from gateway.usage import Own, Rates
 from gateway.vendors import VENDORS
 
 

@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 
+from gateway.price import LIST, Overrides, Price, Rates
+from gateway.price_list import discounted, listed_model, own_price
 from gateway.types import DOLLAR
-from gateway.usage import LIST, Overrides, Price, Rates, discounted, listed_model, own_price
 
 MOST_SEARCHES = 10  # in one request; Messages API, web search: the server pauses an answer after ten rounds
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -212,7 +212,7 @@ def _commit_all(connection: sqlite3.Connection, jobs: list[_Job]) -> None:
                 job.error = _translated(error) if isinstance(error, sqlite3.Error) else error
             connection.execute("RELEASE job")
         connection.execute("COMMIT")
-    except BaseException:
+    except BaseException:  # whatever it was, the next batch begins a transaction of its own
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
@@ -256,7 +256,7 @@ async def _connect(path: Path, cache_kib: int, *, writing: bool) -> aiosqlite.Co
             await connection.execute("PRAGMA query_only = ON")
             await connection.execute("PRAGMA wal_autocheckpoint = 0")
         await connection.execute(f"PRAGMA cache_size = -{cache_kib}")
-    except BaseException:
+    except BaseException:  # cancelled, too
         # Its thread would keep the process from ending.
         await connection.close()
         raise

@@ -21,9 +21,9 @@ from openai import AsyncOpenAI
 from gateway.budgets import Rules
 from gateway.errors import ModelError
 from gateway.models.catalogue import DEMO
+from gateway.price import Rates
 from gateway.settings import Settings
 from gateway.texts import say
-from gateway.usage import Rates
 from gateway.web.completion_body import Asking
 from gateway.web.completion_request import Unfit, read
 from tests.fakes.model import Script, ScriptedModel

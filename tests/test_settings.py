@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from gateway import settings as module
-from gateway.config_file import read
+from gateway.config_file import SettingsError, read
 from gateway.config_problems import known_keys
-from gateway.settings import Settings, SettingsError, compare, example_text, load, redacted
+from gateway.settings import Settings, compare, example_text, load, redacted
 
 KEY = re.compile(r"# (?=(?:[a-z_0-9]+ = )|\[)")  # a commented key or table of the example, without prose
 

@@ -23,18 +23,19 @@ import httpx
 import pytest
 
 from gateway import __version__, log
-from gateway.app import App, socket_path, start
+from gateway.app import App, start
 from gateway.backup import archive
 from gateway.budgets import Rules
 from gateway.core import system_clock
 from gateway.errors import ModelError, StoreError
 from gateway.manager import UsageRecord
 from gateway.models.catalogue import DEMO
+from gateway.price import Rates
 from gateway.protocols import Clock
 from gateway.settings import Settings, load
+from gateway.socket_path import socket_path
 from gateway.texts import say
 from gateway.types import Tokens
-from gateway.usage import Rates
 from gateway.web.admission import MOST_WRONG, WRONG_WINDOW, Attempts, served
 from gateway.web.encoding import plain
 from gateway.web.guard import LARGEST_BODY
@@ -901,17 +902,17 @@ async def test_a_schedule_nobody_can_follow_names_the_parameter(
 async def test_health_says_that_it_lives_and_readiness_what_is_missing(web: Web) -> None:
     assert (await web.local.get("/healthz")).json() == {"status": "ok", "version": __version__}
     assert (await web.local.get("/readyz")).status_code == 200
-    from gateway.app import ChannelState
+    from gateway.platforms import ChannelState
 
     log.hide(["hunter22"])
     state = ChannelState(name="telegram", channel=None, state="down", text="no route, hunter22")  # type: ignore[arg-type]
-    web.app.channels.append(state)
+    web.app.platforms.channels.append(state)
     try:
         unready = await web.local.get("/readyz")
         shown = (await web.local.get("/v1/status")).json()["channels"]
         assert (await web.local.get("/healthz")).status_code == 200
     finally:
-        web.app.channels.remove(state)
+        web.app.platforms.channels.remove(state)
     assert (unready.status_code, unready.json()["reason"]) == (503, "telegram: down (no route, ***)")
     assert [(each["name"], each["state"], each["text"]) for each in shown] == [
         ("telegram", "down", "no route, ***")

@@ -17,15 +17,16 @@ import pytest
 from gateway.billing import Booking
 from gateway.budgets import Rules
 from gateway.cli.prices import lines
+from gateway.config_file import SettingsError
+from gateway.price import Price, Rates
 from gateway.progress import Options
 from gateway.protocols import Answer, Prompt, Source, UserMessage
 from gateway.searching import cost, most_input, search_price
-from gateway.settings import SettingsError, load
+from gateway.settings import load
 from gateway.sources import named
 from gateway.texts import say
 from gateway.transcript import Text, ToolUse
 from gateway.types import DOLLAR, Tokens
-from gateway.usage import Price, Rates
 from storage import Store
 from tests.bill.reports import untrue
 from tests.bill.truth import CENT, PRICES, SEARCHED, Prices, due

@@ -15,12 +15,12 @@ from gateway.failpoints import Point
 from gateway.habits import Habits
 from gateway.manager import SessionManager
 from gateway.models.catalogue import Catalogue, ProviderConfig
+from gateway.price import Rates
 from gateway.pricing import Pricing
 from gateway.progress import Options
 from gateway.protocols import Tool
 from gateway.runs import Live
 from gateway.tools import default_tools
-from gateway.usage import Rates
 from storage import Store
 from tests.bill.truth import PRICES
 from tests.conftest import Clock

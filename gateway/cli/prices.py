@@ -15,8 +15,8 @@ from gateway.cli.client import settings_of
 from gateway.cli.options import AsJson, Config
 
 if TYPE_CHECKING:
+    from gateway.price import Price
     from gateway.settings import Settings
-    from gateway.usage import Price
 
 HEADINGS = ("model", "used as", "input", "output", "cache read", "write 5 min", "write 1 h", "source")
 RATES = {
@@ -120,7 +120,8 @@ def lines(settings: Settings, at: int) -> Iterator[Line]:
 
 def _line(settings: Settings, ref: str, uses: tuple[str, ...], at: int) -> Line:
     from gateway.searching import search_price
-    from gateway.usage import Tokens, find_price
+    from gateway.types import Tokens
+    from gateway.usage import find_price
 
     kind, facts = _asked(settings, ref, at)
     price = find_price(**facts, tokens=Tokens())
@@ -139,7 +140,8 @@ def _searches(settings: Settings, ref: str) -> bool:
 
 
 def _transcription(settings: Settings, ref: str, at: int) -> Line:
-    from gateway.usage import Tokens, find_audio_price
+    from gateway.types import Tokens
+    from gateway.usage import find_audio_price
 
     _, facts = _asked(settings, ref, at)
     uses = ("transcription",)

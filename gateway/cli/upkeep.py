@@ -46,8 +46,8 @@ def reload(config: Config = None, json: AsJson = False) -> None:
 
 
 async def _reload(config: Path | None) -> dict[str, Any]:
-    from gateway.app import socket_path
     from gateway.cli.client import answers, connect, settings_of
+    from gateway.socket_path import socket_path
 
     settings = settings_of(config)
     if not await answers(socket_path(settings.gateway.data_dir)):

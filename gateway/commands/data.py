@@ -54,6 +54,8 @@ async def _erased(manager: SessionManager, call: Call, who: Identity) -> Reply:
         requests=done.requests_kept,
         number=done.number,
     )
+    if done.audit_kept:
+        text += f" {say('data.audit', call.lang, count=done.audit_kept)}"
     if line is None:
         return Reply(text=text)
     await delivery.farewell(address, text)

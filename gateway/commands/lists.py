@@ -10,7 +10,7 @@ from gateway.commands.command import misread, viewer_of
 from gateway.commands.listed import OFFERED, current, line, offer
 from gateway.commands.quote import plain
 from gateway.errors import Refused
-from gateway.manager import SessionManager
+from gateway.manager import Match, SessionManager
 from gateway.manager.labels import tag_of
 from gateway.texts import say
 from gateway.types import Filter, SessionState, Viewer
@@ -86,8 +86,17 @@ def wanted(call: Call) -> Wanted:
 
 
 async def search(manager: SessionManager, call: Call) -> Reply:
-    """Words in titles and messages, of all the sessions that who asks may see from here."""
-    found = await manager.search(call.args, limit=FOUND + 1, viewer=viewer_of(call))
+    """Words in titles and messages, of all the sessions that who asks may see from here; #tag: only with that tag."""
+    words = call.args.split()
+    tag = next((word for word in words if word.startswith("#") and word != "#"), None)
+    if tag is not None:
+        words.remove(tag)
+    filter, text, seen = Filter(tag=None if tag is None else tag_of(tag)), " ".join(words), viewer_of(call)
+    if tag is not None and not words:
+        listed = await manager.list(filter, limit=FOUND + 1, viewer=seen)
+        found = [Match(session=each, seq=None, snippet="") for each in listed]
+    else:
+        found = await manager.search(text, filter, limit=FOUND + 1, viewer=seen)
     if not found:
         raise Refused(key="listed.no_match")
     here = await current(manager, call)

@@ -113,7 +113,7 @@ class Collector:
                 if error.kind not in AGAIN or attempt == TRIES - 1:
                     raise
                 await self._sleep(min(10.0, error.retry_after or PAUSES[attempt]))
-            except BaseException:
+            except BaseException:  # cancelled, too: half a file is nobody's
                 coming.drop()
                 raise
         raise AssertionError(TRIES)

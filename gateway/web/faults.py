@@ -13,8 +13,8 @@ from starlette.responses import Response
 
 from gateway import log
 from gateway.budgets import Budget, OverBudget, Shortfall
+from gateway.config_file import SettingsError
 from gateway.errors import ModelError, NotFound, ParleyError, Refused, StoreError
-from gateway.settings import SettingsError
 from gateway.texts import say
 from gateway.web import astray, misfit, openai_form
 from gateway.web.encoding import Json

@@ -20,6 +20,9 @@ from gateway.web.caller import CALLER, OPERATOR, Caller
 LARGEST_BODY = 1024 * 1024  # bytes
 # Programs send the pictures of a conversation again with each question; as Messages API has it ("Request size limits").
 LARGEST_WITH_PICTURES = 32 * LARGEST_BODY
+# A session that was written out is read in again by whoever has the machine, however long it is.
+LARGEST_IMPORT = 256 * 1024 * 1024
+IMPORT = "/v1/sessions/import"
 STOPPING = "Parley is stopping. Send it again with the same event_id, and it is answered once."
 
 
@@ -39,7 +42,7 @@ class Guard:
             await _refuse(send, admitted, scope["path"])
             return
         scope[CALLER] = admitted
-        await self._run(scope, _capped(receive, _most(scope["path"])), send)
+        await self._run(scope, _capped(receive, _largest(scope, admitted)), send)
 
     async def _admitted(self, scope: Scope, headers: Mapping[str, str]) -> Caller | Refusal:
         caller: Caller | Refusal = OPERATOR
@@ -49,9 +52,11 @@ class Guard:
                 caller = await self._door.admit(scope["method"], headers, address)
             except StoreError as error:
                 caller = Refusal(status=503, text=log.clean(str(error)))
-        length, most = headers.get("content-length", "0"), _most(scope["path"])
-        if isinstance(caller, Caller) and (not length.isdecimal() or int(length) > most):
-            return Refusal(status=413, text=_too_large(most))
+        length = headers.get("content-length", "0")
+        if isinstance(caller, Caller):
+            most = _largest(scope, caller)
+            if not length.isdecimal() or int(length) > most:
+                return Refusal(status=413, text=_too_large(most))
         return caller
 
     async def _run(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -91,9 +96,11 @@ async def _refuse(send: Send, refusal: Refusal, path: str) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
-def _most(path: str) -> int:
-    """The bytes that a body sent there may have."""
-    return LARGEST_WITH_PICTURES if path == openai_form.COMPLETIONS else LARGEST_BODY
+def _largest(scope: Scope, caller: Caller) -> int:
+    """The bytes that a body may have."""
+    if scope["path"] == openai_form.COMPLETIONS:
+        return LARGEST_WITH_PICTURES
+    return LARGEST_IMPORT if scope["path"] == IMPORT and caller.identity is None else LARGEST_BODY
 
 
 def _too_large(most: int) -> str:

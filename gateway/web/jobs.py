@@ -11,7 +11,7 @@ from pydantic import Field
 
 from gateway.access import enough
 from gateway.app import App
-from gateway.config_tables import Address, Model, Seconds, Zone
+from gateway.config_values import Address, Model, Seconds, Zone
 from gateway.jobs.spec import MAIN, CatchUp, Joins, Overlap
 from gateway.manager import OPERATOR, JobSpec, JobView, Requester, RunView
 from gateway.moments import local

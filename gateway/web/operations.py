@@ -166,7 +166,7 @@ def _status(app: App) -> Status:
                 since=each.since,
                 account=each.account.platform_id if each.account else None,
             )
-            for each in app.channels
+            for each in app.platforms.channels
         ],
         turns_running=app.core.dispatcher.turns_running,
         outage_since=app.core.dispatcher.outage_since,

@@ -9,7 +9,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Literal
 
-from gateway.usage import Rates
+from gateway.price import Rates
 from tests.fakes.llm import Recorded, Usage, dumps
 from tests.fakes.llm_shape import Body
 
