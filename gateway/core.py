@@ -22,6 +22,7 @@ from gateway.completions.pictures import Pictures
 from gateway.delivery import Delivery
 from gateway.digest.maker import DigestMaker
 from gateway.dispatcher import Dispatcher
+from gateway.drafts import Drafts
 from gateway.errors import ModelError, Refused
 from gateway.fetcher import Fetcher
 from gateway.habits import Habits
@@ -176,15 +177,17 @@ def build(
     def prompt(session: Session, entries: Sequence[Entry]) -> Prompt:
         return asker.prompt(session, entries, toolbox.specs, ())
 
-    compactor = Compactor(
-        store=store,
-        biller=biller,
-        chain=catalogue.chain,
-        prompt=prompt,
-        options=lambda: asker.options,
-        clock=clock,
+    drafts = Drafts(
+        store=store, biller=biller, chain=catalogue.chain, prompt=prompt, options=lambda: asker.options
     )
-    room = Room(store=store, compactor=compactor, options=lambda: asker.options, model=asker.model)
+    compactor = Compactor(store=store, drafts=drafts, clock=clock)
+    room = Room(
+        store=store,
+        compactor=compactor,
+        options=lambda: asker.options,
+        model=asker.model,
+        bound=drafts.bound,
+    )
     runner = TurnRunner(
         store=store,
         room=room,

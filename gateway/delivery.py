@@ -12,18 +12,26 @@ from typing import TYPE_CHECKING, Literal
 from gateway import log
 from gateway.errors import DeliveryError, DeliveryErrorKind, NotFound, StoreError
 from gateway.failpoints import Point
+from gateway.opening import opening
+from gateway.outgoing import (
+    OVER,
+    chat_moved,
+    repaid,
+    taken_back,
+    to_dead,
+    to_later,
+    to_placed,
+    to_sent,
+    to_state,
+)
 from gateway.protocols import Channel, Clock
 from gateway.rate import Priority, RateGate
-from gateway.types import DAY, SECOND, Account, Address, Chunk, File, OutboxRow, PlaceKind
+from gateway.types import DAY, SECOND, Account, Address, Chunk, File, OutboxRow
 
 if TYPE_CHECKING:
     from storage import Store, Unit
 
-PLACEHOLDER = Chunk(text="…")
-OVER = Chunk(
-    text="—"
-)  # instead of a message that the final text no longer needs, where it cannot be taken back
-TAKEN_BACK = "taken back"  # what stands as the error of a notice that is not to be seen any more
+
 LONGEST_WAIT = 60.0  # seconds between two tries
 GIVE_UP_AFTER = DAY  # the platform keeps inbound for a day; we keep outbound as long
 MOST_RECENT = 1_000  # rows that are remembered as done with
@@ -140,7 +148,7 @@ class Delivery:
 
         What is on its way this moment is taken back when it has arrived: only its sender knows its message id.
         """
-        rows = await self._store.commit(Point.NOTICE, _take_back, origin)
+        rows = await self._store.commit(Point.NOTICE, taken_back, origin)
         for row in rows:
             self._recent.pop(row.id, None)
             if row.id in self._queued:
@@ -246,7 +254,7 @@ class Delivery:
         try:
             if row.payload == OVER and row.message_id is None and line.channel.limits.placing != "exact":
                 # Whether it was ever there cannot be known: nothing is better than a dash.
-                return await self._store.commit(Point.SENT, _sent, row, self._clock(), None)
+                return await self._store.commit(Point.SENT, to_sent, row, self._clock(), None)
             if row.state != "placed":
                 return await self._place(line, address, row)
             return await self._complete(line, address, row)
@@ -263,7 +271,7 @@ class Delivery:
         whole = first == row.payload and not begun
         state: Literal["sending", "placing"] = "sending" if whole else "placing"
         if row.state != state or row.attempts:
-            wanted = await self._store.commit(Point.PLACING, _state, row.id, state, self._clock())
+            wanted = await self._store.commit(Point.PLACING, to_state, row.id, state, self._clock())
             if wanted is None:
                 return None
             if wanted != row.payload:
@@ -278,8 +286,8 @@ class Delivery:
             address, first, nonce=row.nonce, tried=row.first_try, content=content
         )
         if whole:
-            return await self._store.commit(Point.SENT, _sent, row, self._clock(), message_id)
-        return await self._store.commit(Point.PLACED, _placed, row, message_id)
+            return await self._store.commit(Point.SENT, to_sent, row, self._clock(), message_id)
+        return await self._store.commit(Point.PLACED, to_placed, row, message_id)
 
     async def _complete(self, line: Line, address: Address, row: OutboxRow) -> OutboxRow | None:
         """The final text into a message whose id is on disk: can be repeated without harm."""
@@ -294,7 +302,7 @@ class Delivery:
             except DeliveryError as error:
                 if error.kind != "unchanged":
                     raise
-        return await self._store.commit(Point.SENT, _sent, row, self._clock(), None)
+        return await self._store.commit(Point.SENT, to_sent, row, self._clock(), None)
 
     async def _failed(
         self, line: Line, address: Address, row: OutboxRow, error: DeliveryError
@@ -310,7 +318,7 @@ class Delivery:
             case "format":
                 plain = line.channel.plain(row.payload)
                 if plain != row.payload:
-                    await self._store.commit(Point.PUT_OFF, _repay, row.id, plain)
+                    await self._store.commit(Point.PUT_OFF, repaid, row.id, plain)
                     return replace(row, payload=plain)
             case "missing" if row.payload == OVER:
                 pass
@@ -329,14 +337,14 @@ class Delivery:
                 if soon or (known and now - started < GIVE_UP_AFTER):
                     return await self._put_off(row, 1.0 if soon else LONGEST_WAIT, error)
             case "moved" if error.moved_to:
-                found = await self._store.commit(Point.PUT_OFF, _moved, address, error.moved_to)
+                found = await self._store.commit(Point.PUT_OFF, chat_moved, address, error.moved_to)
                 self.moved(row.conversation)
                 for kept, gone in found:
                     self.on_moved(kept, gone)
                 return await self._put_off(row, 0.0, error)
             case _:
                 pass
-        await self._store.commit(Point.PUT_OFF, _dead, row, _said(error), error.kind == "gone", now)
+        await self._store.commit(Point.PUT_OFF, to_dead, row, _said(error), error.kind == "gone", now)
         log.warning("delivery.dead", origin=row.origin, part=row.part, kind=error.kind, error=str(error))
         if error.kind != "gone":
             self._on_gone(f"{row.origin} part {row.part} could not be delivered: {error}")
@@ -356,7 +364,7 @@ class Delivery:
         """
         until = self._clock() + int(seconds * SECOND)
         now_state = state or (row.state if row.state in ("placed", "placing") else "ready")
-        wanted = await self._store.commit(Point.PUT_OFF, _put_off, row.id, until, now_state, _said(error))
+        wanted = await self._store.commit(Point.PUT_OFF, to_later, row.id, until, now_state, _said(error))
         if wanted is None:
             return None
         return replace(
@@ -372,79 +380,3 @@ class Delivery:
 def _said(error: DeliveryError) -> str:
     """What is kept of an error; a platform's may have the bot's token in it, as part of an address."""
     return log.clean(f"{error.kind}: {error}")
-
-
-def opening(channel: Channel, chunk: Chunk, kind: PlaceKind) -> Chunk:
-    """What is sent first of a chunk, by the channel's way of placing in a place of that kind; with a file, all."""
-    if chunk.file is not None:
-        return chunk
-    match channel.limits.placing:
-        case "exact":
-            return chunk
-        case "draft" if kind == "direct":
-            return chunk  # what was shown was no message: there is nothing to complete
-        case "opening" | "draft":
-            return channel.opening(chunk)
-        case "placeholder":
-            return PLACEHOLDER
-
-
-def first_state(channel: Channel, chunk: Chunk) -> Literal["sending", "placing"]:
-    """The state in which a chunk that goes out at once is committed.
-
-    With drafts that of direct chats; elsewhere it is put right before the call.
-    """
-    return "sending" if opening(channel, chunk, "direct") == chunk else "placing"
-
-
-async def _state(unit: Unit, id: int, state: str, now: int) -> Chunk | None:
-    return await unit.outbox.state(id, state, now=now)
-
-
-async def _sent(unit: Unit, row: OutboxRow, now: int, message_id: str | None) -> OutboxRow | None:
-    """None: done with; else it wants another text than it shows."""
-    if row.payload == OVER and row.kind == "notice":
-        await unit.outbox.dead(row.id, error=TAKEN_BACK)
-        return None
-    wanted = await unit.outbox.arrived(row.id, row.payload, now=now, message_id=message_id)
-    if wanted is not None:
-        return replace(row, payload=wanted.payload, state="placed", message_id=wanted.message_id)
-    if (run := _run_of(row)) is not None:
-        await unit.jobs.delivered(run, "sent")
-    return None
-
-
-async def _take_back(unit: Unit, origin: str) -> list[OutboxRow]:
-    return await unit.outbox.take_back(origin, OVER, error=TAKEN_BACK)
-
-
-def _run_of(row: OutboxRow) -> int | None:
-    """The run whose answer a chunk carries; its origin is job:<run>:<target>. None: that of no run."""
-    return int(row.origin.split(":")[1]) if row.origin.startswith("job:") else None
-
-
-async def _placed(unit: Unit, row: OutboxRow, message_id: str) -> OutboxRow | None:
-    found = await unit.outbox.placed(row.id, message_id)
-    return found and replace(row, payload=found.payload, state="placed", message_id=message_id)
-
-
-async def _repay(unit: Unit, id: int, chunk: Chunk) -> None:
-    await unit.outbox.repay(id, chunk)
-
-
-async def _put_off(unit: Unit, id: int, until: int, state: str, error: str) -> Chunk | None:
-    return await unit.outbox.put_off(id, not_before=until, state=state, error=error)
-
-
-async def _moved(unit: Unit, address: Address, chat_id: str) -> list[tuple[int, int | None]]:
-    account = await unit.people.account_by_id(address.account)
-    assert account is not None
-    return await unit.places.migrate(account.id, address.chat_id, chat_id)
-
-
-async def _dead(unit: Unit, row: OutboxRow, error: str, gone: bool, now: int) -> None:
-    await unit.outbox.dead(row.id, error=error)
-    if (run := _run_of(row)) is not None:
-        await unit.jobs.delivered(run, "dead")
-    if gone:
-        await unit.places.block(row.conversation, now)

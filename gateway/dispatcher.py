@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from gateway import intake, log
-from gateway.access import LOCAL, role_of, standing
+from gateway.access import LOCAL, role_in
 from gateway.begin import begin
 from gateway.begin.rules import Rules
 from gateway.begin.steps import Ask, Collect, Command, Nothing, Poisoned, TurnedAway
@@ -409,15 +409,7 @@ class Dispatcher:
         """As what somebody acts there; who stands for nobody known is a user."""
         if who is None:
             return "user"
-        if place.channel == "main" != who.channel:
-            return standing(who, self.habits.policy)  # from elsewhere, through the API
-        return role_of(
-            channel=place.channel,
-            key=self._key(place.account, place.channel),
-            user_id=who.user_id,
-            role=who.role,
-            policy=self.habits.policy,
-        )
+        return role_in(place, who, key=self.key_of(place), policy=self.habits.policy)
 
     def key_of(self, place: Conversation) -> str:
         """The name in the configuration of the account that speaks there."""

@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from gateway import log, transcript
-from gateway.delivery import OVER, first_state
 from gateway.jobs import ends
 from gateway.jobs.ends import End
 from gateway.journal import check
 from gateway.notices import nonce, notice
+from gateway.opening import first_state
+from gateway.outgoing import OVER
 from gateway.progress import Outcome, Progress, Started
 from gateway.protocols import Channel
 from gateway.texts import say

@@ -18,7 +18,8 @@ from gateway.folding import in_order, kept, shortened
 from gateway.media import telling
 from gateway.others_words import named, quoted
 from gateway.protocols import AssistantMessage, Message, ResultsMessage, UserMessage
-from gateway.sendable import clean, json_object, tool_name, unused_id
+from gateway.sendable import json_object, tool_name, unused_id
+from gateway.storable import clean
 from gateway.transcript import Opaque, Part, Text, ToolResult, ToolUse
 from gateway.types import Entry
 

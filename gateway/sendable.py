@@ -6,16 +6,12 @@ import json
 import re
 from itertools import count
 
+from gateway.storable import clean
+
 # The narrower of both vendors' rules: Anthropic takes ^[a-zA-Z0-9_-]+$ for ids and up to 128 characters for
 # names; OpenAI refuses ids above 40 characters and names above 64.
 _ID = re.compile(r"[A-Za-z0-9_-]{1,40}")
 _NAME_LENGTH = 64
-
-
-def clean(text: str) -> str:
-    """Without what UTF-8 or a database refuses: half surrogate pairs and NUL."""
-    whole = text if text.isascii() else text.encode(errors="replace").decode()
-    return whole.replace("\0", "")
 
 
 def json_object(args: str) -> str | None:

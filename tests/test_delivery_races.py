@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from gateway.delivery import TAKEN_BACK
 from gateway.failpoints import Point
 from gateway.manager import SessionManager
 from gateway.notices import nonce, notice
+from gateway.outgoing import TAKEN_BACK
 from gateway.texts import say
 from gateway.types import Address, Chunk, OutboxRow, Place
 from storage import Store, Unit

@@ -47,13 +47,5 @@ def acting(place: Conversation, identity: Identity | None, rules: Rules) -> Iden
     """With the role that counts now: the configuration names owners."""
     if identity is None:
         return None
-    if place.channel == "main" != identity.channel:
-        return replace(identity, role=access.standing(identity, rules.policy))
-    role = access.role_of(
-        channel=place.channel,
-        key=rules.key(place.account, place.channel),
-        user_id=identity.user_id,
-        role=identity.role,
-        policy=rules.policy,
-    )
-    return replace(identity, role=role)
+    key = rules.key(place.account, place.channel)
+    return replace(identity, role=access.role_in(place, identity, key=key, policy=rules.policy))

@@ -9,10 +9,10 @@ from gateway.begin.asking import job_of, overheard
 from gateway.begin.gate import acting
 from gateway.begin.rules import Rules, language
 from gateway.begin.steps import Ask, Poisoned
-from gateway.delivery import OVER
 from gateway.jobs import ends
 from gateway.jobs.ends import Pen
 from gateway.notices import nonce
+from gateway.outgoing import OVER
 from gateway.progress import Started
 from gateway.texts import say
 from gateway.types import Conversation, Turn

@@ -45,10 +45,9 @@ async def session_of(
         )
     current = await unit.sessions.get(place.current_session) if place.current_session else None
     match resolve(current, received=head.received, gap_minutes=rules.gap_minutes(place)):
-        case Continue(id):
-            found = await unit.sessions.get(id)
-            assert found is not None
-            return found, []
+        case Continue():
+            assert current is not None
+            return current, []
         case New(closed, _):
             if closed is not None:
                 await unit.sessions.close(closed, reason="idle", now=rules.now)

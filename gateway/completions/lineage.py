@@ -13,6 +13,7 @@ from hashlib import blake2b
 from typing import Literal
 
 from gateway.completions.shown import Shown
+from gateway.storable import clean
 
 MOST_LOST = 20  # messages in a row, without an answer, of which some may have been asked before
 
@@ -98,7 +99,7 @@ def joined(texts: Sequence[str]) -> str:
 
 def plain(text: str) -> str:
     """*text* for comparing: programs trim and rewrap what they keep, so blanks do not count."""
-    return " ".join(text.replace("\0", "").encode("utf-8", "replace").decode().split())
+    return " ".join(clean(text).split())
 
 
 def digest(text: str, pictures: Sequence[Shown] = ()) -> str:
