@@ -7,7 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from gateway import heartbeat
-from gateway.access import Policy
+from gateway.access import LOCAL, Policy
 from gateway.budgets import PERIODS, Period, Rules, Scope
 from gateway.fetcher import Fetcher
 from gateway.floods import Limits
@@ -117,7 +117,7 @@ def outside(settings: Settings) -> Outside:
 
 def habits(settings: Settings) -> Habits:
     bots = dict(settings.channels.bots())
-    local: dict[str, int | None] = {"main": None, "http": None, "job": None}
+    local: dict[str, int | None] = dict.fromkeys(LOCAL)
     return Habits(
         policy=Policy(
             allow={key: frozenset(bot.allow) for key, bot in bots.items()},

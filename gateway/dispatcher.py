@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from gateway import intake, log
-from gateway.access import role_in
+from gateway.access import LOCAL, role_in
 from gateway.begin import begin
 from gateway.begin.rules import Rules
 from gateway.begin.steps import Ask, Collect, Command, Nothing, Poisoned, TurnedAway
@@ -23,7 +23,6 @@ from gateway.habits import Habits
 from gateway.halt import Halt
 from gateway.hub import Hub, Seen
 from gateway.kept import Kept
-from gateway.lanes import LOCAL
 from gateway.media.enclosed import Enclosures
 from gateway.outage import Outage
 from gateway.progress import Outcome

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 from gateway import access, floods
+from gateway.access import LOCAL
 from gateway.during import Busy, During
-from gateway.lanes import DONE, LOCAL, LONGEST_TEXT, Path, askable, command_of, path_of
+from gateway.lanes import DONE, LONGEST_TEXT, Path, askable, command_of, path_of
 from gateway.media.showing import entered
 from gateway.notices import enter
 from gateway.pairing import knock

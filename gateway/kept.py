@@ -76,6 +76,11 @@ class Kept:
             )
         )
 
+    @property
+    def _over(self) -> bool:
+        """Whether the trouble has ended while we were about to tell of it: then what waits has been woken."""
+        return self._halt.now is None and self._outage.since is None
+
     def _line(self, conversation: int, lang: str) -> tuple[str, str]:
         """(origin, text) of what whoever writes now is told: one line a conversation and outage, or halt."""
         if self._halt.now is not None:
@@ -85,6 +90,8 @@ class Kept:
     async def say(self, conversation: int) -> None:
         """Whoever writes while nothing can be asked is told once that it is kept."""
         lang = await self._store.read(lambda unit: unit.inbox.language(conversation, "waiting"))
+        if self._over:
+            return
         origin, text = self._line(conversation, lang or self._habits().language)
         account = (await self._delivery.address(conversation)).account
         now = self._clock()
@@ -97,6 +104,8 @@ class Kept:
             waiting = await self._store.read(
                 lambda unit: unit.inbox.head(conversation, now=now, count=MOST_TOLD)
             )
+            if self._over:  # whoever listens by now waits for an answer that is being made
+                return
             ids = tuple(row.id for row in waiting)
             self._hub.publish(
                 Seen(kind="done", conversation=conversation, text=text, state="kept", inbox=ids)

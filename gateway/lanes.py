@@ -6,13 +6,13 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 from gateway import bursts, during, transcript
+from gateway.access import LOCAL
 from gateway.types import Account, Conversation, Identity, Inbound, Json, Kind, Lane
 
 if TYPE_CHECKING:
     from gateway.intake import Door
     from storage import Unit
 
-LOCAL = frozenset({"main", "http", "job"})  # accounts that are never away
 LONGEST_TEXT = 256 * 1024  # bytes of one message
 AGAIN = "again"  # in the body of a row: the turn whose question is asked once more
 ALONE = "alone"  # there, too: a turn of its own

@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from gateway import away, working
+from gateway.access import LOCAL
 from gateway.delivery import Delivery
 from gateway.failpoints import Point
 from gateway.habits import Habits
 from gateway.halt import Halt
-from gateway.lanes import LOCAL
 from gateway.protocols import Clock
 from gateway.types import UsageSettled, Waiting
 from gateway.workers import Workers

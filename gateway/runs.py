@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from gateway import working
+from gateway.access import LOCAL
 from gateway.delivery import Delivery
 from gateway.during import Busy
 from gateway.endings import Endings
@@ -15,7 +16,6 @@ from gateway.failpoints import Point
 from gateway.finish import Finished
 from gateway.habits import Habits
 from gateway.hub import Hub, Seen
-from gateway.lanes import LOCAL
 from gateway.notices import notice
 from gateway.preview import Preview
 from gateway.progress import Outcome, Progress, Started, resumed

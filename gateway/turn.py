@@ -9,13 +9,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gateway import history, log, transcript
+from gateway.access import LOCAL
 from gateway.approvals import Approvals
 from gateway.asker import Asker
 from gateway.budgets import Budget, OverBudget
 from gateway.errors import KEPT, OPERATOR_FAULTS, ModelError, Refused
 from gateway.failpoints import Point
 from gateway.journal import check, whole
-from gateway.lanes import LOCAL
 from gateway.media.gallery import Gallery
 from gateway.media.kinds import SUFFIXES
 from gateway.progress import Options, Outcome, Progress, Started

@@ -97,7 +97,7 @@ def test_what_is_shown_besides_the_fields_is_described(tmp_path: Path) -> None:
         == set(shown)
     )
     assert set(made["Tokens"]["properties"]) == set(shown["tokens"])
-    assert len(TOO) == 7
+    assert len(TOO) == 8
 
 
 async def test_two_types_of_one_name_are_not_described_as_one(web: Web) -> None:

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from gateway.failpoints import Point
+from gateway.manager import SessionManager
 from gateway.notices import nonce, notice
 from gateway.outgoing import TAKEN_BACK
 from gateway.texts import say
@@ -197,3 +198,38 @@ async def test_nor_does_a_turn_that_is_put_aside(store: Store, clock: Clock) -> 
         await p.channel.until(ANN, say("turn.poison"))
         await at_rest(p)
         assert p.channel.texts(ANN) == [say("turn.poison")]
+
+
+async def test_whoever_asks_in_a_session_that_is_cut_off_in_a_chat_nobody_serves_is_told(
+    store: Store, clock: Clock
+) -> None:
+    model = ScriptedModel(queue=[Script(text="x", gate=asyncio.Event())])
+    async with path(store, clock=clock, model=model) as p:
+        await p.says("hello")
+        async with asyncio.timeout(5):
+            while not p.model.asked:
+                await asyncio.sleep(0.005)
+        await p.core.dispatcher.stop(0.0)
+    async with path(store, clock=clock, connect=False) as p:
+        code = str(await p.value("SELECT code FROM session"))
+        answer = await SessionManager(p.core).generate(code, "and now?", timeout=10)
+        assert (answer.state, answer.text) == ("refused", say("session.busy_elsewhere"))
+        p.core.delivery.register(p.account, p.channel)
+        await p.core.dispatcher.recovery.connected(p.account.id)
+        await p.channel.until(ANN, "You said: hello")
+        answer = await SessionManager(p.core).generate(code, "and now?", timeout=10)
+        assert (answer.state, answer.text) == ("done", "You said: and now?")
+
+
+async def test_nobody_is_told_that_all_is_halted_when_it_is_no_longer(store: Store, clock: Clock) -> None:
+    async with path(store, clock=clock) as p:
+        await p.core.dispatcher.halt(by="cli")
+        await p.says("hello")
+        await p.channel.until(ANN, say("halt.kept"))
+        await p.core.dispatcher.unhalt(by="cli")
+        with p.core.hub.listen(1) as queue:
+            # As by a worker that saw the halt just before it ended.
+            await p.core.dispatcher._kept.say(1)
+            await p.channel.until(ANN, "You said: hello")
+            assert "kept" not in [queue.get_nowait().state for _ in range(queue.qsize())]
+        assert p.channel.texts(ANN) == [say("halt.kept"), "You said: hello"]

@@ -24,13 +24,15 @@ if TYPE_CHECKING:
 async def ask(
     unit: Unit, place: Conversation, identity: Identity | None, rows: list[Waiting], fence: int, rules: Rules
 ) -> Ask | TurnedAway:
-    """One turn of all these *rows*, unless the session they are for is gone or paused."""
+    """One turn of all these *rows*, unless the session they are for is gone, paused or cut off elsewhere."""
     head = rows[0]
     if await _gone(unit, head):
         return await _turned_away(unit, place, identity, rows, fence, rules, "session.gone")
     session, notices = await session_of(unit, place, identity, rows, rules)
     if session.paused:
         return await _turned_away(unit, place, identity, rows, fence, rules, "session.paused")
+    if head.kind is Kind.API and await _cut_off(unit, session, place, rules):
+        return await _turned_away(unit, place, identity, rows, fence, rules, "session.busy_elsewhere")
     if session.unread and head.trigger is None:  # whoever answers has read it
         await unit.sessions.set_unread(session.id, False)
     turn = await unit.turns.add(
@@ -101,6 +103,15 @@ async def _gone(unit: Unit, head: Waiting) -> bool:
         return False
     named = await unit.sessions.get(head.session)
     return named is None or not goes_on(named)
+
+
+async def _cut_off(unit: Unit, session: Session, here: Conversation, rules: Rules) -> bool:
+    """Whether a turn of that session waits in a place that is not served: nobody knows when it goes on."""
+    latest = await unit.turns.latest(session.id)
+    if latest is None or latest.state not in ("running", "parked") or latest.conversation == here.id:
+        return False
+    there = await unit.places.get(latest.conversation)
+    return not rules.served(there.account, there.channel)
 
 
 async def _turned_away(

@@ -135,10 +135,7 @@ def _row(session: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _state(session: dict[str, Any]) -> str:
-    state = "archived" if session["archived_at"] else "paused" if session["is_paused"] else None
-    return (state or ("closed" if session["is_closed"] else "open")) + (
-        "" if session["is_read"] else ", unread"
-    )
+    return f"{session['state']}{'' if session['is_read'] else ', unread'}"
 
 
 @app.command("show")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from gateway.access import LOCAL
 from gateway.calls import Call, Offer, Reply
 from gateway.commands.command import by, misread, session_of, viewer_of
 from gateway.commands.listed import meant
 from gateway.commands.quote import plain, titled
-from gateway.lanes import LOCAL
 from gateway.manager import SessionManager
 from gateway.manager.documents import FORMS, Form
 from gateway.texts import say

@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from gateway.access import LOCAL
 from gateway.digest import whose
 from gateway.errors import Refused
 from gateway.failpoints import Point
@@ -18,7 +19,6 @@ from gateway.jobs.spec import CHAT, MAIN, JobSpec, spec_of
 from gateway.jobs.sync import put
 from gateway.jobs.unreadable import Unreadable
 from gateway.jobs.views import JobView
-from gateway.lanes import LOCAL
 from gateway.protocols import Clock
 from gateway.schedule import ScheduleError, next_after, parse
 from gateway.types import Conversation, Place
