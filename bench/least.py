@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from gateway.usage import Rates
+from gateway.price import Rates
 from tests.fakes.prompt_cache import LIFETIMES, Part, minimum_of, prefixes_of, running
 
 WRITES = {"5m": "write_5m", "1h": "write_1h"}

@@ -22,11 +22,12 @@ from pathlib import Path
 from typing import Any, cast
 
 from bench.least import Sent, least
+from gateway.price import Rates
 from gateway.progress import Options
 from gateway.protocols import Tool, ToolContext, ToolSpec
 from gateway.tools import default_tools
 from gateway.types import DOLLAR, SECOND, Json, Tokens
-from gateway.usage import Rates, find_price
+from gateway.usage import find_price
 from gateway.vendors import VENDORS
 from storage import open_store
 from tests.conftest import Clock

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from gateway.types import Identity, Kind, Place, Role, Sender
+from gateway.types import Conversation, Identity, Kind, Place, Role, Sender
 
 # Doors that only this machine's own user and our own schedule can use.
 LOCAL = frozenset({"main", "job"})
@@ -137,6 +137,13 @@ def role_of(*, channel: str, key: str, user_id: str, role: Role | None, policy: 
     if channel in LOCAL:
         return role or "owner"
     return "owner" if _listed(policy.owners, key or channel, user_id) else role or "user"
+
+
+def role_in(place: Conversation, who: Identity, *, key: str, policy: Policy) -> Role:
+    """As what somebody acts in a conversation; *key* names the account that speaks there."""
+    if place.channel == "main" != who.channel:
+        return standing(who, policy)  # from elsewhere, through the API
+    return role_of(channel=place.channel, key=key, user_id=who.user_id, role=who.role, policy=policy)
 
 
 def standing(who: Identity, policy: Policy) -> Role:

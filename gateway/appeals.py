@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Protocol
 
 from gateway import marking
 from gateway.access import Policy, enough
-from gateway.begin import AGAIN
 from gateway.budgets import Budget, Payer, Shortfall, raised
 from gateway.delivery import Delivery
+from gateway.lanes import AGAIN
 from gateway.linking import named
 from gateway.notices import Pen, enter, under
 from gateway.pairing import deciders, private_chat

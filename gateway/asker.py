@@ -8,12 +8,13 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from gateway import history, log, verbose
+from gateway import history, log, sources, verbose
 from gateway.billing import Biller, Booking
 from gateway.errors import OPERATOR_FAULTS, RETRYABLE, ModelError, Refused
 from gateway.journal import check
 from gateway.media import telling
 from gateway.media.gallery import Gallery
+from gateway.others_words import with_overheard
 from gateway.progress import Options, Progress, Started, think_of
 from gateway.protocols import Answer, Delta, Model, Prompt, Think, Thought, ToolSpec, UserMessage
 from gateway.retention import Retention
@@ -24,6 +25,8 @@ from gateway.types import Entry, Json, Session
 if TYPE_CHECKING:
     from storage import Unit
 
+NOT_SO = frozenset({"shape", "refused", "not_found"})  # perhaps not with searches
+NO_SEARCH = "set providers.<name>.web_search = false, or let the account search"
 MOST_WAIT = 30.0  # seconds; a longer retry-after is not waited for inside a turn
 # Tokens for thinking, besides those for the answer: the model layer's budgets for Anthropic's older models, which
 # the newer ones and OpenAI's seldom reach.
@@ -51,6 +54,7 @@ class Asker:
         self.options = options
         self._on_fault = on_fault
         self._on_answer = on_answer
+        self._searchless: set[str] = set()  # models that have refused to be asked with searches
 
     def model(self, session: Session, other: str | None = None) -> Model:
         """The one that is asked first: *other*, else the session's own, else the default."""
@@ -63,7 +67,7 @@ class Asker:
         options, think = self.options, think_of(session)
         return Prompt(
             stable=session.system_prompt or options.system_prompt,
-            messages=history.with_overheard(history.build(entries), overheard),
+            messages=with_overheard(history.build(entries), overheard),
             tools=tuple(tools),
             # What a model thinks counts: the room for its answer stays the same.
             max_output_tokens=options.max_output_tokens + THOUGHT[think or "off"],
@@ -86,12 +90,15 @@ class Asker:
             cache = await self._retention.of(
                 model, asked, session=started.session.id, setting=self.options.cache
             )
-            asked = replace(asked, cache=cache)
-            again = 0
+            searches = self.options.web_search if await self._searches(model) else 0
+            asked = replace(asked, cache=cache, searches=searches)
+            again, refused = 0, False
             while True:
                 try:
                     answer = await self._attempt(started, progress, show, model, asked, attempt)
                     self._on_answer(model)
+                    if refused:
+                        self._searchless.add(model.ref)
                     return answer
                 except ModelError as failure:
                     error = failure
@@ -100,11 +107,18 @@ class Asker:
                         attempt=attempt, error=str(failure),
                     )  # fmt: skip
                     attempt += 1
+                    if failure.kind in NOT_SO and progress.request and progress.request.searches:
+                        # A model that cannot search, or an account that may not: asked without, and so from then on.
+                        log.warning("search.refused", model=model.ref, remedy=NO_SEARCH)
+                        asked, refused = replace(asked, searches=0), True
+                        await self.settle(progress)
+                        continue
                     if failure.kind in OPERATOR_FAULTS or failure.kind == "not_found":
                         self._on_fault(failure, model)
                     if failure.kind in ("shape", "refused") and _has_pictures(asked):
                         # A picture that it will not take must not keep it from answering, now and for ever.
-                        asked = replace(asked, messages=history.with_pictures(asked.messages, {}))
+                        shown = history.with_pictures(asked.messages, {})
+                        asked, refused = replace(asked, messages=shown, searches=searches), False
                         progress.without = say("media.untaken", progress.lang, model=model.ref)
                         await self.settle(progress)
                         continue
@@ -123,6 +137,9 @@ class Asker:
         if error.kind == "connect":
             self._on_fault(error, model)
         raise error
+
+    async def _searches(self, model: Model) -> bool:
+        return model.ref not in self._searchless and await model.searches()
 
     async def _with_pictures(
         self, started: Started, progress: Progress, prompt: Prompt, model: Model
@@ -180,6 +197,8 @@ class Asker:
         )
         progress.requests += 1
         progress.near += progress.request.near
+        if (short := progress.request.short) is not None:
+            progress.unsearched = say("search.short", progress.lang, name=short.name(progress.lang))
         request, thought, how = progress.request, "", started.conversation.settings.get("verbose")
         async with aclosing(self._biller.stream(request, prompt)) as events:
             async for event in events:
@@ -193,7 +212,7 @@ class Asker:
                     case Answer():
                         progress.shown += log.veiled(verbose.thinking(how, thought))
                         request.text = log.veiled(request.text)
-                        return _veiled(event)
+                        return _veiled(sources.named(event, progress.lang))
         raise ModelError("the stream ended without an answer", kind="cut")
 
 

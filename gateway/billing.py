@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import time
 import uuid
 from collections.abc import AsyncGenerator, Callable
@@ -12,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from gateway import bounds, usage
+from gateway import bounds, log, searching, usage
 from gateway.bounds import Measures
 from gateway.budgets import Budget, OverBudget, Payer, Rules
 from gateway.errors import ModelError
@@ -33,27 +32,14 @@ from gateway.protocols import (
     Thought,
     Transcript,
 )
+from gateway.settling import Settling
 from gateway.spending import Acting, Past, Reserved, reserve, stored_role
 from gateway.types import Purpose, Tokens, UsageOpen, UsageSettled
 
 if TYPE_CHECKING:
     from storage import Store, Unit
 
-# A request that failed with one of these before its answer had begun was never worked on, so it used nothing.
-UNUSED = frozenset(
-    {
-        "connect",
-        "overloaded",
-        "rate_limited",
-        "auth",
-        "credit",
-        "context",
-        "shape",
-        "refused",
-        "not_found",
-        "halted",
-    }
-)
+WIDEST = 1_050_000  # tokens; OpenAI, models, gpt-5.4: no model that searches is listed with more
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +82,8 @@ class Request:
     text: str = ""
     counted: Tokens | None = None
     near: tuple[Budget, ...] = ()  # of which little is left; whoever asked is to be told
+    searches: int = 0  # that its provider may make for it
+    short: Budget | None = None  # what has no room for searches, the first time in its period
     settled: UsageSettled | None = field(default=None)
 
 
@@ -119,6 +107,7 @@ class Biller:
     ) -> None:
         self._store = store
         self._pricing = pricing
+        self._settling = Settling(pricing, clock)
         self._halt = halt
         self._clock = clock
         self._rules = rules
@@ -146,7 +135,12 @@ class Biller:
             whole=whole,
             session=booking.session,
         )
-        await self._opened(request, booking, check)
+        wide = None
+        if prompt.searches:
+            # However small what is configured for a session: what is found is limited by what the model takes.
+            window = usage.context_window(model.model, provider_kind=model.kind) or WIDEST
+            wide = worst_case(model, prompt, searching.most_input(bound, prompt.searches, window))
+        await self._opened(request, booking, check, searches=prompt.searches, wide=wide)
         return request
 
     async def transcribe(
@@ -179,19 +173,31 @@ class Biller:
         try:
             self._halt.check()  # the row took its time to be written
             heard = await hearing.transcribe(audio, name=name, type=type)
-            request.settled = self._heard(request, heard)
+            request.settled = self._settling.heard(request, heard)
             passing(Point.MODEL, "after")
         except ModelError as error:
-            request.settled = self._failed(request, error)
+            request.settled = self._settling.failed(request, error)
             raise
         finally:
             # Whoever cancels it is billed as well: the provider may have worked on it.
-            request.settled = request.settled or self._estimated(request)
+            request.settled = request.settled or self._settling.estimated(request)
             await self.settle(request)
         return heard
 
-    async def _opened(self, request: Request, booking: Booking, check: Callable[[Unit], Any] | None) -> None:
-        """The row of a request that is about to be made, on disk."""
+    async def _opened(
+        self,
+        request: Request,
+        booking: Booking,
+        check: Callable[[Unit], Any] | None,
+        *,
+        searches: int = 0,
+        wide: Tokens | None = None,
+    ) -> None:
+        """The row of a request that is about to be made, on disk.
+
+        *searches* that are wanted with it, and the worst case with them (*wide*). It goes without where a budget has no
+        room for them.
+        """
         model, (rules, zone) = request.model, self._rules()
         row = UsageOpen(
             uid=request.uid,
@@ -217,10 +223,17 @@ class Biller:
             limited = request.worst if request.seconds is not None else replace(request.worst, output=output)
             return self._pricing.worst(model, limited, at=request.at, seconds=request.seconds)
 
-        async def work(unit: Unit) -> Reserved:
-            if check is not None:
-                await check(unit)
-            reserved = await reserve(
+        whole = self._pricing.worst(model, wide, at=request.at) if wide is not None else None
+        found = self._pricing.worst_searches(model, searches, at=request.at) if searches else None
+
+        def searching_cost(output: int) -> int | None:
+            """Whatever the output: less of that is no price for searches."""
+            if whole is None or (found is None and rules.unpriced == "refuse"):
+                return None
+            return whole + (found or 0)
+
+        async def judged(unit: Unit, cost: Callable[[int], int | None]) -> Reserved:
+            return await reserve(
                 unit,
                 booking.payer,
                 rules=rules,
@@ -234,15 +247,35 @@ class Biller:
                 acting=self._acting,
                 over=booking.over,
             )
+
+        async def work(unit: Unit) -> tuple[Reserved, Budget | None, bool]:
+            if check is not None:
+                await check(unit)
+            short = None
+            if wide is not None:
+                try:
+                    reserved = await judged(unit, searching_cost)
+                except OverBudget as over:
+                    short = await _told(unit, over, model)
+                else:
+                    opened = replace(
+                        row, worst=wide, reserved=whole, searches=searches, searches_reserved=found
+                    )
+                    await unit.ledger.open(opened)
+                    return reserved, None, True
+            reserved = await judged(unit, cost)
             worst = replace(request.worst, output=reserved.output)
             await unit.ledger.open(replace(row, worst=worst, reserved=reserved.amount))
-            return reserved
+            return reserved, short, False
 
         try:
-            reserved = await self._store.commit(Point.REQUEST, work)
+            reserved, request.short, searches_too = await self._store.commit(Point.REQUEST, work)
+            if searches_too and wide is not None:
+                request.searches, request.worst = searches, wide
         except asyncio.CancelledError:
             # The row is stored all the same, and nobody would settle it; commits keep their order.
-            request.settled = self._settled(request, "failed", Tokens())
+            request.searches = searches  # perhaps: settling a row that is not there changes nothing
+            request.settled = self._settling.settled(request, "failed", Tokens())
             await self.settle(request)
             raise
         except OverBudget as over:
@@ -264,6 +297,8 @@ class Biller:
             # The room for thinking is gone as well: a provider refuses a budget for it above the whole limit.
             think: Think | None = "off" if prompt.think is not None else None
             prompt = replace(prompt, max_output_tokens=request.worst.output, think=think)
+        if request.searches != prompt.searches:
+            prompt = replace(prompt, searches=request.searches)
         passing(Point.MODEL, "before")
         model = cast("Model", request.model)  # as it was opened with
         begun, first, ended = time.monotonic(), None, "cancelled"
@@ -282,18 +317,19 @@ class Biller:
                         case Thought():
                             yield event
                         case Answer():
-                            request.settled, ended = self._known(request, event), "ok"
-                            if event.tokens is not None:
+                            request.settled, ended = self._settling.known(request, event), "ok"
+                            # With searches it is the sum of several prompts.
+                            if event.tokens is not None and not event.searches:
                                 counted = event.tokens.input
                                 self._measures.learn(model, prompt, counted, session=request.session)
                             passing(Point.MODEL, "after")
                             yield event
         except ModelError as error:
-            request.settled, ended = self._failed(request, error), error.kind
+            request.settled, ended = self._settling.failed(request, error), error.kind
             raise
         except (asyncio.CancelledError, GeneratorExit):
             if request.settled is None:
-                request.settled = self._estimated(request)
+                request.settled = self._settling.estimated(request)
             raise
         finally:
             self.gauges.asked(model.ref, first=first, whole=time.monotonic() - begun, ended=ended)
@@ -309,87 +345,19 @@ class Biller:
         await self._store.commit(Point.SETTLE, work)
 
     def recover(self, row: tuple[Any, ...], *, kind: str, base_url: str) -> tuple[str, UsageSettled]:
-        """What to charge for a row that a crash left open: its worst case, as an estimate."""
-        uid, provider, model, at, uncached, write_5m, write_1h, output, units = row
-        return uid, self._pricing.settle(
-            state="estimated",
-            tokens=Tokens(uncached=uncached, write_5m=write_5m, write_1h=write_1h, output=output),
-            provider=provider,
-            kind=kind,
-            base_url=base_url,
-            model=model,
-            at=at,
-            ended=self._clock(),
-            seconds=units,
-        )
+        """See Settling."""
+        return self._settling.recover(row, kind=kind, base_url=base_url)
 
-    def _heard(self, request: Request, heard: Transcript) -> UsageSettled:
-        """Known where the provider has counted the tokens or the seconds."""
-        if heard.seconds is not None:
-            request.seconds = math.ceil(heard.seconds)
-        if heard.tokens is None and heard.seconds is None:
-            return self._estimated(request)
-        return self._settled(request, "known", heard.tokens or Tokens())
 
-    def _known(self, request: Request, answer: Answer) -> UsageSettled:
-        if answer.tokens is None:
-            return self._estimated(request, model=answer.model, provider_id=answer.provider_id)
-        return self._settled(
-            request,
-            "known",
-            answer.tokens,
-            model=answer.model,
-            provider_id=answer.provider_id,
-            provider_cost=answer.provider_cost,
-            images=bool(answer.files),
-        )
-
-    def _failed(self, request: Request, error: ModelError) -> UsageSettled:
-        if error.tokens is not None:
-            request.counted = error.tokens
-        if error.kind in UNUSED and not error.begun and request.counted is None and not request.text:
-            return self._settled(request, "failed", Tokens())
-        return self._estimated(request)
-
-    def _estimated(self, request: Request, *, model: str = "", provider_id: str = "") -> UsageSettled:
-        """From above: the input the provider named, else every byte a token; the output limit.
-
-        What reached us is no bound for the output: reasoning is billed and not shown, and a provider may go on
-        for a while after we have hung up.
-        """
-        seen = request.counted
-        output = request.worst.output
-        if seen is None:
-            tokens = replace(request.worst, output=output)
-        else:
-            tokens = Tokens(seen.uncached, seen.read, seen.write_5m, seen.write_1h, max(seen.output, output))
-        return self._settled(request, "estimated", tokens, model=model, provider_id=provider_id)
-
-    def _settled(
-        self,
-        request: Request,
-        state: str,
-        tokens: Tokens,
-        *,
-        model: str = "",
-        provider_id: str = "",
-        provider_cost: int | None = None,
-        images: bool = False,
-    ) -> UsageSettled:
-        return self._pricing.settle(
-            state=state,
-            tokens=tokens,
-            provider=request.model.provider,
-            kind=request.model.kind,
-            base_url=request.model.base_url,
-            model=model or request.model.model,
-            at=request.at,
-            ended=self._clock(),
-            provider_id=provider_id or None,
-            provider_cost=provider_cost,
-            images=images,
-            seconds=request.seconds,
-        )
+async def _told(unit: Unit, over: OverBudget, model: Asked) -> Budget | None:
+    """The budget that has no room for searches, if that was not said in its period before."""
+    short = over.budget
+    log.info("search.budget", model=model.ref, budget=short.kind if short is not None else "unpriced")
+    if short is None or not await unit.budgets.warned(
+        short.scope, short.id, f"{short.period}/search", short.since
+    ):
+        return None
+    return short
 
 
 def worst_case(model: Model, prompt: Prompt, bound: int) -> Tokens:

@@ -44,7 +44,7 @@ def whole(model: Asked, prompt: Prompt) -> int:
     tools = sum(
         TOOL + len(json.dumps([tool.name, tool.description, tool.parameters])) for tool in prompt.tools
     )
-    return _text(prompt.stable) + tools + _end(prompt) + _said(model, prompt.messages)
+    return _text(prompt.stable) + tools + _end(prompt) + _said(model, prompt, 0)
 
 
 def _end(prompt: Prompt) -> int:
@@ -52,9 +52,13 @@ def _end(prompt: Prompt) -> int:
     return HIDDEN_INPUT + MARKS + (_text(prompt.volatile) + CONTEXT if prompt.volatile else 0)
 
 
-def _said(model: Asked, messages: Sequence[Message]) -> int:
-    picture = picture_tokens(model.kind, model.model)
-    return sum(_message(message, picture) for message in messages)
+def _said(model: Asked, prompt: Prompt, first: int) -> int:
+    """Of the messages from *first* on."""
+    picture, asked = picture_tokens(model.kind, model.model), max(_asked(prompt.messages), 0)
+    found = sum(_message(message, picture) for message in prompt.messages[first:])
+    # What only its provider understands goes back within its turn alone: see models/convert.py.
+    unsent = (each for each in prompt.messages[first:asked] if isinstance(each, AssistantMessage))
+    return found - sum(_part(part) for each in unsent for part in each.parts if isinstance(part, Opaque))
 
 
 def _message(message: Message, picture: int) -> int:
@@ -124,7 +128,7 @@ class Measures:
             return most
         pairs = zip(prompt.messages, known.messages, strict=False)
         same = sum(1 for _ in takewhile(lambda pair: _hash(pair[0]) == pair[1], pairs))
-        return min(most, known.tokens + _said(model, prompt.messages[same:]) + _end(prompt))
+        return min(most, known.tokens + _said(model, prompt, same) + _end(prompt))
 
     def learn(self, model: Asked, prompt: Prompt, tokens: int, *, session: int | None) -> None:
         """What the provider has counted as the input of that request."""
@@ -146,9 +150,9 @@ def _asked(messages: Sequence[Message]) -> int:
 
 
 def _start(prompt: Prompt) -> int:
-    """Of what comes before the messages, and of how much is thought."""
+    """Of what comes before the messages, of how much is thought, and whether it may search."""
     tools = tuple((tool.name, tool.description, json.dumps(tool.parameters)) for tool in prompt.tools)
-    return hash((prompt.stable, tools, prompt.think))
+    return hash((prompt.stable, tools, prompt.think, bool(prompt.searches)))
 
 
 def _hash(message: Message) -> int:

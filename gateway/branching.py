@@ -115,6 +115,9 @@ async def forked(unit: Unit, session: Session, n: int | None, name: str | None, 
 
 
 async def child(unit: Unit, parent: Session, title: str | None, now: int) -> Session:
+    """Raises Refused where the parent is closed: nothing would close it any more."""
+    if parent.state != "open":
+        raise Refused(key="session.no_parent")
     return await _made(unit, parent, "child", title_of(title) if title else None, now)
 
 

@@ -13,9 +13,9 @@ from fractions import Fraction
 from itertools import pairwise
 from typing import Literal
 
+from gateway.price import Rates
 from gateway.protocols import Cache
 from gateway.types import HOUR, MINUTE
-from gateway.usage import Rates
 
 Setting = Literal["auto", "5m", "1h", "off"]
 

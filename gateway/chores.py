@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gateway.ageing import Keep, Keeping
 from gateway.manager import SessionManager
@@ -12,8 +13,11 @@ from gateway.schedule import Cron
 from gateway.settings import Settings, redacted
 from gateway.types import DAY
 
+if TYPE_CHECKING:
+    from gateway.backup.making import Made
+
 BACKUPS = "backups"  # in the data folder
-MEDIA = "media"  # likewise
+MEDIA = "media"  # likewise, what people sent and models made
 
 
 def chores(settings: Settings, manager: SessionManager) -> list[Chore]:
@@ -69,25 +73,38 @@ def backups(settings: Settings) -> Path:
     return settings.backup.folder or settings.gateway.data_dir / BACKUPS
 
 
+def backed_up(settings: Settings) -> set[str]:
+    """The names of the files in that place."""
+    folder = backups(settings)
+    return {each.name for each in folder.iterdir()} if folder.is_dir() else set()
+
+
 def _daily(at: str, settings: Settings) -> Cron:
     hour, minute = at.split(":")
     return Cron(f"{int(minute)} {int(hour)} * * *", settings.gateway.timezone)
 
 
-async def _backup(settings: Settings, manager: SessionManager, planned: int) -> str:
+async def back_up(settings: Settings, manager: SessionManager, *, name: str, keep: int) -> Made:
+    """Into the folder of backups; of those named in its way *keep* stay, with 0 all. Raises StoreError."""
     # Not before it is needed: nobody who writes waits for it at the start.
-    from gateway.backup import rotation
     from gateway.backup.making import make
 
-    made = await make(
+    return await make(
         manager.core.store.database,
         file=settings.database,
         media=settings.gateway.data_dir / MEDIA,
         settings=redacted(settings),
         folder=backups(settings),
-        name=rotation.name_of(planned, settings.gateway.timezone),
-        keep=settings.backup.keep,
+        name=name,
+        keep=keep,
     )
+
+
+async def _backup(settings: Settings, manager: SessionManager, planned: int) -> str:
+    from gateway.backup.rotation import name_of
+
+    name = name_of(planned, settings.gateway.timezone)
+    made = await back_up(settings, manager, name=name, keep=settings.backup.keep)
     return (
         f"{made.path}, {made.bytes} bytes, {made.sessions} sessions, {len(made.removed)} older ones removed"
     )

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from gateway import history
 from gateway.folding import Prune, kept, shortened
+from gateway.message_size import bytes_of
 from gateway.protocols import AssistantMessage, Message, Prompt, ResultsMessage, UserMessage
 from gateway.transcript import Text, ToolUse
 from gateway.types import Entry, Session, Weighed
@@ -212,7 +213,7 @@ def _turns(standing: Sequence[Entry]) -> list[list[Entry]]:
 
 
 def _size(entries: Sequence[Entry]) -> int:
-    return history.size(history.build(entries, ask=False))
+    return bytes_of(history.build(entries, ask=False))
 
 
 def _line(message: Message) -> str:

@@ -10,7 +10,8 @@ from gateway.config_file import Key
 from gateway.vendors import key_name
 
 if TYPE_CHECKING:
-    from gateway.settings import JobSettings, Settings
+    from gateway.config_jobs import JobSettings
+    from gateway.settings import Settings
 
 OUR_PATHS = ("/v1/", "/healthz", "/readyz", "/metrics")  # of the HTTP API
 

@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 
 from gateway.config_file import Key, Problem
 from gateway.config_layers import Layer, found, name_of
-from gateway.config_tables import Mistake
+from gateway.config_values import Mistake
 from gateway.types import Json
 from gateway.vendors import KINDS
 

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from gateway.config_tables import Mistake, Table, home
+from gateway.config_values import Mistake, Table, home
 
 _AT = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
 

@@ -7,7 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from gateway import heartbeat
-from gateway.access import Policy
+from gateway.access import LOCAL, Policy
 from gateway.budgets import PERIODS, Period, Rules, Scope
 from gateway.fetcher import Fetcher
 from gateway.floods import Limits
@@ -18,6 +18,7 @@ from gateway.media.folder import Folder
 from gateway.media.hearing import Speech
 from gateway.models.catalogue import DEMO, ProviderConfig
 from gateway.outside import Rules as Outside
+from gateway.price import Own, Rates
 from gateway.pricing import Pricing
 from gateway.progress import Options
 from gateway.protocols import Tool
@@ -25,14 +26,17 @@ from gateway.settings import Settings
 from gateway.tools import instructions
 from gateway.tools.web_fetch import FetchBounds, WebFetch
 from gateway.types import DAY, DOLLAR, MINUTE, Role
-from gateway.usage import Own, Rates
 from gateway.vendors import VENDORS
 
 
 def providers(settings: Settings) -> dict[str, ProviderConfig]:
     return {
         name: ProviderConfig(
-            name=name, kind=each.kind, api_key=each.api_key.get_secret_value(), base_url=each.base_url
+            name=name,
+            kind=each.kind,
+            api_key=each.api_key.get_secret_value(),
+            base_url=each.base_url,
+            web_search=each.web_search,
         )
         for name, each in settings.providers.items()
     }
@@ -69,6 +73,7 @@ def overrides(settings: Settings) -> dict[str, Own]:
                     read=price.cache_read,
                     write_5m=price.cache_write_5m,
                     write_1h=price.cache_write_1h,
+                    search=None if price.search is None else price.search / 1000,
                 )
         elif each.nearby:
             found[f"{name}/*"] = "local"
@@ -92,6 +97,7 @@ def options(settings: Settings) -> Options:
         compact_notice=agent.compact_notice,
         summary_model=agent.summary_model,
         context_window=agent.context_window,
+        web_search=settings.tools.web_search,
         zone=settings.gateway.timezone,
     )
 
@@ -111,7 +117,7 @@ def outside(settings: Settings) -> Outside:
 
 def habits(settings: Settings) -> Habits:
     bots = dict(settings.channels.bots())
-    local: dict[str, int | None] = {"main": None, "http": None, "job": None}
+    local: dict[str, int | None] = dict.fromkeys(LOCAL)
     return Habits(
         policy=Policy(
             allow={key: frozenset(bot.allow) for key, bot in bots.items()},

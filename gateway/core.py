@@ -18,10 +18,13 @@ from gateway.asker import Asker
 from gateway.billing import Biller
 from gateway.budgets import Budget
 from gateway.compacting import Compactor
+from gateway.completions.pictures import Pictures
 from gateway.delivery import Delivery
 from gateway.digest.maker import DigestMaker
 from gateway.dispatcher import Dispatcher
+from gateway.drafts import Drafts
 from gateway.errors import ModelError, Refused
+from gateway.fetcher import Fetcher
 from gateway.habits import Habits
 from gateway.halt import Halt
 from gateway.hub import Hub
@@ -62,6 +65,7 @@ class Core:
     runner: TurnRunner
     dispatcher: Dispatcher
     gallery: Gallery
+    pictures: Pictures
     compactor: Compactor
     toolbox: Toolbox
     approvals: Approvals
@@ -77,11 +81,14 @@ def build(
     options: Options,
     habits: Habits,
     media: Path | None = None,
+    fetcher: Fetcher | None = None,
     clock: Clock = system_clock,
     on_trouble: Callable[[str, str], None] = lambda cause, text: None,
     on_stranger: Callable[[str, str], None] = lambda channel, user_id: None,
 ) -> Core:
     """*media*: the folder of files that came in or were made; None: a temporary one.
+
+    *fetcher* gets the pictures that programs only name; None: they must send them whole.
 
     *on_trouble*(cause, text) is told what the operator should know.
     """
@@ -170,15 +177,17 @@ def build(
     def prompt(session: Session, entries: Sequence[Entry]) -> Prompt:
         return asker.prompt(session, entries, toolbox.specs, ())
 
-    compactor = Compactor(
-        store=store,
-        biller=biller,
-        chain=catalogue.chain,
-        prompt=prompt,
-        options=lambda: asker.options,
-        clock=clock,
+    drafts = Drafts(
+        store=store, biller=biller, chain=catalogue.chain, prompt=prompt, options=lambda: asker.options
     )
-    room = Room(store=store, compactor=compactor, options=lambda: asker.options, model=asker.model)
+    compactor = Compactor(store=store, drafts=drafts, clock=clock)
+    room = Room(
+        store=store,
+        compactor=compactor,
+        options=lambda: asker.options,
+        model=asker.model,
+        bound=drafts.bound,
+    )
     runner = TurnRunner(
         store=store,
         room=room,
@@ -226,6 +235,7 @@ def build(
         runner=runner,
         dispatcher=dispatcher,
         gallery=gallery,
+        pictures=Pictures(folder=folder, bounds=lambda: dispatcher.habits.files, fetcher=fetcher),
         compactor=compactor,
         toolbox=toolbox,
         approvals=approvals,

@@ -13,7 +13,7 @@ from gateway import log
 from gateway.failpoints import Point
 from gateway.jobs import slots, sync
 from gateway.jobs.carrier import Carrier
-from gateway.jobs.runs import DROPPED
+from gateway.jobs.reasons import DROPPED
 from gateway.jobs.spec import JobSpec
 from gateway.protocols import Clock
 from gateway.types import MINUTE

@@ -4,25 +4,34 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from gateway import log
-from gateway.errors import DeliveryError, NotFound, StoreError
+from gateway.errors import DeliveryError, DeliveryErrorKind, NotFound, StoreError
 from gateway.failpoints import Point
+from gateway.opening import opening
+from gateway.outgoing import (
+    OVER,
+    chat_moved,
+    repaid,
+    taken_back,
+    to_dead,
+    to_later,
+    to_placed,
+    to_sent,
+    to_state,
+)
 from gateway.protocols import Channel, Clock
 from gateway.rate import Priority, RateGate
-from gateway.types import DAY, SECOND, Account, Address, Chunk, File, OutboxRow, PlaceKind
+from gateway.types import DAY, SECOND, Account, Address, Chunk, File, OutboxRow
 
 if TYPE_CHECKING:
     from storage import Store, Unit
 
-PLACEHOLDER = Chunk(text="…")
-OVER = Chunk(
-    text="—"
-)  # instead of a message that the final text no longer needs, where it cannot be taken back
+
 LONGEST_WAIT = 60.0  # seconds between two tries
 GIVE_UP_AFTER = DAY  # the platform keeps inbound for a day; we keep outbound as long
 MOST_RECENT = 1_000  # rows that are remembered as done with
@@ -59,7 +68,11 @@ class Delivery:
         self._senders: dict[int, asyncio.Task[None]] = {}
         self._queued: set[int] = set()  # rows
         self._recent: dict[int, None] = {}  # the latest rows that are done with, oldest first
+        self._renewed: set[int] = set()  # queued rows that somebody has changed on disk
+        self._lost: Counter[int] = Counter()  # row -> sends of it that may have arrived
+        self._following: set[asyncio.Task[None]] = set()
         self._addresses: dict[int, Address] = {}
+        self.on_moved: Callable[[int, int | None], None] = lambda kept, gone: None  # set by who runs turns
         # What the person sees in a message right now, where we know it: saves an edit that changes nothing.
         self.shown: dict[int, Chunk] = {}
 
@@ -130,8 +143,20 @@ class Delivery:
             task.cancel()
         await asyncio.gather(*self._senders.values(), return_exceptions=True)
 
+    async def take_back(self, origin: str) -> None:
+        """Let nothing of it stay to be seen, or appear later; a second time does nothing.
+
+        What is on its way this moment is taken back when it has arrived: only its sender knows its message id.
+        """
+        rows = await self._store.commit(Point.NOTICE, taken_back, origin)
+        for row in rows:
+            self._recent.pop(row.id, None)
+            if row.id in self._queued:
+                self._renewed.add(row.id)
+        self.enqueue(rows)
+
     def moved(self, conversation: int) -> None:
-        """The address of a conversation is another now: look it up again."""
+        """The address of a conversation is another now, or it is gone: look it up again."""
         self._addresses.pop(conversation, None)
 
     async def address(self, conversation: int) -> Address:
@@ -155,10 +180,18 @@ class Delivery:
 
     async def _send_all(self, conversation: int) -> None:
         queue = self._queues[conversation]
+        elsewhere: list[int] = []
         try:
             while queue:
-                address = await self.address(conversation)  # it may have moved
-                again = await self._send(self._lines[queue[0].account], address, queue[0])
+                try:
+                    address = await self.address(conversation)  # it may have moved
+                except LookupError:  # another one has taken it in, with all its rows
+                    elsewhere = [row.id for row in queue]
+                    return
+                again = await self._tried(self._lines[queue[0].account], address, queue[0])
+                if again is None and queue[0].id in self._renewed:
+                    again = await self._still_open(queue[0].id)
+                self._renewed.discard(queue[0].id)
                 if again is None:
                     self._done(queue.popleft())
                 else:
@@ -168,16 +201,47 @@ class Delivery:
             log.error("delivery.store", conversation=conversation, error=str(error))
         finally:
             del self._senders[conversation]
-            left = self._queues.pop(conversation)
-            self._queued.difference_update(row.id for row in left)
+            left = {row.id for row in self._queues.pop(conversation)}
+            self._queued -= left
+            self._renewed -= left
+            for id in left:
+                self._lost.pop(id, None)
             if left:
-                self.shown = {
-                    id: chunk for id, chunk in self.shown.items() if id not in {row.id for row in left}
-                }
+                self.shown = {id: chunk for id, chunk in self.shown.items() if id not in left}
+            if elsewhere:
+                task = asyncio.create_task(self._follow(elsewhere), name=f"follow-{conversation}")
+                self._following.add(task)
+                task.add_done_callback(self._following.discard)
+
+    async def _follow(self, ids: Sequence[int]) -> None:
+        """Send rows from the conversation in which they are by now."""
+        try:
+            found = [await self._still_open(id) for id in ids]
+        except StoreError as error:
+            log.error("delivery.store", error=str(error))
+            return
+        self.enqueue([row for row in found if row is not None])
+
+    async def _still_open(self, id: int) -> OutboxRow | None:
+        row = await self._store.read(lambda unit: unit.outbox.get(id))
+        return None if row is None or row.state in ("sent", "dead") else row
+
+    async def _tried(self, line: Line, address: Address, row: OutboxRow) -> OutboxRow | None:
+        """As `_send`. A fault that nobody foresaw is one of this chunk: what waits behind it goes on."""
+        try:
+            return await self._send(line, address, row)
+        except StoreError:
+            raise
+        except Exception as error:  # noqa: BLE001 - the edge of a chunk: whatever nobody foresaw is told here
+            log.crash("delivery.failed", error, origin=row.origin, part=row.part)
+            kind: DeliveryErrorKind = "lost" if self._lost[row.id] < MOST_LOST else "rejected"
+            unforeseen = DeliveryError(f"{type(error).__name__}: {error}", kind=kind)
+            return await self._failed(line, address, row, unforeseen)
 
     def _done(self, row: OutboxRow) -> None:
         self.shown.pop(row.id, None)
         self._queued.discard(row.id)
+        self._lost.pop(row.id, None)
         self._recent[row.id] = None
         if len(self._recent) > MOST_RECENT:
             del self._recent[next(iter(self._recent))]
@@ -190,19 +254,16 @@ class Delivery:
         try:
             if row.payload == OVER and row.message_id is None and line.channel.limits.placing != "exact":
                 # Whether it was ever there cannot be known: nothing is better than a dash.
-                await self._store.commit(Point.SENT, _sent, row, self._clock(), None)
-                return None
+                return await self._store.commit(Point.SENT, to_sent, row, self._clock(), None)
             if row.state != "placed":
-                row = await self._place(line, address, row)
-            if row.state == "placed":
-                await self._complete(line, address, row)
+                return await self._place(line, address, row)
+            return await self._complete(line, address, row)
         except DeliveryError as error:
             return await self._failed(line, address, row, error)
         except NotFound as error:
             return await self._failed(line, address, row, DeliveryError(str(error), kind="rejected"))
-        return None
 
-    async def _place(self, line: Line, address: Address, row: OutboxRow) -> OutboxRow:
+    async def _place(self, line: Line, address: Address, row: OutboxRow) -> OutboxRow | None:
         """Send the whole, where that can be done, or the opening that edits will complete."""
         first = opening(line.channel, row.payload, address.kind)
         # A preview has begun it with less text: what the platform recognises as a repeat is that, not this.
@@ -210,7 +271,11 @@ class Delivery:
         whole = first == row.payload and not begun
         state: Literal["sending", "placing"] = "sending" if whole else "placing"
         if row.state != state or row.attempts:
-            await self._store.commit(Point.PLACING, _state, row.id, state, self._clock())
+            wanted = await self._store.commit(Point.PLACING, to_state, row.id, state, self._clock())
+            if wanted is None:
+                return None
+            if wanted != row.payload:
+                return replace(row, payload=wanted, state=state)
         row = replace(row, state=state, attempts=row.attempts + 1)
         bulk = row.kind == "job"
         await line.gate.admit(
@@ -221,12 +286,10 @@ class Delivery:
             address, first, nonce=row.nonce, tried=row.first_try, content=content
         )
         if whole:
-            await self._store.commit(Point.SENT, _sent, row, self._clock(), message_id)
-            return replace(row, state="sent", message_id=message_id)
-        await self._store.commit(Point.PLACED, _placed, row.id, message_id)
-        return replace(row, state="placed", message_id=message_id)
+            return await self._store.commit(Point.SENT, to_sent, row, self._clock(), message_id)
+        return await self._store.commit(Point.PLACED, to_placed, row, message_id)
 
-    async def _complete(self, line: Line, address: Address, row: OutboxRow) -> None:
+    async def _complete(self, line: Line, address: Address, row: OutboxRow) -> OutboxRow | None:
         """The final text into a message whose id is on disk: can be repeated without harm."""
         assert row.message_id is not None
         if row.payload == OVER and line.channel.can.delete:
@@ -239,7 +302,7 @@ class Delivery:
             except DeliveryError as error:
                 if error.kind != "unchanged":
                     raise
-        await self._store.commit(Point.SENT, _sent, row, self._clock(), None)
+        return await self._store.commit(Point.SENT, to_sent, row, self._clock(), None)
 
     async def _failed(
         self, line: Line, address: Address, row: OutboxRow, error: DeliveryError
@@ -255,47 +318,61 @@ class Delivery:
             case "format":
                 plain = line.channel.plain(row.payload)
                 if plain != row.payload:
-                    await self._store.commit(Point.PUT_OFF, _repay, row.id, plain)
+                    await self._store.commit(Point.PUT_OFF, repaid, row.id, plain)
                     return replace(row, payload=plain)
             case "missing" if row.payload == OVER:
                 pass
             case "missing":
                 # The person deleted the message we were filling: say it anew.
-                if row.attempts <= MOST_LOST:
-                    return replace(await self._put_off(row, 0.0, error, state="ready"), message_id=None)
+                if self._again(row):
+                    put_off = await self._put_off(row, 0.0, error, state="ready")
+                    return put_off and replace(put_off, message_id=None)
             case "connect" | "server" | "auth":
                 if now - started < GIVE_UP_AFTER:
                     return await self._put_off(row, min(LONGEST_WAIT, 0.5 * 2 ** min(row.attempts, 7)), error)
             case "lost":
                 # It may have arrived. What can be repeated is an opening or a mark, or a nonce that is recognised.
                 known = row.state == "placed" or line.channel.limits.placing == "exact"
-                if row.attempts <= MOST_LOST or (known and now - started < GIVE_UP_AFTER):
-                    wait = 1.0 if row.attempts <= MOST_LOST else LONGEST_WAIT
-                    return await self._put_off(row, wait, error)
+                soon = self._again(row)
+                if soon or (known and now - started < GIVE_UP_AFTER):
+                    return await self._put_off(row, 1.0 if soon else LONGEST_WAIT, error)
             case "moved" if error.moved_to:
-                await self._store.commit(Point.PUT_OFF, _moved, address, error.moved_to)
+                found = await self._store.commit(Point.PUT_OFF, chat_moved, address, error.moved_to)
                 self.moved(row.conversation)
+                for kept, gone in found:
+                    self.on_moved(kept, gone)
                 return await self._put_off(row, 0.0, error)
             case _:
                 pass
-        await self._store.commit(Point.PUT_OFF, _dead, row, _said(error), error.kind == "gone", now)
+        await self._store.commit(Point.PUT_OFF, to_dead, row, _said(error), error.kind == "gone", now)
         log.warning("delivery.dead", origin=row.origin, part=row.part, kind=error.kind, error=str(error))
         if error.kind != "gone":
             self._on_gone(f"{row.origin} part {row.part} could not be delivered: {error}")
         return None
 
+    def _again(self, row: OutboxRow) -> bool:
+        """Whether what may have arrived is sent once more; counted."""
+        self._lost[row.id] += 1
+        return self._lost[row.id] <= MOST_LOST
+
     async def _put_off(
         self, row: OutboxRow, seconds: float, error: DeliveryError, *, state: str | None = None
-    ) -> OutboxRow:
-        """One that is placed, or that a preview has begun, stays what it is: its message must be found again."""
+    ) -> OutboxRow | None:
+        """None when it was given up meanwhile.
+
+        One that is placed, or that a preview has begun, stays what it is: its message must be found again.
+        """
         until = self._clock() + int(seconds * SECOND)
         now_state = state or (row.state if row.state in ("placed", "placing") else "ready")
-        await self._store.commit(Point.PUT_OFF, _put_off, row.id, until, now_state, _said(error))
+        wanted = await self._store.commit(Point.PUT_OFF, to_later, row.id, until, now_state, _said(error))
+        if wanted is None:
+            return None
         return replace(
             row,
+            payload=wanted,
             not_before=until,
             state=now_state,  # type: ignore[arg-type]
-            attempts=row.attempts + 1 if row.state == "placed" else row.attempts,
+            attempts=row.attempts + 1,
             first_try=row.first_try or self._clock(),
         )
 
@@ -303,67 +380,3 @@ class Delivery:
 def _said(error: DeliveryError) -> str:
     """What is kept of an error; a platform's may have the bot's token in it, as part of an address."""
     return log.clean(f"{error.kind}: {error}")
-
-
-def opening(channel: Channel, chunk: Chunk, kind: PlaceKind) -> Chunk:
-    """What is sent first of a chunk, by the channel's way of placing in a place of that kind; with a file, all."""
-    if chunk.file is not None:
-        return chunk
-    match channel.limits.placing:
-        case "exact":
-            return chunk
-        case "draft" if kind == "direct":
-            return chunk  # what was shown was no message: there is nothing to complete
-        case "opening" | "draft":
-            return channel.opening(chunk)
-        case "placeholder":
-            return PLACEHOLDER
-
-
-def first_state(channel: Channel, chunk: Chunk) -> Literal["sending", "placing"]:
-    """The state in which a chunk that goes out at once is committed.
-
-    With drafts that of direct chats; elsewhere it is put right before the call.
-    """
-    return "sending" if opening(channel, chunk, "direct") == chunk else "placing"
-
-
-async def _state(unit: Unit, id: int, state: str, now: int) -> None:
-    await unit.outbox.state(id, state, now=now)
-
-
-async def _sent(unit: Unit, row: OutboxRow, now: int, message_id: str | None) -> None:
-    await unit.outbox.sent(row.id, now=now, message_id=message_id)
-    if (run := _run_of(row)) is not None:
-        await unit.jobs.delivered(run, "sent")
-
-
-def _run_of(row: OutboxRow) -> int | None:
-    """The run whose answer a chunk carries; its origin is job:<run>:<target>. None: that of no run."""
-    return int(row.origin.split(":")[1]) if row.origin.startswith("job:") else None
-
-
-async def _placed(unit: Unit, id: int, message_id: str) -> None:
-    await unit.outbox.placed(id, message_id)
-
-
-async def _repay(unit: Unit, id: int, chunk: Chunk) -> None:
-    await unit.outbox.repay(id, chunk)
-
-
-async def _put_off(unit: Unit, id: int, until: int, state: str, error: str) -> None:
-    await unit.outbox.put_off(id, not_before=until, state=state, error=error)
-
-
-async def _moved(unit: Unit, address: Address, chat_id: str) -> None:
-    account = await unit.people.account_by_id(address.account)
-    assert account is not None
-    await unit.places.migrate(account.id, address.chat_id, chat_id)
-
-
-async def _dead(unit: Unit, row: OutboxRow, error: str, gone: bool, now: int) -> None:
-    await unit.outbox.dead(row.id, error=error)
-    if (run := _run_of(row)) is not None:
-        await unit.jobs.delivered(run, "dead")
-    if gone:
-        await unit.places.block(row.conversation, now)

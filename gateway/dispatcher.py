@@ -8,18 +8,21 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from gateway import intake, log
-from gateway.access import role_of, standing
-from gateway.begin import Ask, Collect, Command, Nothing, Poisoned, Rules, TurnedAway, begin
+from gateway.access import LOCAL, role_in
+from gateway.begin import begin
+from gateway.begin.rules import Rules
+from gateway.begin.steps import Ask, Collect, Command, Nothing, Poisoned, TurnedAway
 from gateway.billing import Biller
 from gateway.calls import Commands
 from gateway.compacting import Compactor
 from gateway.controls import Controls
 from gateway.delivery import Delivery
+from gateway.endings import Endings
 from gateway.failpoints import Point
 from gateway.habits import Habits
 from gateway.halt import Halt
 from gateway.hub import Hub, Seen
-from gateway.lanes import LOCAL
+from gateway.kept import Kept
 from gateway.media.enclosed import Enclosures
 from gateway.outage import Outage
 from gateway.progress import Outcome
@@ -82,6 +85,7 @@ class Dispatcher:
         self._enclosures = enclosures
         self._on_trouble = on_trouble
         self._on_stranger = on_stranger
+        delivery.on_moved = self._moved
         self._controls = Controls(
             store=store,
             delivery=delivery,
@@ -99,20 +103,37 @@ class Dispatcher:
         )
         self._outage = Outage(clock=clock, wake=self.wake, spawn=self._workers.beside)
         self._reactions = Reactions(store=store, delivery=delivery, clock=clock)
+        self._kept = Kept(
+            store=store,
+            delivery=delivery,
+            hub=hub,
+            halt=halt,
+            outage=self._outage,
+            clock=clock,
+            habits=lambda: self.habits,
+        )
+        self.endings = Endings(
+            store=store,
+            delivery=delivery,
+            hub=hub,
+            outage=self._outage,
+            kept=self._kept,
+            clock=clock,
+            habits=lambda: self.habits,
+            on_trouble=on_trouble,
+        )
         self.runs = Runs(
             store=store,
             delivery=delivery,
             runner=runner,
             room=room,
             hub=hub,
-            halt=halt,
-            outage=self._outage,
+            endings=self.endings,
             reactions=self._reactions,
             clock=clock,
             habits=lambda: self.habits,
             key=self.key_of,
             spawn=self._workers.beside,
-            on_trouble=on_trouble,
         )
         self.recovery = Recovery(
             store=store,
@@ -194,6 +215,7 @@ class Dispatcher:
         log.info("conversation.moved", conversation=kept, merged=gone)
         self._delivery.moved(kept)
         if gone is not None:
+            self._delivery.moved(gone)
             live = self.runs.get(gone)
             if live is not None:
                 live.task.cancel()
@@ -315,10 +337,10 @@ class Dispatcher:
         match begun:
             case Nothing(parked=parked, due=due, halted=halted):
                 if halted:
-                    await self.runs.say_kept(conversation)
+                    await self._kept.say(conversation)
                 elif parked and self._outage.since is not None:
                     self._outage.keep(conversation)
-                    await self.runs.say_kept(conversation)
+                    await self._kept.say(conversation)
                 if due is not None:
                     wait = max(0.0, (due - self._clock()) / SECOND)
                     asyncio.get_running_loop().call_later(wait, self.wake, conversation)
@@ -326,11 +348,11 @@ class Dispatcher:
             case Poisoned(turn=turn, notices=put_aside, text=text, end=end):
                 self._delivery.enqueue(put_aside)
                 if end is not None:
-                    self.runs.ended(end)
+                    self.endings.ended(end)
                 self._on_trouble("dead-letter", f"turn {turn.id} was put aside: {say('turn.poison')}")
                 rows = await self._store.read(lambda unit: unit.inbox.of_turn(turn.id))
                 ids = tuple(row.id for row in rows)
-                self.runs.publish_end(turn, Outcome(state="dead", text=text), ids)
+                self.endings.publish(turn, Outcome(state="dead", text=text), ids)
                 return None, True
             case Collect(rows=rows, conversation=place, fence=held, lang=lang):
                 self._delivery.enqueue(await self._enclosures.collect(rows, place, held, lang))
@@ -387,15 +409,7 @@ class Dispatcher:
         """As what somebody acts there; who stands for nobody known is a user."""
         if who is None:
             return "user"
-        if place.channel == "main" != who.channel:
-            return standing(who, self.habits.policy)  # from elsewhere, through the API
-        return role_of(
-            channel=place.channel,
-            key=self._key(place.account, place.channel),
-            user_id=who.user_id,
-            role=who.role,
-            policy=self.habits.policy,
-        )
+        return role_in(place, who, key=self.key_of(place), policy=self.habits.policy)
 
     def key_of(self, place: Conversation) -> str:
         """The name in the configuration of the account that speaks there."""

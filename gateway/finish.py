@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from gateway import log, transcript
-from gateway.delivery import OVER, first_state
 from gateway.jobs import ends
 from gateway.jobs.ends import End
 from gateway.journal import check
 from gateway.notices import nonce, notice
+from gateway.opening import first_state
+from gateway.outgoing import OVER
 from gateway.progress import Outcome, Progress, Started
 from gateway.protocols import Channel
 from gateway.texts import say
@@ -31,7 +32,6 @@ class Target:
     chunks: Sequence[Chunk]
     origin: str
     kind: Literal["answer", "job"] = "answer"
-    placed: int = 0  # parts that a preview has begun
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,12 +97,13 @@ async def _outgoing(
 ) -> list[OutboxRow]:
     """One row a chunk. The first goes out at once, so it is committed in the state of being sent.
 
-    Files come behind all that a preview has begun: no message of text can become one.
+    What a preview has begun and the answer does not fill is taken back; the outbox knows of it, also where the
+    preview has never heard what became of its call. Files come behind all that: no message of text can become one.
     """
     rows: list[OutboxRow] = []
     texts = [chunk for chunk in target.chunks if chunk.file is None]
     files = [chunk for chunk in target.chunks if chunk.file is not None]
-    chunks = [*texts, *[OVER] * (target.placed - len(texts)), *files]
+    chunks = [*texts, *[OVER] * (await unit.outbox.begun(target.origin) - len(texts)), *files]
     for part, chunk in enumerate(chunks):
         row = await unit.outbox.put(
             origin=target.origin,

@@ -26,25 +26,24 @@ class Limits:
 class Sent:
     """What a person sent within the last WINDOW before this event, and what waits in the chat.
 
-    *urgent* counts commands and buttons alone.
+    *recent*: commands and buttons alone, when this event is urgent.
     """
 
-    all: int
-    urgent: int
+    recent: int
     waiting: int
 
 
-def flood(kind: Kind, *, now_command: bool, sent: Sent, limits: Limits) -> Flood | None:
-    """Why this event is one too many; None when it is not.
+def is_urgent(kind: Kind, *, now_command: bool) -> bool:
+    """Whether it has a measure of its own: whoever flooded must still be able to press a button and to /stop."""
+    return now_command or kind is Kind.BUTTON
 
-    Commands that never wait have a measure of their own: whoever flooded must still be able to /stop.
-    """
-    if now_command or kind is Kind.BUTTON:
-        return "too fast" if sent.urgent >= limits.messages_per_minute else None
-    if sent.all >= limits.messages_per_minute:
+
+def flood(kind: Kind, *, urgent: bool, sent: Sent, limits: Limits) -> Flood | None:
+    """Why this event is one too many; None when it is not."""
+    if sent.recent >= limits.messages_per_minute:
         return "too fast"
     # Nothing else waits for a turn.
-    waits = kind in (Kind.MESSAGE, Kind.COMMAND, Kind.API)
+    waits = not urgent and kind in (Kind.MESSAGE, Kind.COMMAND, Kind.API)
     return "too many waiting" if waits and sent.waiting >= limits.most_waiting else None
 
 

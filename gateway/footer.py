@@ -20,6 +20,10 @@ def under(text: str, what: str, earlier: UsageSummary, last: UsageSettled | None
             cost=earlier.cost + (last.cost or 0),
             unpriced=earlier.unpriced + (last.cost is None),
         )
+        if (found := last.searches) is not None:
+            spent = replace(
+                spent, cost=spent.cost + (found.cost or 0), unpriced=spent.unpriced + (found.cost is None)
+            )
     if what == "cost":
         return f"{text}\n\n*{line(spent, lang)}*"
     given, made = sizes(spent, lang)

@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from gateway.errors import ModelError, Refused
+from gateway.errors import ModelError, Refused, StoreError
 from gateway.failpoints import Point
 
 if TYPE_CHECKING:
@@ -43,7 +43,8 @@ class Halt:
         self.now = halted  # before the commit: nothing may slip through while it is being written
         try:
             await self._store.commit(Point.CONTROL, write, halted, by, at)
-        except BaseException:
+        except StoreError:
+            # Not when we are cancelled: then the commit may still be made.
             self.now = None
             raise
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from gateway import transcript
 from gateway.jobs import silence
+from gateway.jobs.reasons import ASLEEP, FILE_EMPTY, FILE_MISSING
 from gateway.moments import local
 from gateway.types import DAY
 
@@ -22,10 +23,7 @@ if TYPE_CHECKING:
 NAME = "__heartbeat__"  # no name that anybody can give to a job of theirs
 LARGEST = 64 * 1024  # bytes of the file
 SAID = 500  # characters of what it said last that it is reminded of
-EMPTY = "its file is empty"
-MISSING = "its file is missing"
 TOO_BIG = f"its file has more than {LARGEST // 1024} kB"
-ASLEEP = "outside its active hours"
 _HOURS = re.compile(r"(\d{1,2}):(\d{2})\s*[-–]\s*(\d{1,2}):(\d{2})")
 _COMMENT = re.compile(r"<!--.*?(-->|\Z)", re.DOTALL)
 # Headings, rules, and items of a list that nobody has filled in.
@@ -73,14 +71,14 @@ def read(path: Path) -> str:
         with path.open("rb") as file:
             data = file.read(LARGEST + 1)
     except FileNotFoundError:
-        raise Idle(MISSING) from None
+        raise Idle(FILE_MISSING) from None
     except OSError as error:
         raise Idle(f"its file cannot be read: {error.strerror}") from None
     if len(data) > LARGEST:
         raise Idle(TOO_BIG)
     found = instructions(data.decode("utf-8", "replace").replace("\x00", ""))
     if not found:
-        raise Idle(EMPTY)
+        raise Idle(FILE_EMPTY)
     return found
 
 

@@ -7,10 +7,13 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 from gateway import access, floods
+from gateway.access import LOCAL
 from gateway.during import Busy, During
-from gateway.lanes import DONE, LOCAL, LONGEST_TEXT, Path, askable, command_of, path_of
+from gateway.lanes import DONE, LONGEST_TEXT, Path, askable, command_of, path_of
+from gateway.media.showing import entered
 from gateway.notices import enter
 from gateway.pairing import knock
+from gateway.storable import cleaned
 from gateway.texts import say
 from gateway.types import (
     Account,
@@ -30,6 +33,7 @@ from gateway.types import (
 
 if TYPE_CHECKING:
     from storage import Unit
+
 
 DEAD = Path(lane=Lane.DEAD, state="dead")
 FLOODS: dict[floods.Flood, str] = {"too fast": "limit.fast", "too many waiting": "limit.waiting"}
@@ -185,15 +189,19 @@ async def _flood(
 ) -> floods.Flood | None:
     if floods.backlog(event.sent, door.now):
         return None
-    since, sent = door.now - floods.WINDOW, door.now - floods.BACKLOG
-    most = door.limits.messages_per_minute
-    urgent = event.kind is Kind.COMMAND and door.mode(command_of(event.text)[0]) == "now"
+    at_once = event.kind is Kind.COMMAND and door.mode(command_of(event.text)[0]) == "now"
+    urgent = floods.is_urgent(event.kind, now_command=at_once)
     found = floods.Sent(
-        all=await unit.inbox.recent(identity.id, since=since, sent=sent, most=most),
-        urgent=await unit.inbox.recent(identity.id, since=since, sent=sent, most=most, urgent=True),
-        waiting=await unit.inbox.crowd(place.id, most=door.limits.most_waiting),
+        recent=await unit.inbox.recent(
+            identity.id,
+            since=door.now - floods.WINDOW,
+            sent=door.now - floods.BACKLOG,
+            most=door.limits.messages_per_minute,
+            urgent=urgent,
+        ),
+        waiting=0 if urgent else await unit.inbox.crowd(place.id, most=door.limits.most_waiting),
     )
-    return floods.flood(event.kind, now_command=urgent, sent=found, limits=door.limits)
+    return floods.flood(event.kind, urgent=urgent, sent=found, limits=door.limits)
 
 
 async def _refuse_flood(
@@ -249,6 +257,9 @@ async def _put(
         session=path.session,
         error=error,
     )
+    if id is not None and event.enclosed and path.state in ("waiting", "held"):
+        # Of what is refused nothing is kept: without rows, its files are swept.
+        await unit.inbox.collected(id, await entered(unit, event.enclosed, inbox=id, now=door.now))
     return Receipt(
         event_id=event.event_id,
         inbox_id=id,
@@ -278,52 +289,3 @@ async def _overhear(
     receipt = await _put(unit, account, event, door, path, chat, identity, error=reason)
     await unit.inbox.forget_overheard(chat.id, keep=door.overheard)
     return receipt
-
-
-def cleaned(event: Inbound) -> Inbound:
-    """Storable: no NUL, no half of a surrogate pair, in any text that came from outside."""
-    place, sender = event.place, event.sender
-    if place is not None:
-        place = replace(
-            place,
-            chat_id=_clean(place.chat_id),
-            thread_id=_clean(place.thread_id),
-            user_id=_clean(place.user_id),
-        )
-    if sender is not None:
-        sender = replace(
-            sender,
-            user_id=_clean(sender.user_id)[:200],
-            name=_clean(sender.name)[:200],
-            lang=_clean(sender.lang)[:20],
-        )
-    return replace(
-        event,
-        event_id=_clean(event.event_id),
-        place=place,
-        sender=sender,
-        sent=None if event.sent is None else int(event.sent),
-        text=_clean(event.text),
-        message_id=_clean(event.message_id),
-        reply_to=_clean(event.reply_to),
-        album=_clean(event.album),
-        hint=_clean(event.hint),
-        quotes=tuple(
-            replace(quote, text=_clean(quote.text), author=_clean(quote.author)[:200])
-            for quote in event.quotes
-        ),
-        files=tuple(
-            replace(each, ref=_clean(each.ref), name=_clean(each.name)[:200], type=_clean(each.type)[:100])
-            for each in event.files
-        ),
-        button=_clean(event.button),
-        press_id=_clean(event.press_id),
-        raw=_clean(event.raw),
-        error=_clean(event.error)[:500],
-    )
-
-
-def _clean(text: str) -> str:
-    if text.isascii() and "\x00" not in text:
-        return text
-    return text.replace("\x00", "").encode("utf-8", "replace").decode("utf-8")

@@ -148,7 +148,7 @@ class Keys:
         stored = row[0].hash if row is not None else key_secret.NEVER
         right = hmac.compare_digest(key_secret.hashed(secret), stored)
         if row is None or not right:
-            raise Refused("This key is not known here.")
+            raise Refused("This key is not known here; see: parley keys list")
         key, identity = row
         state = _state(key, now)
         if state != "valid":

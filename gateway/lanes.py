@@ -6,15 +6,16 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 from gateway import bursts, during, transcript
+from gateway.access import LOCAL
 from gateway.types import Account, Conversation, Identity, Inbound, Json, Kind, Lane
 
 if TYPE_CHECKING:
     from gateway.intake import Door
     from storage import Unit
 
-LOCAL = frozenset({"main", "http", "job"})  # accounts that are never away
 LONGEST_TEXT = 256 * 1024  # bytes of one message
-ALONE = "alone"  # in the body of a row: a turn of its own
+AGAIN = "again"  # in the body of a row: the turn whose question is asked once more
+ALONE = "alone"  # there, too: a turn of its own
 
 State = Literal["waiting", "held", "done", "refused", "dead", "overheard"]
 
@@ -54,7 +55,8 @@ async def path_of(
         case Kind.EDIT:
             return await _edit(unit, account, event, place, identity, door)
         case Kind.MESSAGE | Kind.API | Kind.JOB:
-            if not askable(event.text) and not (event.files and not event.text.strip()):
+            without = (event.files or event.enclosed) and not event.text.strip()
+            if not askable(event.text) and not without:
                 return Path(lane=Lane.CONTROL, state="waiting", facts=_facts(event))
             return await _prompt(unit, account, event, place, identity, door)
         case _:

@@ -78,7 +78,7 @@ class Notes:
                     break
             if self._model is not None and not self.left:
                 await self._merge(self._model)
-        except BaseException:
+        except BaseException:  # whatever ends it: what they have cost so far is on the bill
             await self.settle()
             raise
 

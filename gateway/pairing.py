@@ -6,7 +6,7 @@ import secrets
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from gateway import linking, tries
-from gateway.access import Policy
+from gateway.access import LOCAL, Policy
 from gateway.codes import digest, matching, new_code
 from gateway.notices import Pen, enter
 from gateway.texts import say
@@ -80,7 +80,7 @@ async def deciders(unit: Unit, policy: Policy) -> list[tuple[str, str]]:
     """(channel, user id) of everybody who may let others in: owners of the configuration, owners, admins."""
     named = [(key.partition(".")[0], id) for key, ids in policy.owners.items() for id in sorted(ids)]
     stored = [*await unit.people.with_role("owner"), *await unit.people.with_role("admin")]
-    return [each for each in dict.fromkeys([*named, *stored]) if each[0] not in ("main", "job", "http")]
+    return [each for each in dict.fromkeys([*named, *stored]) if each[0] not in LOCAL]
 
 
 async def _ask(

@@ -7,10 +7,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gateway import log
-from gateway.delivery import Delivery, Line, opening
+from gateway.delivery import Delivery, Line
 from gateway.errors import DeliveryError, StoreError
 from gateway.failpoints import Point
 from gateway.notices import nonce
+from gateway.opening import opening
 from gateway.protocols import Clock
 from gateway.rate import Priority
 from gateway.types import Address, Chunk, OutboxRow
@@ -54,11 +55,6 @@ class Preview:
         self._lost = False
         self._task: asyncio.Task[None] | None = None
         self.text = ""
-
-    @property
-    def placed(self) -> int:
-        """How many messages of this turn are there already."""
-        return len(self._parts)
 
     def start(self, parts: list[OutboxRow]) -> None:
         """*parts*: what an interrupted run of this turn has already placed."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from decimal import Decimal
+from typing import Literal
 
-from gateway import usage
+from gateway import searching, usage
+from gateway.price import LIST, Overrides, Price, Rates, cost, saved
 from gateway.protocols import Asked
 from gateway.types import Tokens, UsageSettled
 
@@ -18,7 +20,7 @@ class Pricing:
     """
 
     def __init__(
-        self, overrides: usage.Overrides | None = None, discounts: Mapping[str, Decimal] | None = None
+        self, overrides: Overrides | None = None, discounts: Mapping[str, Decimal] | None = None
     ) -> None:
         self.overrides = overrides or {}
         self.discounts = discounts or {}
@@ -26,18 +28,18 @@ class Pricing:
         self.on_missing: Callable[[str], None] = lambda model: None
 
     @property
-    def overrides(self) -> usage.Overrides:
+    def overrides(self) -> Overrides:
         """What the operator has set, by provider/model; the demo costs nothing."""
         return self._overrides
 
     @overrides.setter
-    def overrides(self, overrides: usage.Overrides) -> None:
-        self._overrides: usage.Overrides = {"demo/*": "free", **overrides}
+    def overrides(self, overrides: Overrides) -> None:
+        self._overrides: Overrides = {"demo/*": "free", **overrides}
 
     def discount(self, provider: str) -> Decimal:
-        return self.discounts.get(provider, usage.LIST)
+        return self.discounts.get(provider, LIST)
 
-    def of(self, model: Asked, *, at: int) -> usage.Price | None:
+    def of(self, model: Asked, *, at: int) -> Price | None:
         """What a short request made *at* would pay; None: not known."""
         return usage.find_price(
             provider_kind=model.kind,
@@ -78,9 +80,58 @@ class Pricing:
             overrides=self.overrides,
             discount=self.discount(model.provider),
         )
-        return usage.cost(price, tokens)
+        return cost(price, tokens)
 
-    def rates(self, model: Asked, tokens: Tokens, *, at: int) -> usage.Rates | None:
+    def worst_searches(self, model: Asked, searches: int, *, at: int) -> int | None:
+        """What so many searches cost; None: their price is not known."""
+        return searching.cost(
+            self._search(model.kind, model.provider, model.base_url, model.model, at), searches
+        )
+
+    def settle_searches(
+        self,
+        *,
+        state: Literal["known", "estimated"],
+        searches: int,
+        provider: str,
+        kind: str,
+        base_url: str,
+        model: str,
+        at: int,
+        ended: int,
+    ) -> UsageSettled:
+        """The settled row of a request's searches; void where none was made."""
+        price = self._search(kind, provider, base_url, model, at)
+        if not searches:
+            return UsageSettled(
+                state="void", tokens=Tokens(), ended=ended, model=model, cost=0, cost_state="free", units=0
+            )
+        cost = searching.cost(price, searches)
+        if cost is None:
+            self._missed(f"{provider}:{model}", "searches")
+        return UsageSettled(
+            state=state,
+            tokens=Tokens(),
+            ended=ended,
+            model=model,
+            cost=cost,
+            cost_state="unpriced" if price is None else price.state,
+            price=json.dumps(price.to_json(), sort_keys=True) if price is not None else None,
+            units=searches,
+        )
+
+    def _search(self, kind: str, provider: str, base_url: str, model: str, at: int) -> Price | None:
+        return searching.search_price(
+            provider_kind=kind,
+            provider_name=provider,
+            base_url=base_url,
+            model=model,
+            at=at,
+            overrides=self.overrides,
+            discount=self.discount(provider),
+        )
+
+    def rates(self, model: Asked, tokens: Tokens, *, at: int) -> Rates | None:
         """What a request made *at* pays for so many *tokens*; None: the price is not known."""
         price = usage.find_price(
             provider_kind=model.kind,
@@ -137,21 +188,26 @@ class Pricing:
                 overrides=self.overrides,
                 discount=self.discount(provider),
             )
-        cost = usage.cost(price, tokens) if provider_cost is None else provider_cost
-        ref = f"{provider}:{model}"
-        if cost is None and ref not in self._missing and state != "failed":
-            self._missing.add(ref)
-            self.on_missing(ref)
+        charged = cost(price, tokens) if provider_cost is None else provider_cost
+        if charged is None and state != "failed":
+            self._missed(f"{provider}:{model}")
         return UsageSettled(
             state=state,  # type: ignore[arg-type]
             tokens=tokens,
             ended=ended,
             model=model,
             provider_id=provider_id,
-            cost=cost,
-            cost_state="unpriced" if cost is None else "priced" if price is None else price.state,
+            cost=charged,
+            cost_state="unpriced" if charged is None else "priced" if price is None else price.state,
             price=json.dumps(price.to_json(), sort_keys=True) if price is not None else None,
             provider_cost=provider_cost,
             units=seconds,
-            saved=None if cost is None else usage.saved(price, tokens),
+            saved=None if charged is None else saved(price, tokens),
         )
+
+    def _missed(self, ref: str, what: str = "") -> None:
+        """A price that is missing is told once; *what*: of searches, '' of the model itself."""
+        told = f"{what} of {ref}" if what else ref
+        if told not in self._missing:
+            self._missing.add(told)
+            self.on_missing(told)

@@ -36,6 +36,7 @@ class Options:
     compact_notice: bool = True  # whether people are told when it was done unasked
     summary_model: str = ""  # that writes the notes; '': the session's
     context_window: int | None = None  # tokens; None: what is listed for the model
+    web_search: int = 0  # so often a provider may search the web for one request; 0: never
     zone: str = "UTC"
 
 
@@ -111,6 +112,7 @@ class Progress:
     refused: bool = False  # the model has said on the way that it is too much
     put_away: Done | None = None  # what made room last
     without: str = ""  # what the person is told where their pictures were not shown
+    unsearched: str = ""  # and where a budget had no room for searches
     near: list[Budget] = field(default_factory=list)  # budgets of which little is left, to be told of
 
 

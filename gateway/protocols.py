@@ -243,7 +243,8 @@ class Prompt:
 
     *max_output_tokens* bounds the thinking too. *think* None: as the model does by itself; those that cannot be
     told take no notice. *key*: the same for all requests that begin alike, for providers that send those to the same
-    machine; '' where there is only one.
+    machine; '' where there is only one. *searches*: how often its provider may search the web for it; only where the
+    model `searches`.
     """
 
     stable: str
@@ -255,6 +256,7 @@ class Prompt:
     cache: Cache = "5m"
     key: str = ""
     think: Think | None = None
+    searches: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,11 +288,20 @@ class Made:
     data: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A page that an answer cites, as its provider found it; not trusted. *title* '': it has none."""
+
+    url: str
+    title: str = ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """The end of a whole, uncut response. *model* is the one that really answered.
 
     *tokens* None: the provider never said. *provider_cost* in nano-dollars where the provider bills itself.
+    *searches*: how many its provider has made and bills. *sources*: the pages it cites, each once.
     """
 
     parts: tuple[Part, ...]
@@ -300,6 +311,8 @@ class Answer:
     finish: str = "stop"  # stop, length, tools, filter
     provider_cost: int | None = None
     files: tuple[Made, ...] = ()
+    searches: int = 0
+    sources: tuple[Source, ...] = ()
 
 
 ModelEvent = Delta | Thought | Counted | Answer
@@ -328,6 +341,10 @@ class Model(Asked, Protocol):
 
     async def sees(self) -> bool:
         """Whether it takes pictures; where nothing is known of the model, yes: its refusal is told."""
+        ...
+
+    async def searches(self) -> bool:
+        """Whether its provider can search the web for it, and says how much at most: see vendors.searches."""
         ...
 
     def stream(self, prompt: Prompt) -> AsyncGenerator[ModelEvent]:

@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from gateway import away, working
+from gateway.access import LOCAL
 from gateway.delivery import Delivery
 from gateway.failpoints import Point
 from gateway.habits import Habits
 from gateway.halt import Halt
-from gateway.lanes import LOCAL
 from gateway.protocols import Clock
 from gateway.types import UsageSettled, Waiting
 from gateway.workers import Workers
@@ -136,13 +136,9 @@ class Recovery:
 
     async def _take_back_notices(self, account: int) -> None:
         """“Still working”, of turns whose end an earlier process did not live to see tidied up."""
-        line = self._delivery.line(account)
-        if line is None:
-            return
         left = await self._store.read(lambda unit: unit.outbox.left_over(account, working.ORIGIN))
-        for conversation, turn in left:
-            address = await self._delivery.address(conversation)
-            await working.take_back(self._store, line, address, turn)
+        for turn in left:
+            await self._delivery.take_back(f"{working.ORIGIN}{turn}")
 
     def _tell_away_now(self) -> None:
         if not self._workers.stopping:

@@ -62,10 +62,6 @@ class UsageSummary:
     def total_cost_usd(self) -> Decimal:
         return dollars(self.cost)
 
-    @property
-    def total_turns(self) -> int:
-        return self.turns
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Share:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gateway import history
 from gateway.caching import Asking, Rhythm, Setting, choose
+from gateway.message_size import bytes_of
 from gateway.pricing import Pricing
 from gateway.protocols import Asked, Cache, Clock, Prompt
 from gateway.types import Tokens
@@ -36,7 +36,7 @@ class Retention:
             lambda unit: unit.ledger.asked(session, provider=model.provider, model=model.model)
         )
         asked = tuple(Asking(turn, at, _kept(read, short, long)) for turn, at, read, short, long, _ in rows)
-        size = (len(prompt.stable) + history.size(prompt.messages)) // BYTES
+        size = (len(prompt.stable) + bytes_of(prompt.messages)) // BYTES
         old = min(rows[-1][5], size) if rows else 0
         now = self._clock()
         rates = self._pricing.rates(model, Tokens(uncached=size), at=now)

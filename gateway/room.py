@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from gateway import bounds, compaction, log
 from gateway.billing import Booking
-from gateway.compacting import Compactor, Done, Order, window
+from gateway.compacting import Compactor, Done
+from gateway.drafts import Order, window
 from gateway.errors import ModelError, Refused
 from gateway.failpoints import Point
 from gateway.journal import check
@@ -57,11 +58,14 @@ class Room:
         compactor: Compactor,
         options: Callable[[], Options],
         model: Callable[[Session, str | None], Model],
+        bound: Callable[[Model, Prompt], Awaitable[int]],
     ) -> None:
+        """*bound*: the most tokens that a prompt can come to; pictures count where they are shown."""
         self._store = store
         self._compactor = compactor
         self._options = options
         self._model = model
+        self._bound = bound
 
     # -- within a turn ----------------------------------------------------------------------------------------
 
@@ -85,7 +89,7 @@ class Room:
         last, standing = await self._store.read(self._weighed, session)
         if started.turn.n < standing.turn or _taken_back(standing):
             return False
-        needed = compaction.estimated(await self._compactor.bound(model, prompt), last)
+        needed = compaction.estimated(await self._bound(model, prompt), last)
         if compaction.fits(needed, prompt.max_output_tokens, most):
             return False
         return await self._made(started, progress, standing)
@@ -143,6 +147,11 @@ class Room:
             return None
         session, turn = started.session, started.turn
         most = window(self._model(session, started.model), self._options().context_window)
+        if made is None and not progress.refused and not compaction.full(used, most):
+            # As after nearly every turn: unless compactions are paused there is nothing to look up.
+            vain, _ = await self._store.read(lambda unit: unit.compactions.pause(session.id))
+            if not vain:
+                return None
         standing = await self._store.read(self._standing, session)
         if progress.refused and not used:
             if made is not None:

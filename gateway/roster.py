@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from gateway import linking, pairing
-from gateway.access import Policy, enough
+from gateway.access import LOCAL, Policy, enough
 from gateway.delivery import Delivery
 from gateway.errors import NotFound, Refused
 from gateway.failpoints import Point
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from storage.pairings import Pairing
 
 ROLES: tuple[Role, ...] = ("owner", "admin", "user")
+ERASED = "erased:"  # as storage.purging names whom the ledger alone still points to
 NOBODY = Policy(allow={}, owners={})
 
 
@@ -85,8 +86,9 @@ class Roster:
         self._policy = policy
 
     async def list(self) -> Sequence[Member]:
+        """Everybody but who was erased: of them only the bill has a number."""
         found = await self._store.read(lambda unit: unit.people.identities())
-        return [self._member(identity) for identity in found]
+        return [self._member(each) for each in found if not each.user_id.startswith(ERASED)]
 
     async def allow(self, address: str, role: Role = "user", *, by: Actor = OPERATOR) -> Member:
         """Let somebody in, also before they have ever written, or a group (telegram:-100123).
@@ -293,6 +295,12 @@ def parse(address: str) -> tuple[str, str]:
             f"{address!r} is not an address; write channel:number, such as telegram:12345 (not an @name)."
         )
     return channel, user_id
+
+
+def addressed(address: str) -> tuple[str, str]:
+    """The same of whoever may have written: on our own channel people have names, as main:local."""
+    channel, _, user_id = address.strip().partition(":")
+    return (channel, user_id) if channel in LOCAL and user_id else parse(address)
 
 
 async def _again(unit: Unit, identity: Identity) -> Identity:

@@ -1,45 +1,32 @@
-"""The running of turns: what the person sees meanwhile, how each one ends, and what becomes of it when it cannot."""
+"""The running of turns: which run, what the person sees meanwhile, and how they are stopped."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from gateway import appeals, footer, log, targets, working
-from gateway.access import Policy
+from gateway import working
+from gateway.access import LOCAL
 from gateway.delivery import Delivery
 from gateway.during import Busy
-from gateway.errors import DiskFull
+from gateway.endings import Endings
 from gateway.failpoints import Point
-from gateway.finish import Finished, Run, Target, finish, keep, move_back
+from gateway.finish import Finished
 from gateway.habits import Habits
-from gateway.halt import Halt
 from gateway.hub import Hub, Seen
-from gateway.jobs import silence
-from gateway.jobs.ends import Delivery as Delivered
-from gateway.jobs.ends import End, Pen
-from gateway.lanes import LOCAL
 from gateway.notices import notice
-from gateway.outage import Outage
 from gateway.preview import Preview
 from gateway.progress import Outcome, Progress, Started, resumed
 from gateway.protocols import Clock
 from gateway.reactions import Reactions
-from gateway.reports import usage_summary
 from gateway.room import Room
-from gateway.texts import say
-from gateway.transcript import Text
 from gateway.turn import TurnRunner
-from gateway.types import HOUR, Chunk, Conversation, Reaction, Turn, Waiting
+from gateway.types import Conversation, Reaction, Waiting
 
 if TYPE_CHECKING:
-    from storage import Store, Unit
-
-KEEP_FOR = 6 * HOUR  # how long a message is kept for an operator to mend what is wrong
-MOST_TOLD = 1000  # waiting messages of one conversation whose askers are told
-STORE_RETRY = 5.0  # seconds
+    from storage import Store
 
 
 @dataclass(slots=True)
@@ -54,16 +41,6 @@ class Live:
     moved_to: int | None = None  # the session its messages go back to
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Desk:
-    """What admins are asked by; see appeals.Desk."""
-
-    render: Callable[[int, str], list[Chunk]]
-    now: int
-    policy: Policy
-    language: str
-
-
 class Runs:
     """The turns that run in this process, at most one in each conversation."""
 
@@ -75,14 +52,12 @@ class Runs:
         runner: TurnRunner,
         room: Room,
         hub: Hub,
-        halt: Halt,
-        outage: Outage,
+        endings: Endings,
         reactions: Reactions,
         clock: Clock,
         habits: Callable[[], Habits],
         key: Callable[[Conversation], str],
         spawn: Callable[[Coroutine[Any, Any, None], str], None],
-        on_trouble: Callable[[str, str], None],
     ) -> None:
         """*key* gives the name in the configuration of the account that speaks in a conversation."""
         self._store = store
@@ -90,15 +65,12 @@ class Runs:
         self._runner = runner
         self._room = room
         self._hub = hub
-        self._halt = halt
-        self._outage = outage
+        self._endings = endings
         self._reactions = reactions
         self._clock = clock
         self._habits = habits
         self._key = key
         self._spawn = spawn
-        self._on_trouble = on_trouble
-        self.on_run_ended: Callable[[], None] = lambda: None  # of a job; set by who plans them
         self._live: dict[int, Live] = {}
         self._steering: set[int] = set()  # conversations whose running turn has something to take in
         self._untold: dict[
@@ -192,7 +164,7 @@ class Runs:
             if preview is not None:
                 await preview.close()
             outcome = self._outcome(live)
-            finished = await self._end(started, outcome, progress, preview)
+            finished = await self._endings.store(started, outcome, progress, live.moved_to)
             self._react(started, "done" if outcome.state == "done" else "failed", progress.taken)
             return finished
         finally:
@@ -223,95 +195,6 @@ class Runs:
             return self._runner.cancelled(live.progress, interrupted=live.interrupted)
         return Outcome(state="parked", request=live.progress.request)
 
-    async def _end(
-        self, started: Started, outcome: Outcome, progress: Progress, preview: Preview | None
-    ) -> Finished | None:
-        now = self._clock()
-        turn = started.turn
-        if outcome.state == "kept" and now - turn.started >= KEEP_FOR:
-            outcome = replace(outcome, state="failed", text=say("turn.gave_up", started.lang))
-        if outcome.state in ("kept", "parked"):
-            await self._keep(started, outcome)
-            return None
-        if outcome.state == "moved":
-            live = self._live[turn.conversation]
-            assert live.moved_to is not None
-            rows = await self._store.commit(
-                Point.FINISH, move_back, started, outcome, live.moved_to, self._delivery.render, now
-            )
-            self._delivery.enqueue(rows)
-            return Finished(rows=rows, more=True)
-        text = await self._shown(started, outcome)
-        placed = preview.placed if preview else 0
-        run: Run | None = None
-        if turn.job_run is None:
-            found = targets.targets(self._delivery, started, text, outcome.files, placed)
-            unread = not found and not self._hub.watched(turn.conversation)
-        else:
-            run, found = await self._scheduled(started, outcome, text, now)
-            # Whoever reads what a job has to say finds it unread; a chat that it is part of has seen it.
-            unread = started.session.triggered_by is not None and run.delivery != "silent"
-        filed = appeals.filing(started, outcome)
-        if filed is not None and filed.buttons:
-            found = [replace(each, chunks=filed.under(each.chunks)) for each in found]
-
-        async def work(unit: Unit) -> Finished:
-            ended = await finish(unit, started, outcome, found, now, unread, self._delivery.shown, run)
-            if filed is None:
-                return ended
-            told = await appeals.file(unit, started, filed, self._desk(now))
-            return replace(ended, rows=[*ended.rows, *told])
-
-        while True:
-            try:
-                finished = await self._store.commit(Point.FINISH, work)
-                break
-            except DiskFull as error:
-                # The answer is made and paid for: hold on to it until there is space again.
-                self._on_trouble("storage", str(error))
-                await asyncio.sleep(STORE_RETRY)
-        self._delivery.enqueue(finished.rows)
-        if finished.end is not None:
-            self.ended(finished.end)
-        if outcome.state == "done" and outcome.model:  # a digest has asked nobody
-            self._outage.over()
-        self.publish_end(turn, outcome, tuple(row.id for row in started.rows))
-        _log(started, outcome, progress, self._clock())
-        settled = outcome.request.settled if outcome.request else None
-        if outcome.state != "done" or settled is None or settled.state != "known":
-            return replace(finished, progress=progress)
-        return replace(finished, progress=progress, used=settled.tokens.input + settled.tokens.output)
-
-    def _desk(self, now: int) -> _Desk:
-        habits = self._habits()
-        return _Desk(render=self._delivery.render, now=now, policy=habits.policy, language=habits.language)
-
-    async def _scheduled(
-        self, started: Started, outcome: Outcome, text: str, now: int
-    ) -> tuple[Run, list[Target]]:
-        """The end of a job's run: what is delivered where. A failure is told to whoever made the job, not there."""
-        turn, job = started.turn, started.job
-        assert turn.job_run is not None
-        pen = Pen(render=self._delivery.render, now=now, language=self._habits().language)
-        delivery: Delivered = "none"
-        found: list[Target] = []
-        said = "".join(part.text for part in outcome.parts if isinstance(part, Text))
-        if job is not None and outcome.state == "done":
-            quiet = job.spec.silent or job.spec.kind == "digest"
-            if quiet and not outcome.files and silence.nothing(said):
-                delivery = "silent"
-            else:
-                found, later = await targets.of_job(self._store, self._delivery, started, text, outcome.files)
-                delivery = "owed" if later else "waiting" if found else "none"
-        return Run(id=turn.job_run, delivery=delivery, pen=pen), found
-
-    def ended(self, end: End) -> None:
-        """A job's run has ended: tell who is to know, and let the next attempt be planned."""
-        self._delivery.enqueue(end.rows)
-        if end.trouble is not None:
-            self._on_trouble(*end.trouble)
-        self.on_run_ended()
-
     async def tidy(self, started: Started, finished: Finished) -> None:
         """Between two turns: make room in the model's context where little is left; the person is told."""
         if finished.progress is None:
@@ -336,62 +219,6 @@ class Runs:
             self._hub.publish(Seen(kind="notice", conversation=place.id, text=told.text))
         else:
             self._untold[place.id] = told.text  # at a terminal nobody listens once the answer is there
-
-    async def _keep(self, started: Started, outcome: Outcome) -> None:
-        now = self._clock()
-        place = started.turn.conversation
-        halted = self._halt.now is not None
-        if outcome.state != "kept" and not halted:
-            await self._store.commit(
-                Point.FINISH, keep, started, outcome, self._delivery.render, now, None, ""
-            )
-            return
-        if not halted:
-            self._outage.begin()
-            self._outage.keep(place)
-        origin, text = self._kept_line(place, started.lang)
-        rows = await self._store.commit(
-            Point.FINISH, keep, started, outcome, self._delivery.render, now, origin, text
-        )
-        self._delivery.enqueue(rows)
-        self._hub.publish(
-            Seen(
-                kind="done",
-                conversation=place,
-                turn=started.turn.id,
-                session=started.turn.session,
-                text=text,
-                state="kept",
-                error=outcome.error,
-                inbox=tuple(row.id for row in started.rows),
-            )
-        )
-
-    def _kept_line(self, conversation: int, lang: str) -> tuple[str, str]:
-        """(origin, text) of what whoever writes now is told: one line a conversation and outage, or halt."""
-        if self._halt.now is not None:
-            return f"halted:{conversation}:{self._halt.now.at}", say("halt.kept", lang)
-        return f"kept:{conversation}:{self._outage.since}", say("turn.kept", lang)
-
-    async def say_kept(self, conversation: int) -> None:
-        """Whoever writes while nothing can be asked is told once that it is kept."""
-        lang = await self._store.read(lambda unit: unit.inbox.language(conversation, "waiting"))
-        origin, text = self._kept_line(conversation, lang or self._habits().language)
-        account = (await self._delivery.address(conversation)).account
-        now = self._clock()
-        rows = await self._store.commit(
-            Point.NOTICE, notice, account, conversation, origin, text, self._delivery.render, now
-        )
-        self._delivery.enqueue(rows)
-        if self._hub.watched(conversation):
-            # Who waits for the answer at a terminal or a socket must not wait until the trouble is over.
-            waiting = await self._store.read(
-                lambda unit: unit.inbox.head(conversation, now=now, count=MOST_TOLD)
-            )
-            ids = tuple(row.id for row in waiting)
-            self._hub.publish(
-                Seen(kind="done", conversation=conversation, text=text, state="kept", inbox=ids)
-            )
 
     def _preview(self, started: Started) -> Preview | None:
         place = started.conversation
@@ -424,51 +251,3 @@ class Runs:
             patience=self._habits().patience,
             clock=self._clock,
         )
-
-    async def _shown(self, started: Started, outcome: Outcome) -> str:
-        """What the person is to read: the answer, and under it what /footer asks for."""
-        what = started.conversation.settings.get("footer")
-        if what not in ("tokens", "cost") or outcome.state != "done" or started.turn.trigger is not None:
-            return outcome.text
-        settled = outcome.request.settled if outcome.request else None
-        earlier = await self._store.read(lambda unit: unit.ledger.of_turn(started.turn.id))
-        return footer.under(outcome.text, what, usage_summary(earlier), settled, started.lang)
-
-    def publish_end(self, turn: Turn, outcome: Outcome, ids: tuple[int, ...]) -> None:
-        self._hub.publish(
-            Seen(
-                kind="done",
-                conversation=turn.conversation,
-                turn=turn.id,
-                session=turn.session,
-                text=outcome.text,
-                state=outcome.state,
-                error=outcome.error,
-                inbox=ids,
-                over=outcome.over,
-            )
-        )
-
-
-def _log(started: Started, outcome: Outcome, progress: Progress, now: int) -> None:
-    turn = started.turn
-    settled = outcome.request.settled if outcome.request else None
-    log.info(
-        "turn.finished",
-        turn=turn.id,
-        session=turn.session,
-        channel=started.conversation.channel,
-        trigger=turn.trigger,
-        state=outcome.state,
-        error=outcome.error_kind,
-        attempt=turn.attempt,
-        model=outcome.model or None,
-        requests=progress.requests,
-        input_tokens=settled.tokens.input if settled else None,
-        cache_read_tokens=settled.tokens.read if settled else None,
-        output_tokens=settled.tokens.output if settled else None,
-        cost_nano=settled.cost if settled else None,
-        messages=len(started.rows),
-        queued_ms=(turn.started - started.rows[0].received) // 1000 if started.rows else None,
-        turn_ms=(now - turn.started) // 1000,
-    )

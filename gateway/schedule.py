@@ -21,9 +21,11 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from cronsim import CronSim, CronSimError
 
+from gateway.texts import say
 from gateway.types import DAY, HOUR, SECOND
 
 MAX_TEXT = 200  # characters of a schedule; a list of all sixty minutes has 169
+MAX_ZONE = 64  # characters of a name that is looked for among those that exist
 SHORTEST = 60  # seconds between two runs of an interval
 LONGEST = 366 * DAY // SECOND  # seconds
 _EPOCH = datetime(1970, 1, 1)  # naive: a wall clock has no zone
@@ -39,25 +41,30 @@ _MACROS = {
     "@yearly": "0 0 1 1 *",
     "@annually": "0 0 1 1 *",
 }
-_FORMS = '"0 9 * * MON-FRI", "@daily", "every 2h" or "at 2026-12-01 09:00"'
-_REMEDIES = {
-    "minute": "use 0-59, *, */5 or a list such as 0,30",
-    "hour": "use 0-23, *, */2 or a list such as 9,17",
-    "day-of-month": "use 1-31 (a day that the month has), * or L for the last day",
-    "month": "use 1-12, * or names such as JAN,JUL",
-    "day-of-week": "use 0-7 (0 and 7 are Sunday), * or names such as MON-FRI or SAT,SUN",
-}
+# As cronsim calls them, in their order.
+_FIELDS = ("minute", "hour", "day-of-month", "month", "day-of-week")
 _INTERVAL = re.compile(r"(?:([0-9]{1,6})d)?(?:([0-9]{1,6})h)?(?:([0-9]{1,6})m)?")
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[ Tt][0-9]{2}:[0-9]{2}")
 
 
 class ScheduleError(ValueError):
-    """A schedule nobody can follow: *field* is the part that is wrong, *remedy* what to write; one line."""
+    """A schedule nobody can follow: *field* is the part that is wrong, *remedy* what to write; one line.
 
-    def __init__(self, field: str, problem: str, remedy: str) -> None:
-        super().__init__(f"{field}: {problem}; {remedy}")
+    *key* as in the texts; str() is English.
+    """
+
+    def __init__(self, field: str, key: str, **facts: str) -> None:
         self.field = field
-        self.remedy = remedy
+        self._key = key
+        self._facts = facts
+        self.remedy = say(f"schedule_remedy.{key}", **facts)
+        super().__init__(self.told())
+
+    def told(self, lang: str = "") -> str:
+        """In the language *lang*, a BCP 47 tag."""
+        field = say(f"schedule_field.{self.field.replace('-', '_')}", lang)
+        problem = say(f"schedule_problem.{self._key}", lang, **self._facts)
+        return f"{field}: {problem}; {say(f'schedule_remedy.{self._key}', lang, **self._facts)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +88,7 @@ class Every:
 
     def __post_init__(self) -> None:
         if not SHORTEST <= self.seconds <= LONGEST:
-            raise ScheduleError("interval", "out of range", "use 1m to 366d, as in every 90m")
+            raise ScheduleError("interval", "range")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +110,7 @@ def parse(text: str, zone: str, *, now: int) -> Schedule:
     words = text.split()
     match words:
         case [head, *rest] if head.lower() == "every":
-            return Every(_seconds("".join(rest)), now)
+            return Every(_seconds(" ".join(rest)), now)
         case [head, *rest] if head.lower() == "at":
             return Once(_single(" ".join(rest), _zone(zone), now))
         case [macro] if macro.lower() in _MACROS:
@@ -216,29 +223,34 @@ def _zone(name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ScheduleError(
-            "zone", f"no such time zone: {_quote(name)}", "use a name such as Europe/Berlin"
-        ) from None
+        from gateway.zones import meant, near  # loads a library that a zone that exists does not need
+
+        known = (meant(name) or near(name)) if len(name) <= MAX_ZONE else ()
+        if known:
+            raise ScheduleError("zone", "zone_near", text=_quote(name), near=", ".join(known)) from None
+        raise ScheduleError("zone", "zone", text=_quote(name)) from None
 
 
 def _check(expr: str) -> None:
     fields = expr.split()
+    if expr.lower() == "@reboot":
+        raise ScheduleError("schedule", "reboot")
+    if len(fields) == 1 and expr.startswith("@"):
+        raise ScheduleError("schedule", "macro", text=_quote(expr), known=", ".join(_MACROS))
     if len(expr) > MAX_TEXT or len(fields) != 5:
-        raise ScheduleError("schedule", f"{_quote(expr)} is not five crontab fields", f"write {_FORMS}")
+        raise ScheduleError("schedule", "form", text=_quote(expr))
     try:
         CronSim(expr, _EPOCH)
     except CronSimError as error:
         name = str(error).removeprefix("Bad ")
-        value = fields[list(_REMEDIES).index(name)]
-        raise ScheduleError(name, f"cannot be {_quote(value)}", _REMEDIES[name]) from None
+        key = name.replace("-", "_")
+        raise ScheduleError(name, key, text=_quote(fields[_FIELDS.index(name)])) from None
 
 
 def _seconds(text: str) -> int:
-    match = _INTERVAL.fullmatch(text.lower())
+    match = _INTERVAL.fullmatch(text.replace(" ", "").lower())
     if not text or match is None:
-        raise ScheduleError(
-            "interval", f"cannot be {_quote(text)}", "use days, hours and minutes, as in every 1h30m"
-        )
+        raise ScheduleError("interval", "interval", text=_quote(text))
     days, hours, minutes = (int(part or 0) for part in match.groups())
     return ((days * 24 + hours) * 60 + minutes) * 60
 
@@ -249,12 +261,10 @@ def _single(text: str, zone: ZoneInfo, now: int) -> int:
     except ValueError:
         wall = None
     if wall is None or not 1970 < wall.year < 9900:
-        raise ScheduleError(
-            "time", f"cannot be {_quote(text)}", "write a date and a time, as in at 2026-12-01 09:00"
-        )
+        raise ScheduleError("time", "time", text=_quote(text))
     (at,) = _instants(wall, zone, fixed=True)
     if at <= now:
-        raise ScheduleError("time", f"{text} is over", f"choose a time to come ({zone.key})")
+        raise ScheduleError("time", "over", text=text, zone=zone.key)
     return at
 
 

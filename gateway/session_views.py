@@ -87,7 +87,10 @@ class Deleted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Erased:
-    """A receipt: what is gone of a person, when (microseconds UTC). *number* names them in the ledger from now on."""
+    """A receipt: what is gone of a person, when (microseconds UTC). *number* names them in the ledger from now on.
+
+    *audit_kept*: so many lines of the audit trail keep one of the addresses; none of them has the number.
+    """
 
     number: int
     addresses: tuple[str, ...]
@@ -96,6 +99,7 @@ class Erased:
     messages: int
     files: int
     requests_kept: int
+    audit_kept: int
 
 
 def snippet(text: str, words: Sequence[str]) -> str:

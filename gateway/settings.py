@@ -10,9 +10,11 @@ from types import MappingProxyType
 
 from pydantic import Field, PrivateAttr, ValidationError
 
+from gateway.config_bots import ChannelSettings
+from gateway.config_budgets import BudgetSettings
 from gateway.config_checks import contradictions
 from gateway.config_file import Problem, SettingsError
-from gateway.config_jobs import DigestSettings, HeartbeatSettings
+from gateway.config_jobs import DigestSettings, HeartbeatSettings, JobSettings
 from gateway.config_layers import (
     Layer,
     command_layer,
@@ -22,65 +24,23 @@ from gateway.config_layers import (
     merged,
 )
 from gateway.config_problems import explained, placed
+from gateway.config_providers import Providers, TranscriptionSettings
 from gateway.config_secrets import exposed, hidden, in_file, read_files, secrets_in, twice, vendor_layer
 from gateway.config_tables import (
     AgentSettings,
-    BudgetSettings,
-    ChannelSettings,
     CommandRights,
-    DiscordAccount,
-    DiscordSettings,
     GatewaySettings,
-    JobSettings,
     LimitSettings,
-    MainSettings,
     MediaSettings,
-    Price,
-    Providers,
-    ProviderSettings,
     SessionSettings,
     StorageSettings,
-    Table,
-    TelegramAccount,
-    TelegramSettings,
     ToolSettings,
-    TranscriptionSettings,
     WebSettings,
 )
 from gateway.config_upkeep import BackupSettings, RetentionSettings
+from gateway.config_values import Table
+from gateway.config_warnings import shortcomings
 from gateway.types import Json
-
-__all__ = [
-    "AgentSettings",
-    "BackupSettings",
-    "Changes",
-    "ChannelSettings",
-    "DigestSettings",
-    "DiscordAccount",
-    "DiscordSettings",
-    "GatewaySettings",
-    "JobSettings",
-    "LimitSettings",
-    "MainSettings",
-    "MediaSettings",
-    "Price",
-    "Problem",
-    "ProviderSettings",
-    "RetentionSettings",
-    "SessionSettings",
-    "Settings",
-    "SettingsError",
-    "StorageSettings",
-    "TelegramAccount",
-    "TelegramSettings",
-    "ToolSettings",
-    "TranscriptionSettings",
-    "WebSettings",
-    "compare",
-    "example_text",
-    "load",
-    "redacted",
-]
 
 DEFAULT_FILE = Path("parley.toml")
 EXAMPLE = "config.example.toml"
@@ -109,6 +69,7 @@ AT_ONCE = (
     "providers.*",
     "retention.*",
     "sessions.*",
+    "tools.web_search",
     "transcription.*",
 )
 
@@ -198,7 +159,8 @@ def load(
     if problems:
         raise SettingsError(problems)
     settings._source = source
-    settings._warnings = (*warnings, *_open_files(source, layers))
+    lacking = [placed(*shortcoming, layers) for shortcoming in shortcomings(settings)]
+    settings._warnings = (*warnings, *_open_files(source, layers), *lacking)
     return settings
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from gateway.begin import AGAIN
 from gateway.delivery import Delivery
 from gateway.finish import Target
 from gateway.jobs import places
+from gateway.lanes import AGAIN
 from gateway.progress import Started
 from gateway.types import Chunk, File
 
@@ -16,10 +16,8 @@ if TYPE_CHECKING:
     from storage import Store
 
 
-def targets(
-    delivery: Delivery, started: Started, text: str, files: Sequence[File], placed: int
-) -> list[Target]:
-    """[] when whoever asked reads the transcript. *placed*: messages that a preview has begun there."""
+def targets(delivery: Delivery, started: Started, text: str, files: Sequence[File]) -> list[Target]:
+    """[] when whoever asked reads the transcript."""
     place = started.conversation
     line = delivery.line(place.account)
     if line is None:
@@ -31,7 +29,6 @@ def targets(
             channel=line.channel,
             chunks=[*line.channel.render(text), *enclosed(files)],
             origin=f"turn:{started.turn.id}",
-            placed=placed,
         )
     ]
 

@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from gateway import log, transcript, verbose
+from gateway.access import LOCAL
 from gateway.approvals import Approvals
 from gateway.failpoints import Point, passing
 from gateway.journal import check, whole
-from gateway.lanes import LOCAL
 from gateway.progress import Options, Progress, Started
 from gateway.protocols import Clock, Consented, Tool, ToolContext, ToolFailed, ToolSpec
 from gateway.transcript import ToolResult, ToolUse

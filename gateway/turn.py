@@ -9,13 +9,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gateway import history, log, transcript
+from gateway.access import LOCAL
 from gateway.approvals import Approvals
 from gateway.asker import Asker
 from gateway.budgets import Budget, OverBudget
 from gateway.errors import KEPT, OPERATOR_FAULTS, ModelError, Refused
 from gateway.failpoints import Point
 from gateway.journal import check, whole
-from gateway.lanes import LOCAL
 from gateway.media.gallery import Gallery
 from gateway.media.kinds import SUFFIXES
 from gateway.progress import Options, Outcome, Progress, Started
@@ -159,8 +159,8 @@ class TurnRunner:
                         said += "\n\n" + "\n".join(f"📎 `{place}`" for place in progress.places)
                     if progress.tool_calls:
                         said += "\n\n" + await self._approvals.questions(started.turn, progress.lang)
-                if progress.without:
-                    said += f"\n\n*{progress.without}*"
+                for told in filter(None, (progress.without, progress.unsearched)):
+                    said += f"\n\n*{told}*"
                 for budget in progress.near:
                     said += f"\n\n*{self._near(budget, progress.lang)}*"
                 return Outcome(

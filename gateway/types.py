@@ -20,7 +20,7 @@ Json = dict[str, Any]
 Role = Literal["owner", "admin", "user"]
 PlaceKind = Literal["direct", "group", "thread", "client", "job"]
 CloseReason = Literal["idle", "command", "moved", "api", "resumed", "forked", "archived", "parent", "deleted"]
-Purpose = Literal["chat", "compaction", "summary", "title", "memory", "transcription", "subagent"]
+Purpose = Literal["chat", "compaction", "summary", "title", "memory", "transcription", "search", "subagent"]
 
 
 class Lane(StrEnum):
@@ -106,6 +106,16 @@ class Attachment:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Enclosed:
+    """A picture that is in the media folder, at *path* there, and has no row yet; *type* is a media type."""
+
+    path: str
+    type: str
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Inbound:
     """One event from a channel. *event_id* is unique within (channel, account); a repeat changes nothing."""
 
@@ -119,6 +129,7 @@ class Inbound:
     reply_to: str = ""  # id of the message this one answers
     quotes: tuple[Quote, ...] = ()
     files: tuple[Attachment, ...] = ()
+    enclosed: tuple[Enclosed, ...] = ()  # what needs no fetching any more
     album: str = ""
     button: str = ""  # token of the pressed button
     press_id: str = ""  # what the platform wants back with the answer to a button or an application command
@@ -545,16 +556,19 @@ class UsageOpen:
     units: int | None = None  # seconds of audio; None: it is no transcription
     reserved: int | None = None  # the most that it can cost; None: its price is not known
     bound: int | None = None  # of its input tokens, by its bytes alone; None: it is no prompt
+    searches: int = 0  # that its provider may make for it: they have a row of their own beside it
+    searches_reserved: int | None = None  # nano-dollars, the most that those can cost; None: not known
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsageSettled:
     """What a request came to. *cost* None: the price is not known (never 0 for that reason).
 
-    *state*: known (the provider said so), estimated (an upper bound, shown apart), failed (nothing was used).
+    *state*: known (the provider said so), estimated (an upper bound, shown apart), failed (nothing was used), void
+    (of searches: none was made, and no report has the row).
     """
 
-    state: Literal["known", "estimated", "failed"]
+    state: Literal["known", "estimated", "failed", "void"]
     tokens: Tokens
     ended: int
     model: str | None = None
@@ -563,8 +577,14 @@ class UsageSettled:
     cost_state: Literal["priced", "free", "unpriced"] = "unpriced"
     price: str | None = None  # JSON of the price applied
     provider_cost: int | None = None
-    units: int | None = None  # None: as it was opened
+    units: int | None = None  # seconds of audio, or searches; None: as it was opened
     saved: int | None = None  # nano-dollars that the same input would have cost more uncached; None: no price
+    searches: UsageSettled | None = None  # the row of its searches; None: it has none
+
+    @property
+    def searched(self) -> bool:
+        """Whether its tokens are those of several prompts: its provider has asked the model anew after each search."""
+        return self.searches is not None and self.searches.state != "void"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

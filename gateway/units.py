@@ -161,16 +161,16 @@ async def answer_of(unit: Unit, turn: Turn, refused: Appeal | None = None) -> Ge
 async def meant(unit: Unit, typed: str, viewer: Viewer) -> Session:
     """The session whose code begins so, of those that the viewer may see.
 
-    Raises Refused for none, with one text whether there is one elsewhere or not; for several, and for too little.
+    Raises NotFound, with one text whether there is one elsewhere or not; Refused for several, and for too little.
     """
     prefix = code_of(typed)
     if len(prefix) < SHORTEST:
         raise Refused(key="session.short", least=SHORTEST)
     if not set(prefix) <= set(ALPHABET):
-        raise Refused(key="session.not_here")
+        raise NotFound(key="session.not_here")
     found = await unit.listing.by_prefix(prefix, viewer, count=MOST_NAMED + 1)
     if not found:
-        raise Refused(key="session.not_here")
+        raise NotFound(key="session.not_here")
     if len(found) > 1 and found[0].code != prefix:
         named = ", ".join(f"`{each.code}`" for each in found[:MOST_NAMED])
         raise Refused(key="session.several", codes=named + (", …" if found[MOST_NAMED:] else ""))

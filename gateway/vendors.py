@@ -9,6 +9,7 @@ from typing import Literal, get_args
 
 Kind = Literal["anthropic", "openai", "google", "openrouter", "ollama"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
+SEARCHING = ("anthropic", "openai")  # kinds with searches of a limited number
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +67,15 @@ def usable(kind: str, *, key: bool, address: bool) -> bool:
     *address*: one was configured, in place of the vendor's.
     """
     return key or VENDORS[kind].own or (kind == "openai" and address)
+
+
+def searches(kind: str, *, own: bool, told: bool | None) -> bool:
+    """Whether such a provider's server searches the web for its models so that what it may cost has a bound.
+
+    *own*: it is the vendor's. *told*: by the operator, of another server. Gemini's searches have no limit (Gemini API,
+    grounding with Google Search), and OpenRouter's heed one with some machines only (server tools, web search).
+    """
+    return kind in SEARCHING and (own if told is None else told)
 
 
 def key_name(provider: str) -> str:

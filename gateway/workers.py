@@ -8,9 +8,9 @@ from functools import partial
 from typing import Any
 
 from gateway import log
-from gateway.begin import MOST_CRASHES
+from gateway.begin.interrupted import MOST_CRASHES
+from gateway.endings import STORE_RETRY
 from gateway.errors import LeaseLost, StoreError
-from gateway.runs import STORE_RETRY
 from gateway.seats import Seats
 
 

@@ -64,7 +64,7 @@ class Working:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
         try:
-            await take_back(self._store, self._line, self._address, self._turn.id)
+            await self._delivery.take_back(f"{ORIGIN}{self._turn.id}")
         except StoreError as error:
             log.warning("working.store", turn=self._turn.id, error=str(error))
 
@@ -127,25 +127,3 @@ class Working:
             except DeliveryError as error:
                 if error.kind == "flood":
                     gate.flooded(self._address.chat_id, error.retry_after or 1.0)
-
-
-async def take_back(store: Store, line: Line, address: Address, turn: int) -> None:
-    """Delete the notice of a turn, if it was sent; a second time does nothing."""
-    origin = f"{ORIGIN}{turn}"
-    found = await store.read(lambda unit: unit.outbox.of_origin(origin))
-    if not found or found[0].state == "dead":
-        return
-    (row,) = found
-
-    async def gone(unit: Unit) -> None:
-        await unit.outbox.dead(row.id, error="taken back")
-
-    if row.message_id is not None:
-        try:
-            if line.channel.can.delete:
-                await line.channel.delete(address, row.message_id)
-            elif line.channel.can.edit:
-                await line.channel.edit(address, row.message_id, Chunk(text="—"))
-        except DeliveryError as error:
-            log.info("working.stays", turn=turn, kind=error.kind, error=str(error))
-    await store.commit(Point.NOTICE, gone)

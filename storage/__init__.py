@@ -38,7 +38,7 @@ async def open_store(path: Path, *, wait: float = 0.0, migrate: bool = True) -> 
             if at:
                 await database.backup(path.with_name(f"{path.name}.before-{todo[-1]}"))
             await apply(database)
-    except BaseException:
+    except BaseException:  # cancelled, too: nobody else could let go of its lock
         await database.close()
         raise
     return Store(database)

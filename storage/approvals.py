@@ -20,7 +20,6 @@ INSERT INTO approval (token, turn, step, call_id, session, conversation, identit
 VALUES (:token, :turn, :step, :call_id, :session, :conversation, :identity, :tool, :args, :action, :action_hash, :lang,
         :zone, 'waiting', :now, :expires)
 ON CONFLICT DO NOTHING RETURNING id"""
-OF_CALL = f"{COLUMNS} WHERE turn = :turn AND step = :step AND call_id = :call_id"
 GET = f"{COLUMNS} WHERE id = :id"
 WAITING = f"{COLUMNS} WHERE conversation = :conversation AND state = 'waiting' AND expires > :now ORDER BY id"
 TYPED = f"{COLUMNS} WHERE conversation = :conversation AND token = :token"
@@ -130,10 +129,6 @@ class Approvals:
 
     async def get(self, id: int) -> Approval | None:
         row = await self._tx.one(GET, id=id)
-        return None if row is None else approval(row)
-
-    async def of_call(self, turn: int, step: int, call_id: str) -> Approval | None:
-        row = await self._tx.one(OF_CALL, turn=turn, step=step, call_id=call_id)
         return None if row is None else approval(row)
 
     async def typed(self, conversation: int, token: str) -> Approval | None:

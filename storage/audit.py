@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from storage.database import Tx
+from storage.database import Tx, scalar
 from storage.meta import Meta
 
 LAST = "SELECT hash FROM audit ORDER BY id DESC LIMIT 1"
@@ -16,6 +17,11 @@ VALUES (:session, :at, :actor, :action, :outcome, :hash, :previous)"""
 ALL = "SELECT id, session, at, actor, action, outcome, hash, previous FROM audit ORDER BY id"
 RECENT = """
 SELECT id, session, at, actor, action, outcome FROM audit ORDER BY id DESC LIMIT :count"""
+# As a word: telegram:12 is not in telegram:123.
+NAMING = """
+SELECT count(*) FROM audit WHERE EXISTS (
+  SELECT 1 FROM json_each(:addresses) a
+   WHERE actor = a.value OR instr(' ' || action || ' ', ' ' || a.value || ' ') > 0)"""
 END = "audit"  # in meta: the hash of the last row, so that rows cut off at the end are missed too
 
 
@@ -68,6 +74,11 @@ class Audit:
                 return int(id)
             before = hash
         return None if (await self._meta.get(END) or "") == before else 0
+
+    async def naming(self, addresses: Iterable[str]) -> int:
+        """How many lines have one of these addresses in them, as who did it or whom it was done to."""
+        found = await self._tx.one(NAMING, addresses=json.dumps(list(addresses)))
+        return int(scalar(found))
 
     async def recent(self, count: int) -> list[Audited]:
         """The latest entries, newest first."""

@@ -15,7 +15,8 @@ Offsets = Sequence[tuple[int, int]]
 DAY = 86_400_000_000  # microseconds
 SUMMED = """
   coalesce(sum(u.tok_in), 0), coalesce(sum(u.tok_read), 0), coalesce(sum(u.tok_w5m), 0), coalesce(sum(u.tok_w1h), 0),
-  coalesce(sum(u.tok_out), 0), coalesce(sum(u.cost), 0), count(*), count(DISTINCT u.turn),
+  coalesce(sum(u.tok_out), 0), coalesce(sum(u.cost), 0),
+  coalesce(sum(CASE u.purpose WHEN 'search' THEN u.units ELSE 1 END), 0), count(DISTINCT u.turn),
   coalesce(sum(u.cost IS NULL AND u.state <> 'failed'), 0), coalesce(sum(u.state = 'estimated'), 0),
   coalesce(sum(CASE WHEN u.state = 'estimated' THEN u.cost ELSE 0 END), 0), coalesce(sum(u.saved), 0)"""
 
@@ -38,7 +39,7 @@ JOINS = """
   LEFT JOIN conversation c ON c.id = u.conversation LEFT JOIN account a ON a.id = c.account
   LEFT JOIN turn t ON t.id = u.turn"""
 BOUNDS = """
- WHERE u.state <> 'open' AND (:since IS NULL OR u.at >= :since) AND (:until IS NULL OR u.at < :until)"""
+ WHERE u.state NOT IN ('open', 'void') AND (:since IS NULL OR u.at >= :since) AND (:until IS NULL OR u.at < :until)"""
 # Each is looked up in an index of its own, which an OR with "anybody's" would not let it be.
 OF_PERSON = " AND u.identity IN (SELECT id FROM identity WHERE person = :person)"
 IN_PLACES = " AND u.conversation IN (SELECT value FROM json_each(:places))"
@@ -46,9 +47,10 @@ SUMS_BOOKED = """
   sum(u.tok_in), sum(u.tok_read), sum(u.tok_w5m), sum(u.tok_w1h), sum(u.tok_out), coalesce(sum(u.cost), 0), count(*),
   sum(u.cost IS NULL)"""
 # Each request as its provider has seen it. What failed was never worked on; a transcription has units.
+BOOKED_MODEL = "CASE u.purpose WHEN 'search' THEN :searches ELSE coalesce(u.model, u.model_asked) END"
 BOOKED = """
   FROM usage u WHERE u.state IN ('known', 'estimated') AND u.at >= :since AND u.at < :until
-   AND (:speech OR u.units IS NULL)"""
+   AND CASE u.purpose WHEN 'search' THEN :searches IS NOT NULL ELSE :speech OR u.units IS NULL END"""
 # What to call those: a name and every address, as in Ann (telegram:101, discord:202).
 PERSONS = """
 SELECT coalesce(-i.person, i.id), coalesce(nullif(p.name, ''), nullif(i.name, ''), ''), i.channel || ':' || i.user_id
@@ -135,17 +137,19 @@ class Costs:
             f"SELECT {_day(offsets)}, {MODEL}, coalesce(sum(u.cost), 0) {self._from} GROUP BY 1, 2 ORDER BY 1, 2"
         )
 
-    async def booked(self, offsets: Offsets, *, speech: bool) -> list[Row]:
+    async def booked(self, offsets: Offsets, *, speech: bool, searches: str | None = None) -> list[Row]:
         """(provider, model, day as in `days`, whether estimated, tokens of the five kinds, cost, requests, unpriced).
 
-        Between two bounds. *speech*: with transcriptions.
+        Between two bounds. *speech*: with transcriptions. *searches*: with those of the web, which stand there under
+        that name in the place of a model.
         """
         return await self._tx.all(
-            f"SELECT u.provider, coalesce(u.model, u.model_asked), {_day(offsets)}, u.state = 'estimated', {SUMS_BOOKED} "
+            f"SELECT u.provider, {BOOKED_MODEL}, {_day(offsets)}, u.state = 'estimated', {SUMS_BOOKED} "
             f"{BOOKED} GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4",
             since=self._bounds["since"],
             until=self._bounds["until"],
             speech=int(speech),
+            searches=searches,
         )
 
     async def tools(self) -> list[Row]:

@@ -9,9 +9,11 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
+from gateway.types import Entry
 from storage.costs import SUMMED
 from storage.database import Row, Tx, scalar
 from storage.jobs import COLUMNS, Job, job
+from storage.transcript import entry
 
 PLACES = "(SELECT value FROM json_each(:places))"
 ONES = "(SELECT id FROM identity WHERE person = :person)"
@@ -21,13 +23,18 @@ SAID = {
     "places": f"t.session IN (SELECT id FROM session WHERE conversation IN {PLACES}) AND t.conversation IN {PLACES}",
 }
 TALKS = """
-SELECT s.id, s.title, a.channel, c.kind, min(t.started), count(*), min(t.id), max(t.id)
+SELECT s.id, s.title, a.channel, c.kind, json_group_array(json_array(t.id, t.started)),
+       EXISTS (SELECT 1 FROM entry e WHERE e.session = s.id AND e.kind = 'mark' AND json_extract(e.body, '$.op') = 'rewind')
   FROM turn t JOIN session s ON s.id = t.session JOIN conversation c ON c.id = s.conversation
   JOIN account a ON a.id = c.account
  WHERE t.trigger IS NULL AND s.deleted IS NULL AND t.started >= :since AND t.started < :until AND {said}
  GROUP BY s.id ORDER BY min(t.started), s.id"""
 EXCHANGE = """
 SELECT kind, body FROM entry WHERE session = :session AND turn = :turn AND kind IN ('user', 'assistant') ORDER BY seq"""
+# What says which turns stand: the words themselves are not needed for it.
+OUTLINE = """
+SELECT seq, turn, kind, CASE WHEN kind IN ('mark', 'summary') THEN body ELSE '{}' END, created
+  FROM entry WHERE session = :session ORDER BY seq"""
 # By the index of what is not over.
 PARKED = """
 SELECT t.id, t.session, t.started FROM turn t
@@ -57,6 +64,11 @@ UNREAD = f"""
 SELECT r.job, r.session, r.turn, r.ended
   FROM job_run r JOIN session s ON s.id = r.session
  WHERE r.job IN {OF_JOBS} AND r.state = 'done' AND s.unread = 1 AND s.deleted IS NULL ORDER BY r.ended DESC, r.id DESC"""
+# Between that run and the one before it which was made.
+LEFT_OUT = """
+SELECT min(planned), max(planned), count(*) FROM job_run
+ WHERE job = :job AND state = 'skipped' AND reason = :reason AND planned < :planned
+   AND planned > coalesce((SELECT max(planned) FROM job_run WHERE job = :job AND state = 'done' AND planned < :planned), 0)"""
 OLDER = f"""
 SELECT 1 FROM job j JOIN conversation c ON c.id = j.conversation
  WHERE j.kind = 'digest' AND j.state = 'on' AND j.id < :job AND c.kind NOT IN ('group', 'thread') AND j.identity IN {ONES}
@@ -66,7 +78,7 @@ SAME_CHAT = """
 SELECT o.id FROM conversation c JOIN conversation o
     ON o.account = c.account AND o.chat_id = c.chat_id AND o.thread_id = c.thread_id
  WHERE c.id = :place ORDER BY o.id"""
-COST = f"SELECT {SUMMED} FROM usage u WHERE u.trigger = :trigger AND u.state <> 'open' AND u.at >= :since AND u.at < :until"
+COST = f"SELECT {SUMMED} FROM usage u WHERE u.trigger = :trigger AND u.state NOT IN ('open', 'void') AND u.at >= :since AND u.at < :until"
 COMPACTIONS = """
 SELECT count(*) FROM compaction WHERE created >= :since AND created < :until AND cause IN ('auto', 'overflow')
    AND session IN (SELECT value FROM json_each(:sessions))"""
@@ -79,7 +91,8 @@ class Digests:
         self._tx = tx
 
     async def talks(self, person: int | None, places: Sequence[int], *, since: int, until: int) -> list[Row]:
-        """(session, title, channel, kind of place, first turn at, turns, the first and the last turn) of people, by time."""
+        """(session, title, channel, kind of place, [[turn, started]] as JSON, 1 where turns were ever taken back) of
+        people, by time."""
         return await self._tx.all(
             _of(TALKS, person), person=person, places=_list(places), since=since, until=until
         )
@@ -87,6 +100,10 @@ class Digests:
     async def exchange(self, session: int, turn: int) -> list[Row]:
         """(user or assistant, body) of a turn, in order."""
         return await self._tx.all(EXCHANGE, session=session, turn=turn)
+
+    async def outline(self, session: int) -> list[Entry]:
+        """Its entries in order; only marks and summaries with their bodies."""
+        return [entry(row) for row in await self._tx.all(OUTLINE, session=session)]
 
     async def parked(self, person: int | None, places: Sequence[int], *, most: int) -> list[Row]:
         """(turn, session, since when) of people's questions that wait for an answer, oldest first."""
@@ -115,6 +132,11 @@ class Digests:
     async def older(self, job: int, person: int) -> bool:
         """Whether that person has another private digest that is on and was there before."""
         return await self._tx.one(OLDER, job=job, person=person) is not None
+
+    async def left_out(self, job: int, *, planned: int, reason: str) -> tuple[int, int, int] | None:
+        """(first, last, how many) planned times that were skipped for that reason since the run before; None: no one."""
+        row = await self._tx.one(LEFT_OUT, job=job, planned=planned, reason=reason)
+        return (row[0], row[1], row[2]) if row is not None and row[2] else None
 
     async def cost_of(self, trigger: str, *, since: int, until: int) -> Row:
         """Sums of a job, in the order of storage.costs.SUMMED."""

@@ -60,7 +60,7 @@ UPDATE inbox SET state = 'refused', raw = NULL, body = '{"v":1}', error = 'dropp
 HOLD_OLD = """
 UPDATE inbox SET state = 'held' WHERE state = 'waiting' AND lane = 'turn' AND kind = 'message' AND trigger IS NULL
    AND coalesce(sent, received) < :before AND account IN
-       (SELECT id FROM account WHERE channel NOT IN ('main', 'job', 'http')) RETURNING conversation"""
+       (SELECT id FROM account WHERE channel NOT IN ('main', 'job')) RETURNING conversation"""
 REPLACE_TEXT = """
 UPDATE inbox SET body = json_set(body, '$.text', :text) WHERE conversation = :conversation
    AND message_id = :message_id AND state IN ('waiting', 'held') AND kind = 'message' AND message_id <> ''"""

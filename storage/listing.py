@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -35,6 +36,7 @@ SELECT {WHOLE} {FROM} WHERE s.id IN (SELECT value FROM json_each(:ids)) AND {VIS
  ORDER BY s.last_active DESC, s.id DESC LIMIT :count OFFSET :skip"""
 COUNT = f"SELECT count(*) {FROM} WHERE {VISIBLE} AND {MEANT}"
 BY_CODE = f"SELECT {WHOLE} {FROM} WHERE s.code = :code AND s.deleted IS NULL AND {VISIBLE}"
+WHICH = f"SELECT s.code {FROM} WHERE s.code IN (SELECT value FROM json_each(:codes)) AND {VISIBLE}"
 # A range, so that the index of codes serves; '~' is behind every letter.
 BY_PREFIX = f"""
 SELECT {WHOLE} {FROM} WHERE s.code >= :prefix AND s.code < :prefix || '~' AND s.deleted IS NULL AND {VISIBLE}
@@ -78,6 +80,11 @@ class Listing:
         """None also for one that is not for their eyes."""
         row = await self._tx.one(BY_CODE, code=code, **_seen(viewer))
         return None if row is None else session(row)
+
+    async def which(self, codes: Sequence[str], viewer: Viewer) -> set[str]:
+        """Those of these that are for their eyes."""
+        rows = await self._tx.all(WHICH, codes=json.dumps(list(codes)), **_seen(viewer))
+        return {row[0] for row in rows}
 
     async def by_prefix(self, prefix: str, viewer: Viewer, *, count: int) -> list[Session]:
         """Sessions whose code begins so, newest first."""

@@ -29,14 +29,25 @@ SELECT {COLUMNS} FROM outbox WHERE conversation = :conversation
    AND state IN ('ready', 'placing', 'placed', 'sending', 'unknown') AND payload IS NOT NULL ORDER BY id"""
 OPEN_PLACES = """
 SELECT DISTINCT conversation FROM outbox WHERE state IN ('ready', 'placing', 'placed', 'sending', 'unknown')"""
+# What was given up, or forgotten, while it was on its way does not come to life again.
 STATE = """
-UPDATE outbox SET state = :state, first_try = coalesce(first_try, :now), attempts = attempts + :tried WHERE id = :id"""
-PLACED = "UPDATE outbox SET state = 'placed', message_id = :message_id WHERE id = :id"
+UPDATE outbox SET state = :state, first_try = coalesce(first_try, :now), attempts = attempts + :tried
+ WHERE id = :id AND state NOT IN ('sent', 'dead') RETURNING payload"""
+PLACED = f"""
+UPDATE outbox SET state = 'placed', message_id = coalesce(:message_id, message_id)
+ WHERE id = :id AND state NOT IN ('sent', 'dead') RETURNING {COLUMNS}"""
 SENT = """
 UPDATE outbox SET state = 'sent', message_id = coalesce(:message_id, message_id), payload = NULL, sent = :now WHERE id = :id"""
 DEAD = "UPDATE outbox SET state = 'dead', error = :error WHERE id = :id"
 PUT_OFF = """
-UPDATE outbox SET not_before = :not_before, state = :state, error = :error WHERE id = :id"""
+UPDATE outbox SET not_before = :not_before, state = :state, error = :error
+ WHERE id = :id AND state NOT IN ('sent', 'dead') RETURNING payload"""
+NEVER_BEGUN = """
+UPDATE outbox SET state = 'dead', payload = NULL, error = :error
+ WHERE origin = :origin AND state = 'ready' AND attempts = 0"""
+TAKE_BACK = f"""
+UPDATE outbox SET payload = :payload, state = CASE WHEN state = 'sent' THEN 'placed' ELSE state END, not_before = 0
+ WHERE origin = :origin AND state <> 'dead' AND (state <> 'sent' OR message_id IS NOT NULL) RETURNING {COLUMNS}"""
 PAYLOAD = "UPDATE outbox SET payload = :payload WHERE id = :id AND state NOT IN ('sent', 'dead')"
 OF_ORIGIN = f"SELECT {COLUMNS} FROM outbox WHERE origin = :origin ORDER BY part"
 FATE = "SELECT state, error FROM outbox WHERE origin = :origin ORDER BY part"
@@ -48,8 +59,8 @@ BUTTON_GET = "SELECT action, args, conversation, for_person, expires, used FROM 
 BUTTON_USE = "UPDATE button SET used = :row WHERE token = :token AND (used IS NULL OR used = :row)"
 BUTTON_FREE = "UPDATE button SET used = NULL WHERE token = :token AND used = :row"
 LEFT_OVER = """
-SELECT o.conversation, t.id FROM outbox o JOIN turn t ON t.id = CAST(substr(o.origin, :length + 1) AS INTEGER)
- WHERE o.account = :account AND o.state IN ('sent', 'ready') AND o.origin > :first AND o.origin < :last
+SELECT t.id FROM outbox o JOIN turn t ON t.id = CAST(substr(o.origin, :length + 1) AS INTEGER)
+ WHERE o.account = :account AND o.state <> 'dead' AND o.origin > :first AND o.origin < :last
    AND t.state NOT IN ('running', 'parked')"""
 COUNTS = "SELECT state, count(*) FROM outbox GROUP BY state"
 
@@ -186,15 +197,42 @@ class Outbox:
     async def of_origin(self, origin: str) -> list[OutboxRow]:
         return [outbox_row(row) for row in await self._tx.all(OF_ORIGIN, origin=origin)]
 
+    async def begun(self, origin: str) -> int:
+        """How many parts of it there are, up to the last one."""
+        row = await self._tx.one(
+            "SELECT coalesce(max(part) + 1, 0) FROM outbox WHERE origin = :origin", origin=origin
+        )
+        return int(scalar(row))
+
     async def fate(self, origin: str) -> list[tuple[str, str | None]]:
         """(state, error) of each part."""
         return [(row[0], row[1]) for row in await self._tx.all(FATE, origin=origin)]
 
-    async def state(self, id: int, state: str, *, now: int, tried: bool = True) -> None:
-        await self._tx.run(STATE, id=id, state=state, now=now, tried=int(tried))
+    async def get(self, id: int) -> OutboxRow | None:
+        row = await self._tx.one(f"SELECT {COLUMNS} FROM outbox WHERE id = :id", id=id)
+        return None if row is None else outbox_row(row)
 
-    async def placed(self, id: int, message_id: str) -> None:
-        await self._tx.run(PLACED, id=id, message_id=message_id)
+    async def state(self, id: int, state: str, *, now: int, tried: bool = True) -> Chunk | None:
+        """Gives what is to be sent, as it stands by now; None: nothing any more."""
+        row = await self._tx.one(STATE, id=id, state=state, now=now, tried=int(tried))
+        return None if row is None or row[0] is None else chunk(row[0])
+
+    async def placed(self, id: int, message_id: str) -> OutboxRow | None:
+        """None when it was given up meanwhile."""
+        row = await self._tx.one(PLACED, id=id, message_id=message_id)
+        return None if row is None else outbox_row(row)
+
+    async def arrived(
+        self, id: int, shows: Chunk, *, now: int, message_id: str | None = None
+    ) -> OutboxRow | None:
+        """The message *shows* that; None: then it is done with, else the row, which wants another text by now."""
+        found = await self.get(id)
+        wanted = found is not None and found.state not in ("sent", "dead") and found.payload
+        if wanted and wanted != chunk(payload(shows)):
+            row = await self._tx.one(PLACED, id=id, message_id=message_id)
+            return None if row is None else outbox_row(row)
+        await self.sent(id, now=now, message_id=message_id)
+        return None
 
     async def sent(self, id: int, *, now: int, message_id: str | None = None) -> None:
         await self._tx.run(SENT, id=id, message_id=message_id, now=now)
@@ -202,8 +240,17 @@ class Outbox:
     async def dead(self, id: int, *, error: str) -> None:
         await self._tx.run(DEAD, id=id, error=error)
 
-    async def put_off(self, id: int, *, not_before: int, state: str, error: str) -> None:
-        await self._tx.run(PUT_OFF, id=id, not_before=not_before, state=state, error=error)
+    async def put_off(self, id: int, *, not_before: int, state: str, error: str) -> Chunk | None:
+        """As `state`."""
+        row = await self._tx.one(PUT_OFF, id=id, not_before=not_before, state=state, error=error)
+        return None if row is None or row[0] is None else chunk(row[0])
+
+    async def take_back(self, origin: str, over: Chunk, *, error: str) -> list[OutboxRow]:
+        """What of it nobody has begun to send is never sent; the rest wants to show *over*, and is given."""
+        await self._tx.run(NEVER_BEGUN, origin=origin, error=error)
+        return [
+            outbox_row(row) for row in await self._tx.all(TAKE_BACK, origin=origin, payload=payload(over))
+        ]
 
     async def repay(self, id: int, chunk: Chunk) -> None:
         """Another text for a chunk that is not sent yet."""
@@ -246,12 +293,12 @@ class Outbox:
         """That press has done nothing: another may."""
         await self._tx.run(BUTTON_FREE, token=token, row=row)
 
-    async def left_over(self, account: int, prefix: str) -> list[tuple[int, int]]:
-        """(conversation, turn) of sent notices of that origin whose turn has ended."""
+    async def left_over(self, account: int, prefix: str) -> list[int]:
+        """The turns of notices of that origin whose turn has ended, and which are not taken back."""
         rows = await self._tx.all(
             LEFT_OVER, account=account, first=prefix, last=prefix + "\uffff", length=len(prefix)
         )
-        return [(row[0], row[1]) for row in rows]
+        return [row[0] for row in rows]
 
     async def counts(self) -> dict[str, int]:
         return {str(row[0]): int(row[1]) for row in await self._tx.all(COUNTS)}

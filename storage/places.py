@@ -35,7 +35,7 @@ SERVER = "UPDATE conversation SET server = :server WHERE id = :id"
 # The chats an announcement goes to, those that were active last first. A topic or a member's own conversation
 # stands for its chat.
 AUDIENCE = f"""{FIELDS}
- WHERE c.blocked IS NULL AND a.channel NOT IN ('main', 'http', 'job') AND (
+ WHERE c.blocked IS NULL AND a.channel NOT IN ('main', 'job') AND (
    c.kind = 'direct' OR (c.kind = 'group' AND EXISTS (
       SELECT 1 FROM session s WHERE s.conversation = c.id AND s.last_active >= :since)))
  ORDER BY c.thread_id <> '', c.user_id <> '', c.id"""

@@ -44,11 +44,11 @@ ASKED_OF_SESSION = "DELETE FROM asked WHERE session = :session"
 BUDGET_OF_SESSION = "DELETE FROM budget WHERE scope = 'session' AND scope_id = :code"
 COMPACTIONS = "DELETE FROM compaction WHERE session = :session"
 ASKED = "DELETE FROM asked WHERE session = :session"  # hashes of short texts can be guessed
-REQUESTS = "SELECT count(*) FROM usage WHERE session = :session"
+REQUESTS = "SELECT count(*) FROM usage WHERE session = :session AND state <> 'void'"
 
 # Of a person, by their identities.
 MINE = "identity IN (SELECT value FROM json_each(:identities))"
-REQUESTS_OF = f"SELECT count(*) FROM usage WHERE {MINE}"
+REQUESTS_OF = f"SELECT count(*) FROM usage WHERE {MINE} AND state <> 'void'"
 SESSIONS_OF = f"""
 SELECT s.id FROM session s JOIN conversation c ON c.id = s.conversation
  WHERE s.deleted IS NULL AND (c.kind IN ('direct', 'client', 'job') OR c.user_id <> '') AND (
@@ -78,7 +78,7 @@ FILES_OF = f"""
 SELECT name, type, bytes, created FROM media WHERE deleted IS NULL AND inbox IN (SELECT id FROM inbox WHERE {MINE})"""
 BILL_OF = f"""
 SELECT at, purpose, provider || ':' || coalesce(model, model_asked), cost FROM usage
- WHERE {MINE} AND state <> 'open' ORDER BY at, id"""
+ WHERE {MINE} AND state NOT IN ('open', 'void') ORDER BY at, id"""
 PLACES_OF = f"""
 SELECT DISTINCT c.id FROM conversation c JOIN inbox i ON i.conversation = c.id
  WHERE i.{MINE} AND (c.kind = 'direct' OR c.user_id <> '')"""

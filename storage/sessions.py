@@ -41,7 +41,6 @@ UPDATE session SET message_count = message_count + :messages, next_seq = next_se
 MESSAGES = "UPDATE session SET message_count = :count WHERE id = :id"
 TITLE = "UPDATE session SET title = :title WHERE id = :id AND title IS NULL"
 RENAME = "UPDATE session SET title = :title WHERE id = :id"
-SUMMARY = "UPDATE session SET summary = :summary WHERE id = :id AND summary IS NULL"
 PAUSE = "UPDATE session SET paused = :paused WHERE id = :id AND paused <> :paused"
 ARCHIVE = "UPDATE session SET archived = :now WHERE id = :id AND archived IS NULL"
 UNARCHIVE = "UPDATE session SET archived = NULL WHERE id = :id AND archived IS NOT NULL"
@@ -210,9 +209,6 @@ class Sessions:
     async def rename(self, id: int, title: str) -> None:
         await self._tx.run(RENAME, id=id, title=title)
 
-    async def set_summary_if_empty(self, id: int, summary: str) -> None:
-        await self._tx.run(SUMMARY, id=id, summary=summary)
-
     async def unlabel(self, id: int, title: str | None) -> None:
         """Without its summary, and with that title, or none."""
         await self._tx.run(
@@ -298,6 +294,3 @@ class Sessions:
 
     async def total(self) -> int:
         return int(scalar(await self._tx.one("SELECT count(*) FROM session WHERE deleted IS NULL")))
-
-    async def owned_by(self, id: int, person: int | None) -> None:
-        await self._tx.run("UPDATE session SET owner = :person WHERE id = :id", id=id, person=person)

@@ -16,6 +16,7 @@ import aiosqlite
 
 from gateway.errors import DiskFull, Locked, StoreError
 from gateway.failpoints import Point, passing
+from gateway.ownership import folder_at, hand_over
 from storage.database import Row, Work
 
 T = TypeVar("T")
@@ -91,22 +92,31 @@ class Sqlite:
                 f"SQLite {sqlite3.sqlite_version} is too old; Parley needs 3.37 or newer. "
                 "Use a newer Python build, which brings its own."
             )
-        self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        folder_at(self.path.parent)
         self._lock = await _lock(self.path, wait)
         try:
+            self._claim()
             self._writer = await _connect(self.path, WRITER_CACHE_KIB, writing=True)
-            os.chmod(self.path, 0o600)
             for _ in range(READERS):
                 reader = await _connect(self.path, READER_CACHE_KIB, writing=False)
                 self._reading.append(reader)
                 self._readers.put_nowait(reader)
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, OSError) as error:
             await self.close()
             raise StoreError(
                 f"{self.path}: {error}. Nothing was changed; see 'parley doctor' and 'parley restore'."
             ) from error
         self._task = asyncio.create_task(self._write_loop(), name="sqlite-writer")
         return self
+
+    def _claim(self) -> None:
+        """The file, for its owner only. SQLite gives the files beside it the same owner and mode."""
+        handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            os.fchmod(handle, 0o600)
+            hand_over(handle, self.path.parent)
+        finally:
+            os.close(handle)
 
     async def commit(self, point: Point, work: Work[T]) -> T:
         if self._closed or self._task is None:
@@ -134,7 +144,11 @@ class Sqlite:
         """A consistent copy by SQLite's backup API, made by the writer between two commits."""
         assert self._writer is not None
         # It holds what people said: readable by this user alone, as the database is.
-        os.close(os.open(target, os.O_WRONLY | os.O_CREAT, 0o600))
+        handle = os.open(target, os.O_WRONLY | os.O_CREAT, 0o600)
+        try:
+            hand_over(handle, target.parent)
+        finally:
+            os.close(handle)
         destination = sqlite3.connect(target, check_same_thread=False)
         try:
             await self._writer.backup(destination)
@@ -198,7 +212,7 @@ def _commit_all(connection: sqlite3.Connection, jobs: list[_Job]) -> None:
                 job.error = _translated(error) if isinstance(error, sqlite3.Error) else error
             connection.execute("RELEASE job")
         connection.execute("COMMIT")
-    except BaseException:
+    except BaseException:  # whatever it was, the next batch begins a transaction of its own
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
@@ -242,7 +256,7 @@ async def _connect(path: Path, cache_kib: int, *, writing: bool) -> aiosqlite.Co
             await connection.execute("PRAGMA query_only = ON")
             await connection.execute("PRAGMA wal_autocheckpoint = 0")
         await connection.execute(f"PRAGMA cache_size = -{cache_kib}")
-    except BaseException:
+    except BaseException:  # cancelled, too
         # Its thread would keep the process from ending.
         await connection.close()
         raise
@@ -253,6 +267,7 @@ async def _lock(path: Path, wait: float) -> int:
     """The instance lock: a file beside the database, held as long as we live (the kernel lets go at kill -9)."""
     name = path.with_name(path.name + ".lock")
     handle = os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    hand_over(handle, path.parent)
     until = time.monotonic() + wait
     while True:
         try:

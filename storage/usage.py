@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 
 from gateway.types import Tokens, UsageOpen, UsageSettled, Weighed
 from storage.database import Row, Tx, scalar
 
+SEARCH = "/search"  # behind the uid of a request: that of the searches made for it
 OPEN = """
 INSERT INTO usage (uid, turn, step, attempt, session, conversation, identity, trigger, purpose, channel, provider,
                    model_asked, state, at, tok_in, tok_w5m, tok_w1h, tok_out, units, reserved, bound)
@@ -20,20 +22,24 @@ UPDATE usage SET state = :state, tok_in = :tok_in, tok_read = :tok_read, tok_w5m
        price = :price, provider_cost = :provider_cost, ended = :ended, saved = :saved, units = coalesce(:units, units)
  WHERE uid = :uid AND state = 'open'"""
 OPEN_ROWS = """
-SELECT uid, provider, model_asked, at, tok_in, tok_w5m, tok_w1h, tok_out, units FROM usage WHERE state = 'open'
+SELECT uid, provider, model_asked, at, tok_in, tok_w5m, tok_w1h, tok_out, units, purpose FROM usage WHERE state = 'open'
    AND (:turn IS NULL OR turn = :turn) ORDER BY id"""
 PRICE_ADD = """
 INSERT INTO price (hash, provider, model, rates, source) VALUES (:hash, :provider, :model, :rates, :source)
 ON CONFLICT (hash) DO UPDATE SET hash = excluded.hash RETURNING id"""
 SUMS = """
 SELECT coalesce(sum(tok_in), 0), coalesce(sum(tok_read), 0), coalesce(sum(tok_w5m), 0), coalesce(sum(tok_w1h), 0),
-       coalesce(sum(tok_out), 0), coalesce(sum(cost), 0), count(*), count(DISTINCT turn),
+       coalesce(sum(tok_out), 0), coalesce(sum(cost), 0),
+       coalesce(sum(CASE purpose WHEN 'search' THEN units ELSE 1 END), 0), count(DISTINCT turn),
        coalesce(sum(cost IS NULL AND state <> 'failed'), 0), coalesce(sum(state = 'estimated'), 0),
        coalesce(sum(CASE WHEN state = 'estimated' THEN cost ELSE 0 END), 0), coalesce(sum(saved), 0)
-  FROM usage WHERE state <> 'open' AND """
+  FROM usage WHERE state NOT IN ('open', 'void') AND """
+# What a request with searches came to is more than stands in the session: it was sent anew after each of them.
 LAST_INPUT = """
 SELECT tok_in + tok_read + tok_w5m + tok_w1h, tok_out, at, bound FROM usage
- WHERE session = :session AND purpose = 'chat' AND state = 'known' ORDER BY id DESC LIMIT 1"""
+ WHERE session = :session AND purpose = 'chat' AND state = 'known'
+   AND NOT EXISTS (SELECT 1 FROM usage s WHERE s.uid = usage.uid || '/search' AND s.state <> 'void')
+ ORDER BY id DESC LIMIT 1"""
 
 ASKED = """
 SELECT turn, at, tok_read, tok_w5m, tok_w1h, tok_in + tok_read + tok_w5m + tok_w1h + tok_out FROM (
@@ -49,7 +55,12 @@ class Ledger:
         self._tx = tx
 
     async def open(self, row: UsageOpen) -> int:
-        """Write the row of a request that is about to be made."""
+        """Write the row of a request that is about to be made, and that of the searches it may make."""
+        if row.searches:
+            await self._open(_searches(row))
+        return await self._open(row)
+
+    async def _open(self, row: UsageOpen) -> int:
         added = await self._tx.one(
             OPEN,
             uid=row.uid,
@@ -76,7 +87,9 @@ class Ledger:
         return int(scalar(added))
 
     async def settle(self, uid: str, usage: UsageSettled) -> bool:
-        """Enter what it came to; False when it had been settled before (nothing is changed then)."""
+        """Enter what it came to, and its searches; False when it had been settled before (nothing is changed then)."""
+        if usage.searches is not None:
+            await self.settle(uid + SEARCH, usage.searches)
         price = await self._price(usage.price) if usage.price else None
         return (
             await self._tx.run(
@@ -114,12 +127,21 @@ class Ledger:
         return int(scalar(row))
 
     async def open_rows(self, *, turn: int | None = None) -> list[Row]:
-        """(uid, provider, model asked, at, worst uncached tokens, those written for 5 min and 1 h, output, units), unsettled."""
+        """(uid, provider, model asked, at, worst uncached tokens, those written for 5 min and 1 h, output, units, purpose).
+
+        Of what is unsettled.
+        """
         return await self._tx.all(OPEN_ROWS, turn=turn)
 
     async def of_session(self, session: int) -> Row:
         """Sums of one session, in the order of storage.costs.SUMMED."""
         row = await self._tx.one(f"{SUMS} session = :session", session=session)
+        assert row is not None
+        return row
+
+    async def searches_of(self, session: int) -> Row:
+        """As `of_session`, of its searches of the web alone."""
+        row = await self._tx.one(f"{SUMS} session = :session AND purpose = 'search'", session=session)
         assert row is not None
         return row
 
@@ -136,6 +158,21 @@ class Ledger:
     async def asked(self, session: int, *, provider: str, model: str, most: int = 60) -> list[Row]:
         """(turn, at, tokens read and written for 5 min and 1 h, all tokens) of a model's latest answers, oldest first."""
         return await self._tx.all(ASKED, session=session, provider=provider, model=model, most=most)
+
+
+def _searches(row: UsageOpen) -> UsageOpen:
+    """Theirs, on the same account. It has no attempt: that names the request alone."""
+    return replace(
+        row,
+        uid=row.uid + SEARCH,
+        purpose="search",
+        attempt=None,
+        worst=Tokens(),
+        units=row.searches,
+        reserved=row.searches_reserved,
+        bound=None,
+        searches=0,
+    )
 
 
 def tokens(row: Row) -> Tokens:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from gateway.history import size
 from gateway.manager import SessionManager
+from gateway.message_size import bytes_of
 from gateway.protocols import Prompt, ToolContext, ToolSpec
 from gateway.types import Json
 from tests.path import Path
@@ -13,7 +13,7 @@ from tests.path import Path
 
 def sized(prompt: Prompt) -> int:
     """Input tokens as a tokenizer would count them, about."""
-    return (len(prompt.stable.encode()) + size(prompt.messages)) // 4
+    return (len(prompt.stable.encode()) + bytes_of(prompt.messages)) // 4
 
 
 async def idle(p: Path) -> None:

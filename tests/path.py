@@ -16,11 +16,11 @@ from gateway.core import Core, build
 from gateway.failpoints import Point
 from gateway.floods import Limits
 from gateway.habits import Habits
+from gateway.price import Rates
 from gateway.pricing import Pricing
 from gateway.progress import Options
 from gateway.protocols import Tool
 from gateway.types import Account, Inbound, Kind, Place, Receipt, Sender
-from gateway.usage import Rates
 from storage import Store
 from tests.conftest import Clock
 from tests.fakes.channel import FakeChannel

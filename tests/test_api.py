@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fastapi import Response
 from pydantic import BaseModel
 
 from gateway import __version__
+from gateway.manager import Message as Shown
 from gateway.reports import UsageSummary, usage_summary
 from gateway.web import document
 from gateway.web.api import build
@@ -97,7 +97,7 @@ def test_what_is_shown_besides_the_fields_is_described(tmp_path: Path) -> None:
         == set(shown)
     )
     assert set(made["Tokens"]["properties"]) == set(shown["tokens"])
-    assert len(TOO) == 7
+    assert len(TOO) == 8
 
 
 async def test_two_types_of_one_name_are_not_described_as_one(web: Web) -> None:
@@ -106,22 +106,14 @@ async def test_two_types_of_one_name_are_not_described_as_one(web: Web) -> None:
 
     routes = Routes("/v1/clash")
 
-    async def told(message: Message) -> Response:
-        """Something."""
-        raise NotImplementedError
+    async def told(message: Message) -> list[Shown]:
+        """What was said, as if it had been long ago."""
+        return [Shown(seq=0, role="user", text=message.text, created_at=0)]
 
-    told.__annotations__ = {"message": Message, "return": Response}
-    routes.post("")(told)
+    told.__annotations__ = {"message": Message, "return": list[Shown]}
+    routes.post("", who="user")(told)
     api = build(web.app, local=True)
     routes.install(api)
-    from gateway.manager import Message as Shown
-
-    async def shown() -> Shown:
-        """Something."""
-        raise NotImplementedError
-
-    shown.__annotations__ = {"return": Shown}
-    routes.get("/shown")(shown)
     with pytest.raises(ValueError, match="two types are called Message"):
         document.of(api, [routes])
 
@@ -157,11 +149,44 @@ async def test_a_misspelt_name_in_the_query_is_not_ignored(
 
 async def test_what_can_be_asked_of_a_path_is_told(web: Web) -> None:
     answer = await web.local.put("/v1/sessions")
-    assert (answer.status_code, answer.headers["allow"]) == (405, "GET, POST")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "GET, HEAD, POST")
     answer = await web.local.post("/v1/jobs/next")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "GET, HEAD")
+    assert answer.json()["error"] == "POST is not taken at /v1/jobs/next; it has GET, HEAD."
+    answer = await web.local.head("/v1/messages/events")
     assert (answer.status_code, answer.headers["allow"]) == (405, "GET")
     answer = await web.local.get("/v1/sessions/X/close")
     assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
+
+
+async def test_what_is_not_there_says_what_is(web: Web) -> None:
+    slash = await web.local.get("/v1/sessions/")
+    assert (slash.status_code, "there is: /v1/sessions." in slash.json()["error"]) == (404, True)
+    for path in ("/v1/session", "/", "/v1/nothing/"):
+        answer = await web.local.get(path)
+        assert answer.status_code == 404
+        assert (
+            answer.json()["error"] == f"There is nothing at {path}; GET /v1/openapi.json tells all there is."
+        )
+
+
+@pytest.mark.parametrize(
+    "path", ["/healthz", "/v1/sessions", "/v1/openapi.json", "/metrics", "/v1/sessions/X"]
+)
+async def test_whoever_only_wants_the_head_gets_it(web: Web, path: str) -> None:
+    whole, head = await web.local.get(path), await web.local.head(path)
+    assert (head.status_code, head.content) == (whole.status_code, b"") and whole.content
+    assert head.headers["content-type"] == whole.headers["content-type"]
+    if path != "/metrics":  # which is another one each time
+        assert head.headers["content-length"] == str(len(whole.content))
+
+
+async def test_where_a_body_stops_being_json_is_told(web: Web) -> None:
+    answer = await web.local.post(
+        "/v1/messages", content=b'{"text": hi}', headers={"content-type": "application/json"}
+    )
+    (told,) = answer.json()["fields"]
+    assert (told["field"], told["problem"]) == ("body", "is not JSON: expecting value at character 9")
 
 
 async def test_bytes_that_are_no_text_are_told_like_any_body(web: Web) -> None:

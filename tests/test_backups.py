@@ -135,8 +135,17 @@ async def test_a_folder_that_cannot_be_made_is_an_error_that_names_it(store: Sto
 def test_a_nightly_backup_is_called_after_its_planned_time_there() -> None:
     assert rotation.name_of(NIGHT, "Europe/Berlin") == "parley-nightly-20260303-0430.tar.gz"
     names = ["parley-nightly-20260303-0430.tar.gz", "parley-nightly-20260302-0430.tar.gz", "other"]
-    assert rotation.too_many(names, 1) == ["parley-nightly-20260302-0430.tar.gz"]
-    assert rotation.too_many(names, 2) == rotation.too_many(names, 14) == []
+    assert rotation.too_many(names, names[0], 1) == ["parley-nightly-20260302-0430.tar.gz"]
+    assert rotation.too_many(names, names[0], 2) == rotation.too_many(names, names[0], 14) == []
+
+
+def test_backups_by_night_and_by_hand_make_no_room_for_one_another_nor_for_what_is_named_otherwise() -> None:
+    by_hand = rotation.by_hand(NIGHT, "Europe/Berlin", {"parley-20260303-043000.tar.gz"})
+    assert by_hand == "parley-20260303-043001.tar.gz"
+    names = [by_hand, "parley-20260101-000000.tar.gz", "parley-nightly-20260101-0330.tar.gz", "a.tar.gz"]
+    assert rotation.too_many(names, by_hand, 1) == ["parley-20260101-000000.tar.gz"]
+    assert rotation.too_many(names, "parley-nightly-20260303-0430.tar.gz", 1) == []
+    assert rotation.too_many(names, "a.tar.gz", 1) == rotation.too_many(names, by_hand, 0) == []
 
 
 async def test_the_gateway_makes_them_by_itself_as_it_is_configured(tmp_path: Path) -> None:

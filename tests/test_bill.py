@@ -20,7 +20,7 @@ from storage import open_store
 from tests.bill.load import FATES, GROUPS, PEOPLE, STEPS, Books, Step, World
 from tests.bill.reckoning import reckon
 from tests.bill.reports import untrue
-from tests.bill.truth import PRICES, Seen
+from tests.bill.truth import PRICES, SEARCHED, Seen
 from tests.conftest import Clock
 from tests.fast import fast
 from tests.path import ANN
@@ -31,17 +31,22 @@ LOADS = int(os.environ.get("LOADS", "0"))  # `make bill` takes more of them, oth
 WINDOW = 6000  # tokens: sessions of a load fill it
 
 
-async def loaded(folder: Path, first: str, steps: Sequence[Step]) -> list[str]:
+async def loaded(folder: Path, first: str, steps: Sequence[Step], *, searches: int = 0) -> list[str]:
     """What is wrong with the bill in the end."""
     clock = Clock()
     store = await open_store(folder / "parley.db")
     options = Options(
-        system_prompt=LONG, retries=1, max_output_tokens=2000, context_window=WINDOW, turn_timeout=240
+        system_prompt=LONG,
+        retries=1,
+        max_output_tokens=2000,
+        context_window=WINDOW,
+        turn_timeout=240,
+        web_search=searches,
     )
     async with Books(clock) as books:
         async with wired(
             store, books, clock=clock, default=first, fallbacks=[MINI, MUTE], options=options,
-            silence=24, allow=frozenset({*PEOPLE, *GROUPS}),
+            silence=24, allow=frozenset({*PEOPLE, *GROUPS}), searching=bool(searches), rates=SEARCHED,
         ) as gw:  # fmt: skip
             await gw.manager.sum_by_day()
             world = World(gw, books)
@@ -50,7 +55,7 @@ async def loaded(folder: Path, first: str, steps: Sequence[Step]) -> list[str]:
             await world.quiet()
             wrong = await untrue(gw.manager, store)
         await store.close()
-        return wrong + reckon(folder / "parley.db", books.read(), PRICES, excused=world.excused).wrong
+        return wrong + reckon(folder / "parley.db", books.read(), SEARCHED, excused=world.excused).wrong
 
 
 @pytest.mark.parametrize("first", [SONNET, MINI])
@@ -66,12 +71,14 @@ def test_everything_that_can_become_of_a_request_is_on_the_bill(tmp_path: Path, 
         Step(what="later"),
     ]
     steps += [Step(what="compact", who=who) for who in PEOPLE]
-    assert fast(loaded(tmp_path, first, steps), speed=SPEED) == []
+    assert fast(loaded(tmp_path, first, steps, searches=2), speed=SPEED) == []
     with closing(sqlite3.connect(tmp_path / "parley.db")) as db:
-        states = dict(db.execute("SELECT state, count(*) FROM usage GROUP BY 1"))
+        states = dict(db.execute("SELECT state, count(*) FROM usage WHERE purpose <> 'search' GROUP BY 1"))
+        found = dict(db.execute("SELECT state, sum(units) FROM usage WHERE purpose = 'search' GROUP BY 1"))
         purposes = {purpose for (purpose,) in db.execute("SELECT purpose FROM usage")}
         stopped = db.execute("SELECT count(*) FROM turn WHERE state = 'cancelled'").fetchone()[0]
-    assert purposes == {"chat", "compaction"} and stopped == 1
+    assert purposes == {"chat", "search", "compaction"} and stopped == 1
+    assert found["known"] >= 4 and found["estimated"] >= 10 and found["void"] == 0, found
     assert states.keys() == {"known", "estimated", "failed"} and min(states.values()) >= 5, states
 
 
@@ -111,6 +118,41 @@ def test_the_reckoning_sees_what_is_wrong(tmp_path: Path) -> None:
     assert "over what was reserved" in found(f"UPDATE usage SET reserved = 1 WHERE {known}")
 
 
+def test_the_reckoning_sees_what_is_wrong_about_searches(tmp_path: Path) -> None:
+    async def one() -> list[Seen]:
+        options = Options(system_prompt=LONG, retries=0, max_output_tokens=2000, web_search=2)
+        async with Books(clock := Clock()) as books:
+            store = await open_store(tmp_path / "parley.db")
+            async with wired(
+                store, books, clock=clock, options=options, searching=True, rates=SEARCHED
+            ) as gw:
+                world = World(gw, books)
+                for fate in ("searches", "searches, cut"):
+                    await world.says(ANN, "", (fate,))
+                    await world.quiet()
+            await store.close()
+            return books.read()
+
+    books = asyncio.run(one())
+    assert reckon(tmp_path / "parley.db", books, SEARCHED).wrong == []
+
+    def found(sql: str) -> str:
+        damaged = tmp_path / "damaged.db"
+        shutil.copy(tmp_path / "parley.db", damaged)
+        with closing(sqlite3.connect(damaged)) as db:
+            db.execute(sql)
+            db.commit()
+        return "; ".join(reckon(damaged, books, SEARCHED).wrong)
+
+    known, cut = (f"purpose = 'search' AND state = '{state}'" for state in ("known", "estimated"))
+    assert "were made" in found(f"UPDATE usage SET units = 3 WHERE {known}")
+    assert "known rows differ" in found(f"UPDATE usage SET cost = cost + 1 WHERE {known}")
+    assert "have no row" in found(f"DELETE FROM usage WHERE {known}")
+    assert "were made" in found(f"UPDATE usage SET units = 1, cost = cost / 2 WHERE {cut}")
+    assert "were made" in found(f"UPDATE usage SET state = 'void', units = 0, cost = 0 WHERE {cut}")
+    assert "over what was reserved" in found(f"UPDATE usage SET reserved = 1 WHERE {known}")
+
+
 @settings(
     max_examples=LOADS or 12,
     derandomize=not LOADS,
@@ -120,8 +162,8 @@ def test_the_reckoning_sees_what_is_wrong(tmp_path: Path) -> None:
     print_blob=True,
     database=None,
 )
-@given(first=st.sampled_from([SONNET, MINI]), steps=STEPS)
-def test_whatever_happens_the_bill_is_exact(first: str, steps: list[Step]) -> None:
+@given(first=st.sampled_from([SONNET, MINI]), searches=st.sampled_from([0, 2]), steps=STEPS)
+def test_whatever_happens_the_bill_is_exact(first: str, searches: int, steps: list[Step]) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        wrong = fast(loaded(Path(folder), first, steps), speed=SPEED)
+        wrong = fast(loaded(Path(folder), first, steps, searches=searches), speed=SPEED)
     assert not wrong, "\n".join(wrong)

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gateway import history
 from gateway.bounds import CONTEXT, Measures, picture_tokens, whole
 from gateway.models.catalogue import Catalogue
+from gateway.others_words import with_overheard
 from gateway.protocols import (
     Answer,
     AssistantMessage,
@@ -186,7 +186,7 @@ def test_so_is_what_was_counted_last_and_what_came_to_it(
     asked = [n + 1 for n, each in enumerate(prompt.messages) if not isinstance(each, AssistantMessage)]
     before = prompt.messages[: data.draw(st.sampled_from(asked))]
     if data.draw(st.booleans()):  # a question with something that is in that prompt only
-        before = history.with_overheard(before, [{"text": "hush", "from": "Eve"}])
+        before = with_overheard(before, [{"text": "hush", "from": "Eve"}])
     measures = Measures()
     model, dearest, _ = wire.counts(ref, earlier := replace(prompt, messages=before, volatile="Earlier."))
     measures.learn(model, earlier, dearest, session=1)

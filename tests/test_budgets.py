@@ -17,7 +17,7 @@ from gateway.access import Policy
 from gateway.billing import Booking
 from gateway.budgets import LEAST_OUTPUT, Allowed, Budget, OverBudget, Period, Rules, Scope, judge, span
 from gateway.commands.table import Table
-from gateway.config_tables import BudgetSettings
+from gateway.config_budgets import BudgetSettings
 from gateway.configured import rules as configured
 from gateway.errors import ModelError, Refused
 from gateway.failpoints import Point

@@ -20,13 +20,13 @@ from gateway.fetcher import Fetcher
 from gateway.history import with_pictures
 from gateway.models.convert import same_machine
 from gateway.models.marks import Mark, marks
+from gateway.price import Rates
 from gateway.protocols import AssistantMessage, Message, Picture, Prompt, ResultsMessage, UserMessage
 from gateway.settings import Settings
 from gateway.tools import default_tools
 from gateway.tools.jobs import job_tools
 from gateway.transcript import Opaque, Text, ToolResult, ToolUse
 from gateway.types import HOUR, MINUTE, SECOND, Place
-from gateway.usage import Rates
 from storage import Store
 from tests.bill.truth import PRICES
 from tests.conftest import Clock

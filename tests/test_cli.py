@@ -582,6 +582,56 @@ def test_a_backup_never_writes_over_a_file(home: Path) -> None:
     assert (home / "b.tar.gz").read_text() == "mine"
 
 
+def test_a_backup_with_a_link_in_it_is_refused(home: Path) -> None:
+    parley("people", "allow", "telegram:1")
+    (home / "link").symlink_to("/etc/passwd")
+    with tarfile.open(home / "b.tar.gz", "w:gz") as tar:
+        tar.add(home / "data" / "parley.db", "parley.db")
+        tar.add(home / "link", "media/link")
+    assert "'media/link' does not belong" in parley("restore", "b.tar.gz", "--yes", code=1).stderr
+
+
+def test_of_the_backups_of_a_folder_as_many_stay_as_one_wants(home: Path) -> None:
+    parley("people", "allow", "telegram:1")
+    ours, away = home / "data" / "backups", home / "away"
+    away.mkdir()
+    for folder in (ours, away):
+        folder.mkdir(exist_ok=True)
+        for name in (
+            "parley-20200101-000000",
+            "parley-20200102-000000",
+            "parley-nightly-20200101-0330",
+            "mine",
+        ):
+            (folder / f"{name}.tar.gz").write_text("old")
+    gone = ["parley-20200101-000000.tar.gz"]
+    stay = ["mine.tar.gz", "parley-20200102-000000.tar.gz", "parley-nightly-20200101-0330.tar.gz"]
+    for words, folder in (((), ours), ((str(away),), away)):
+        found = told("backup", *words, "--keep", "2")
+        made = Path(found["path"])
+        assert (made.parent, found["removed"]) == (folder, gone)
+        assert sorted(each.name for each in folder.iterdir()) == sorted([*stay, made.name])
+    again = told("backup", str(ours), "--keep", "1")  # the folder that it is made in anyway
+    assert Path(again["path"]).exists() and len(again["removed"]) == 2
+    said = parley("backup", "b.tar.gz", "--keep", "2", code=1).stderr
+    assert "--keep counts the backups of a folder" in said and not (home / "b.tar.gz").exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to somebody else")
+def test_what_root_makes_in_a_folder_of_somebody_elses_is_theirs(home: Path) -> None:
+    """As `sudo parley …` beside a gateway that runs as a user of its own, which must be able to open all of it."""
+    data = home / "data"
+    data.mkdir(exist_ok=True)
+    os.chown(data, 12345, 12345)
+    parley("people", "allow", "telegram:1")
+    path = told("backup")["path"]
+    parley("restore", path, "--yes")
+    parley("people", "list")
+    owners = {str(each.relative_to(data)): each.stat().st_uid for each in data.rglob("*")}
+    assert {"parley.db", "parley.db.lock", "backups"} <= owners.keys()
+    assert set(owners.values()) == {12345}, owners
+
+
 @pytest.mark.parametrize("content", [b"", b"nothing like it", b"SQLite format 3\x00 and no more"])
 def test_what_is_no_backup_is_not_restored(home: Path, content: bytes) -> None:
     parley("people", "allow", "telegram:1")

@@ -20,8 +20,9 @@ from gateway.cli import app
 from gateway.cli.bot_telegram import delivered, polled, privacy, reached
 from gateway.cli.probe import TELEGRAM, Answer, Probe
 from gateway.cli.run import report
+from gateway.config_bots import TelegramAccount
 from gateway.errors import Refused
-from gateway.settings import Settings, TelegramAccount
+from gateway.settings import Settings
 from tests.fakes.telegram import TOKEN, FakeTelegram
 
 

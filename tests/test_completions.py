@@ -21,9 +21,9 @@ from openai import AsyncOpenAI
 from gateway.budgets import Rules
 from gateway.errors import ModelError
 from gateway.models.catalogue import DEMO
+from gateway.price import Rates
 from gateway.settings import Settings
 from gateway.texts import say
-from gateway.usage import Rates
 from gateway.web.completion_body import Asking
 from gateway.web.completion_request import Unfit, read
 from tests.fakes.model import Script, ScriptedModel
@@ -393,6 +393,7 @@ async def test_a_provider_that_refuses_is_502_and_says_so(config: Settings) -> N
 
 
 PICTURE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}
+RECORDING = {"type": "input_audio", "input_audio": {"data": "", "format": "wav"}}
 TOOL = {"type": "function", "function": {"name": "f", "parameters": {}}}
 
 
@@ -404,9 +405,21 @@ TOOL = {"type": "function", "function": {"name": "f", "parameters": {}}}
         ({"messages": [{"role": "system", "content": "x"}]}, 400, "messages[0].role", "invalid_value"),
         ({"messages": [{"role": "user"}]}, 400, "messages[0].content", "missing_required_parameter"),
         (
-            {"messages": [{"role": "user", "content": [PICTURE]}]},
+            {"messages": [{"role": "user", "content": [RECORDING]}]},
             400,
             "messages[0].content[0]",
+            "unsupported_content_type",
+        ),
+        (
+            {"messages": [{"role": "user", "content": [{"type": "image_url"}]}]},
+            400,
+            "messages[0].content[0].image_url",
+            "missing_required_parameter",
+        ),
+        (
+            {"messages": [{"role": "developer", "content": [PICTURE]}, *said("x")]},
+            400,
+            "messages[0].content[0].image_url",
             "unsupported_content_type",
         ),
         (
@@ -450,8 +463,8 @@ async def test_every_refusal_has_openais_form(config: Settings) -> None:
     async with talking(config) as (web, model, _), web.remote(authorization=f"Bearer {TOKEN}") as http:
 
         async def endless() -> AsyncIterator[bytes]:
-            for _ in range(20):
-                yield b" " * 100_000
+            for _ in range(40):
+                yield b" " * 1_000_000
 
         json_type = {"content-type": "application/json"}
         for status, param, sent in (
@@ -462,8 +475,21 @@ async def test_every_refusal_has_openais_form(config: Settings) -> None:
             (400, "messages[0].role", {"json": {**body, "messages": [{"role": "robot", "content": "x"}]}}),
             (400, "stream", {"json": {**body, "stream": "yes"}}),
             (400, "model", {"json": {"messages": said("hi")}}),
+            (400, "messages[0].content", {"json": {**body, "messages": [{"role": "user", "content": 5}]}}),
+            (
+                400,
+                "messages[0].content[1].image_url",
+                {
+                    "json": {
+                        **body,
+                        "messages": [
+                            {"role": "user", "content": [{"type": "text"}, {**PICTURE, "image_url": "x"}]}
+                        ],
+                    }
+                },
+            ),
             (413, None, {"content": endless(), "headers": json_type}),
-            (413, None, {"content": b" " * 2_000_000, "headers": json_type}),
+            (413, None, {"content": b" " * 40_000_000, "headers": json_type}),
             (401, None, {"json": body, "headers": {"authorization": "Bearer wrong"}}),
             (403, None, {"json": body, "headers": {"origin": "http://elsewhere.example"}}),
             (421, None, {"json": body, "headers": {"host": "elsewhere.example"}}),
@@ -472,7 +498,9 @@ async def test_every_refusal_has_openais_form(config: Settings) -> None:
             error = answer.json()["error"]
             assert (answer.status_code, error["param"]) == (status, param), answer.text
             assert error["message"] and error["type"] and "code" in error
-        assert (await http.get(path)).json()["error"]["message"] == "Method Not Allowed"
+        assert (await http.get(path)).json()["error"][
+            "message"
+        ] == f"GET is not taken at {path}; it has POST."
         assert model.asked == [] and await web.app.manager.session_count() == 0
 
 

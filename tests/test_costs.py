@@ -26,10 +26,10 @@ from gateway.commands import cost as command
 from gateway.failpoints import Point
 from gateway.manager.accounting import SHARED
 from gateway.moments import DAY, midnight, offsets
+from gateway.price import Price, Rates, saved
+from gateway.price import cost as priced
 from gateway.reports import CostOverview, UsageSummary
 from gateway.types import DOLLAR, SECOND, Place, Tokens, UsageOpen, UsageSettled
-from gateway.usage import Price, Rates, saved
-from gateway.usage import cost as priced
 from storage import Store, Unit, open_store
 from storage.migrate import DIALECT, migrations
 

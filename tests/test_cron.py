@@ -18,7 +18,8 @@ from gateway.failpoints import Point
 from gateway.habits import Habits
 from gateway.jobs.book import Bounds, Jobs
 from gateway.jobs.carrier import Carrier
-from gateway.jobs.slots import LATEST, MISSED, MOST_NOTED, STILL_RUNNING, judge
+from gateway.jobs.reasons import STILL_RUNNING
+from gateway.jobs.slots import LATEST, MISSED, MOST_NOTED, judge
 from gateway.jobs.spec import JobSpec
 from gateway.models.demo import DemoModel
 from gateway.pricing import Pricing
@@ -187,10 +188,10 @@ class Gateway:
             delivery=self.core.delivery,
             accept=accept or self.accept,
             clock=self.clock,
-            ended=self.core.dispatcher.runs.ended,
+            ended=self.core.dispatcher.endings.ended,
         )
         cron = Cron(store=self.store, carrier=self.carrier, clock=self.clock)
-        self.core.dispatcher.runs.on_run_ended = cron.wake
+        self.core.dispatcher.endings.on_run_ended = cron.wake
         return cron
 
     async def rows(self, sql):

@@ -13,10 +13,11 @@ import pytest
 
 from gateway.commands.digest import Asked, asked
 from gateway.digest import summaries
-from gateway.digest.facts import Talk, span_of
+from gateway.digest.facts import span_of
+from gateway.digest.talks import Talk
 from gateway.errors import ModelError, Refused
 from gateway.failpoints import Point
-from gateway.jobs.slots import MISSED_DIGEST
+from gateway.jobs.reasons import ONLY_DIGEST
 from gateway.moments import local
 from gateway.types import DAY, HOUR, MINUTE, Place, Sender, Viewer
 from storage import Store
@@ -111,7 +112,11 @@ async def test_after_days_only_the_latest_comes_and_the_others_say_why(here: Rea
     await here.cron.start()
     runs = await here.settled("digest")
     assert [run.state for run in runs] == ["skipped", "skipped", "skipped", "done"]
-    assert {run.reason for run in runs[:-1]} == {MISSED_DIGEST}
+    assert {run.reason for run in runs[:-1]} == {ONLY_DIGEST}
+    await here.delivered("digest", "sent")
+    text = next(each for each in here.texts() if each.startswith("**Tuesday, 31 March**"))
+    assert "- No digest tells of the 3 days from Saturday, 28 March to Monday, 30 March: I was away" in text
+    assert "No digest tells" not in await here.digested("2026-04-02 08:00")
 
 
 async def test_one_that_waits_for_its_platform_holds_the_next_one_not_up(here: Readers) -> None:
@@ -273,6 +278,7 @@ async def test_two_that_were_joined_after_each_had_one_get_the_older(here: Reade
 
 
 async def test_a_day_on_which_nothing_happened_is_told_in_a_line_or_passed_over(here: Readers) -> None:
+    await here.digested(EIGHT)
     assert await here.digested(f"{MONDAY} 08:00") == "**Sunday, 29 March**: nothing happened."
     await here.chat.told("/digest on quiet", "A day on which nothing happened is passed over.")
     run = await here.digest("2026-03-31 08:00")
@@ -290,6 +296,26 @@ async def test_a_long_conversation_is_told_by_its_first_and_last_question(here: 
     await here.talk("And what of the apple tree?", f"{SATURDAY} 08:35", answer="You said: And what")
     text = await here.digested(EIGHT)
     assert "- 08:30 “hello” … “And what of the apple tree?” – You said: And what of the apple tree?" in text
+
+
+async def test_of_a_turn_that_was_taken_back_nothing_is_told(here: Readers) -> None:
+    await here.talk("And my secret wish?", f"{SATURDAY} 08:35")
+    await here.talk("/undo", f"{SATURDAY} 08:36", answer="taken back")
+    text = await here.digested(EIGHT)
+    assert "- 08:30 “hello” – You said: hello" in text and "wish" not in text
+
+
+async def test_what_was_brought_back_is_told(here: Readers) -> None:
+    await here.talk("And the apple tree?", f"{SATURDAY} 08:35")
+    await here.talk("/undo", f"{SATURDAY} 08:36", answer="taken back")
+    await here.talk("/redo", f"{SATURDAY} 08:37", answer="stand")
+    assert "apple tree" in await here.digested(EIGHT)
+
+
+async def test_a_conversation_that_was_taken_back_whole_is_not_told(here: Readers) -> None:
+    await here.talk("/undo", f"{SATURDAY} 08:36", answer="taken back")
+    text = await here.digested(EIGHT)
+    assert "hello" not in text and "conversation" not in text
 
 
 async def test_other_peoples_words_are_no_formatting(here: Readers) -> None:

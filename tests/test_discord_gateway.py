@@ -58,7 +58,7 @@ async def test_an_owner_who_never_wrote_is_asked_to_let_somebody_in(tmp_path: Pa
         people(dc)
         strangers, private = dc.dm(EVE), dc.dm(OWNER)
         async with gateway(dc, tmp_path, discord={"access": "pairing"}) as app:
-            while not any(scope.startswith("private:") for scope in await app.cursors(1)):
+            while not any(scope.startswith("private:") for scope in await app.platforms.cursors(1)):
                 await asyncio.sleep(0.02)
             dc.user_says(strangers, "let me in", user_id=EVE)
             await dc.until(lambda: dc.messages(private), timeout=10)

@@ -13,6 +13,8 @@ ROOT = Path(__file__).parent.parent
 WHO = {"member": "", "asker": "in a group who asked, or an administrator", "admin": "administrators"}
 DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
+SOURCES = ("gateway", "channels", "storage", "tests", "bench", "docs")
+
 
 def test_every_setting_is_explained_for_operators() -> None:
     example = (ROOT / "config.example.toml").read_text("utf-8")
@@ -34,6 +36,23 @@ def test_every_test_that_a_promise_names_exists() -> None:
 def test_links_within_the_project_lead_somewhere(document: Path) -> None:
     for target in re.findall(r"\]\((?!https?:)([^)#]+)", document.read_text("utf-8")):
         assert (document.parent / target).exists(), target
+
+
+def test_every_module_that_the_architecture_names_exists() -> None:
+    """Under that name, or under the folder that its paragraph is about."""
+    text = (ROOT / "docs/architecture.md").read_text("utf-8")
+    there = {f"/{path.relative_to(ROOT)}" for each in SOURCES for path in (ROOT / each).rglob("*.py")}
+    named = set(re.findall(r"[\w/]+\.py", text))
+    assert len(named) > 100
+    assert sorted(each for each in named if not any(path.endswith(f"/{each}") for path in there)) == []
+    folders = set(re.findall(r"`((?:\w+/)+)`", text))
+    assert len(folders) > 10
+    kept = {
+        f"/{path.relative_to(ROOT)}/"
+        for each in SOURCES
+        for path in [ROOT / each, *(ROOT / each).rglob("*/")]
+    }
+    assert sorted(each for each in folders if not any(path.endswith(f"/{each}") for path in kept)) == []
 
 
 def test_the_version_is_in_the_changelog() -> None:

@@ -162,7 +162,7 @@ async def test_the_token_of_a_bot_that_was_revoked_stops_only_that_channel(tmp_p
     async with FakeTelegram() as tg:
         wrong = settings(tmp_path, tg, None, token="123456:WRONG-TOKEN-WRONG-TOKEN-WRONG-TOKE")
         async with gateway(wrong) as app:
-            await tg.until(lambda: app.channels[0].state == "auth", timeout=10)
+            await tg.until(lambda: app.platforms.channels[0].state == "auth", timeout=10)
             assert app.ready is not None and "WRONG" not in app.ready
             events = [event async for event in app.manager.say("still here?")]
             assert "still here?" in events[-1].text
@@ -199,7 +199,7 @@ async def test_a_job_opens_a_session_of_its_own_and_its_answer_is_delivered(tmp_
         }
         with_job = Settings.model_validate({**plain.model_dump(), "jobs": [job]})
         async with gateway(with_job) as app:
-            await tg.until(lambda: app.channels[0].state == "ok", timeout=10)
+            await tg.until(lambda: app.platforms.channels[0].state == "ok", timeout=10)
             llm.say("Nothing happened.")
             await app.manager.jobs.run_now("news")
             await tg.until(lambda: "Nothing happened." in tg.texts(ANN), timeout=10)
@@ -220,14 +220,14 @@ def test_a_key_is_all_it_takes_to_be_answered_by_a_real_model() -> None:
 async def test_a_channel_that_is_down_for_five_minutes_is_told_to_the_owner_and_so_is_its_return(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock: Clock
 ) -> None:
-    monkeypatch.setattr("gateway.app.TICK", 0.05)
+    monkeypatch.setattr("gateway.housekeeping.TICK", 0.05)
     async with FakeTelegram() as tg:
         tg.add_chat(ANN)
         app = await start(settings(tmp_path, tg, None), environ={}, clock=clock)
         try:
             await tg.until(lambda: app.ready is None, timeout=10)
             tg.fault("getUpdates", "status", times=1000, status=502)
-            await tg.until(lambda: app.channels[0].state == "down", timeout=10)
+            await tg.until(lambda: app.platforms.channels[0].state == "down", timeout=10)
             await asyncio.sleep(0.2)
             assert tg.texts(ANN) == []
             clock.forward(minutes=5)

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from gateway.calls import Call, Reply
-from gateway.history import OVERHEARD, with_overheard
+from gateway.others_words import OVERHEARD, with_overheard
 from gateway.protocols import AssistantMessage, UserMessage
 from gateway.texts import say
 from gateway.transcript import Text

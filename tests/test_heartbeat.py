@@ -11,8 +11,9 @@ import pytest
 from gateway import heartbeat
 from gateway.configured import job_specs
 from gateway.errors import Refused
-from gateway.heartbeat import ASLEEP, EMPTY, MISSING, NAME, TOO_BIG, hours, instructions
+from gateway.heartbeat import NAME, TOO_BIG, hours, instructions
 from gateway.jobs import silence
+from gateway.jobs.reasons import ASLEEP, FILE_EMPTY, FILE_MISSING
 from gateway.jobs.spec import JobSpec
 from gateway.settings import Settings
 from gateway.types import DAY, HOUR, MINUTE
@@ -80,7 +81,12 @@ def test_comments_are_not_for_the_model() -> None:
 
 @pytest.mark.parametrize(
     ("content", "reason"),
-    [(b"", EMPTY), (b"# Heartbeat\n", EMPTY), (None, MISSING), (b"x" * (heartbeat.LARGEST + 1), TOO_BIG)],
+    [
+        (b"", FILE_EMPTY),
+        (b"# Heartbeat\n", FILE_EMPTY),
+        (None, FILE_MISSING),
+        (b"x" * (heartbeat.LARGEST + 1), TOO_BIG),
+    ],
 )
 async def test_without_anything_to_ask_no_model_is_and_the_slot_says_why(
     here: Office, file: Path, content: bytes | None, reason: str
@@ -112,7 +118,7 @@ async def test_the_file_is_read_anew_each_time(here: Office, file: Path) -> None
     await beaten(here, HALF + 30 * MINUTE)
     assert "- the window" in _last_asked(here) and "door" not in _last_asked(here)
     file.unlink()
-    assert (await beaten(here, HALF + HOUR))[2] == MISSING
+    assert (await beaten(here, HALF + HOUR))[2] == FILE_MISSING
     file.write_text("- the roof")
     assert (await beaten(here, HALF + 90 * MINUTE))[:2] == ("done", "silent")
 

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway import transcript
-from gateway.history import GO_ON, INTERRUPTED, NOTE, NOTHING, OPENING, SUMMARY, build, pending_calls, size
+from gateway.history import GO_ON, INTERRUPTED, NOTE, NOTHING, OPENING, SUMMARY, build, pending_calls
+from gateway.message_size import bytes_of
 from gateway.protocols import AssistantMessage, ResultsMessage, UserMessage
 from gateway.transcript import Opaque, Text, ToolResult, ToolUse
 from gateway.types import Entry
@@ -698,11 +699,11 @@ def test_other_turns_do_not_count():
 
 
 def test_size_counts_the_bytes_of_everything():
-    assert size(()) == 0
-    assert size((users("ä", "b"),)) == 3
-    assert size((model("abc", call("id", '{"a":1}', "name")),)) == 3 + 2 + 4 + 7
-    assert size((gave(result("id", "é")),)) == 2 + 2
-    assert size((model(Opaque("p", {"k": "ä"})),)) == len('{"k": "ä"}'.encode())
+    assert bytes_of(()) == 0
+    assert bytes_of((users("ä", "b"),)) == 3
+    assert bytes_of((model("abc", call("id", '{"a":1}', "name")),)) == 3 + 2 + 4 + 7
+    assert bytes_of((gave(result("id", "é")),)) == 2 + 2
+    assert bytes_of((model(Opaque("p", {"k": "ä"})),)) == len('{"k": "ä"}'.encode())
 
 
 # Anything at all
@@ -751,7 +752,7 @@ def test_every_history_is_legal_the_same_each_time_and_left_as_it_was(entries, r
     assert build(entries, result_bytes=result_bytes, ask=ask) == messages
     assert entries == before
     legal(messages, ask=ask)
-    assert size(messages) >= len(messages)
+    assert bytes_of(messages) >= len(messages)
 
 
 @settings(max_examples=200, deadline=None)

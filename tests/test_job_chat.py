@@ -37,6 +37,15 @@ async def test_a_job_is_made_with_one_line_says_when_it_runs_and_is_tried_out_at
     assert text.count("\n- ") == 1 and "done" in text
 
 
+async def test_a_run_that_nobody_has_opened_is_found_in_ones_own_chat_and_in_no_other(chat: Chat) -> None:
+    await chat.told("/job add water every 90m Drink.", "water")
+    await chat.presses("Run it now")
+    await chat.sees("You said: Drink.")
+    for line in ("/sessions unread", "/sessions job", "/sessions job:water"):
+        assert "water" in await chat.told(line, "(unread)")
+        await chat.told(line, "There is no such session.", user=BOB)
+
+
 async def test_the_times_shown_are_those_of_the_persons_clock_and_so_is_the_schedule(chat: Chat) -> None:
     await chat.told("/zone Asia/Tokyo", "Asia/Tokyo")
     text = await chat.told("/job add tea daily at 16:00 Tea!", "tea")

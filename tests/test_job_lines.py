@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gateway.errors import Refused
-from gateway.jobs import line, phrases, words
+from gateway.jobs import line, phrases, reasons, slots, words
 from gateway.jobs.spec import CHAT
 from gateway.schedule import Once, ScheduleError, parse
 from gateway.texts import LANGUAGES
@@ -32,6 +32,9 @@ SAID = [
     ("weekdays 8:00", "0 8 * * 1-5"),
     ("every Mon, Wed and Fri at nine", "0 9 * * 1,3,5"),
     ("sundays 9:15", "15 9 * * 0"),
+    ("mondays and fridays at 9", "0 9 * * 1,5"),
+    ("every morning at 7:30", "30 7 * * *"),
+    ("monday to friday at 8:00", "0 8 * * 1-5"),
     ("every day at 8:00 and 20:00", "0 8,20 * * *"),
     ("weekdays at 9, 12:00 and 5pm", "0 9,12,17 * * 1-5"),
     ("tomorrow at nine", "at 2026-11-27 09:00"),
@@ -55,9 +58,41 @@ SAID = [
     ("*/5 * * * *", "*/5 * * * *"),
     ("0 9 L * *", "0 9 L * *"),
 ]
+GERMAN = [
+    ("alle 90 Minuten", "every 1h30m"),
+    ("alle 2 Stunden", "every 2h"),
+    ("Alle 90m", "every 1h30m"),
+    ("alle 3 Tage", "every 3d"),
+    ("jede Stunde", "0 * * * *"),
+    ("stündlich", "0 * * * *"),
+    ("täglich um 7:30", "30 7 * * *"),
+    ("Täglich 7:30 Uhr", "30 7 * * *"),
+    ("jeden Tag um 8 Uhr", "0 8 * * *"),
+    ("jeden Morgen um 8", "0 8 * * *"),
+    ("jeden Tag um 8:00 und 20:00", "0 8,20 * * *"),
+    ("jeden Werktag um 8:00", "0 8 * * 1-5"),
+    ("werktags um 8", "0 8 * * 1-5"),
+    ("von Montag bis Freitag um 08:00", "0 8 * * 1-5"),
+    ("jeden Montag um neun", "0 9 * * 1"),
+    ("jeden Mo, Mi und Fr um 9 Uhr", "0 9 * * 1,3,5"),
+    ("montags und donnerstags um 18:15", "15 18 * * 1,4"),
+    ("sonntags um elf Uhr", "0 11 * * 0"),
+    ("täglich um Mitternacht", "0 0 * * *"),
+    ("morgen um 9", "at 2026-11-27 09:00"),
+    ("morgen um neun Uhr", "at 2026-11-27 09:00"),
+    ("übermorgen 9:30", "at 2026-11-28 09:30"),
+    ("heute um 11 Uhr", "at 2026-11-26 11:00"),
+    ("um 9:00", "at 2026-11-27 09:00"),
+    ("am Montag um 9", "at 2026-11-30 09:00"),
+    ("nächsten Donnerstag um 10 Uhr", "at 2026-12-03 10:00"),
+    ("in 20 Minuten", "at 2026-11-26 10:50"),
+    ("in 2 Tagen", "at 2026-11-28 10:30"),
+    ("am 1.12.2026 um 9:00", "at 2026-12-01 09:00"),
+    ("am 2026-12-01 um neun", "at 2026-12-01 09:00"),
+]
 
 
-@pytest.mark.parametrize(("said", "kept"), SAID)
+@pytest.mark.parametrize(("said", "kept"), SAID + GERMAN)
 def test_a_phrase_is_kept_in_a_form_that_can_be_followed_and_ends_where_the_text_begins(
     said: str, kept: str
 ) -> None:
@@ -81,11 +116,25 @@ def test_a_phrase_is_kept_in_a_form_that_can_be_followed_and_ends_where_the_text
         "at",
         "every 2 days at 9:00",
         "daily at 8:00 and 9:30",
+        "ab und zu",
+        "täglich 8 Gläser Wasser",
+        "um 25:00",
+        "um 8 Uhrmacher",
+        "jeden Sonnenschein um 9",
+        "am 31.2.2027 um 9:00",
+        "alle 2 Tage um 9:00",
     ],
 )
 def test_what_is_no_schedule_is_not_guessed(said: str) -> None:
     with pytest.raises(ScheduleError):
         parse(phrases.formal(said, ZONE, NOW), ZONE, now=NOW)
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+@pytest.mark.parametrize("schedule", ["0 8 * * *", "30 7 * * 1-5", "0 9 * * 1,4", "0 * * * *", "every 2h"])
+def test_what_is_said_of_a_schedule_can_be_said_back(schedule: str, lang: str) -> None:
+    said = words.worded(schedule, ZONE, lang).removesuffix(f", {ZONE}")
+    assert parse(phrases.formal(said, ZONE, NOW), ZONE, now=NOW) == parse(schedule, ZONE, now=NOW)
 
 
 def test_a_zone_that_is_none_is_left_to_who_reads_the_schedule() -> None:
@@ -221,3 +270,24 @@ def test_times_to_come_name_the_day() -> None:
     )
     assert words.times(planned[1:3], now=NOW, zone=ZONE, lang="de") == "morgen 09:00, Mo. 30. Nov. 09:00"
     assert words.times([], now=NOW, zone=ZONE) == "never again"
+
+
+# -- why a run was left out -----------------------------------------------------------------------------------
+
+
+def test_a_reason_is_told_in_the_readers_language_and_others_words_as_they_are() -> None:
+    assert reasons.reason(reasons.STILL_RUNNING, "de") == "lief noch"
+    assert reasons.reason("Error 529: overloaded", "de") == "Error 529: overloaded"
+
+
+@pytest.mark.parametrize(
+    "kept", [each for name, each in vars(reasons).items() if name.isupper() and name != "_KEYS"]
+)
+def test_every_reason_is_said_as_it_is_kept(kept: str) -> None:
+    assert reasons.reason(kept) == kept != reasons.reason(kept, "de")
+
+
+def test_the_numbers_in_reasons_are_those_that_hold() -> None:
+    assert f"latest {slots.MOST_MADE_UP} are" in reasons.ONLY_THREE
+    assert f"within {slots.LATEST // HOUR} hours" in reasons.ONLY_LATEST
+    assert reasons.TOO_MANY.startswith(f"{slots.MOST_QUEUED} runs")

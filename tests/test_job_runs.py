@@ -11,7 +11,8 @@ from gateway.errors import DeliveryError, ModelError
 from gateway.failpoints import Point
 from gateway.jobs import silence
 from gateway.jobs.ends import MOST_FAILED
-from gateway.jobs.slots import MOST_QUEUED, STILL_RUNNING, TOO_MANY
+from gateway.jobs.reasons import STILL_RUNNING, TOO_MANY
+from gateway.jobs.slots import MOST_QUEUED
 from gateway.progress import Options
 from gateway.types import DAY, HOUR, MINUTE, SECOND
 from storage import Store

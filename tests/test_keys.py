@@ -93,7 +93,9 @@ async def test_a_scope_goes_so_far_and_no_further(
     made = await locked.ask(key, "POST", "/v1/keys", {"scope": "admin"})
     assert made.status_code == (201 if scope == "admin" else 403)
     refused = await locked.ask(key, "POST", "/v1/halt") if scope == "read" else None
-    assert refused is None or refused.json() == {"error": "This key's scope is read; this needs operate."}
+    assert refused is None or refused.json() == {
+        "error": "This key's scope is read; this needs operate: parley keys add --scope operate."
+    }
 
 
 async def test_what_a_key_may_not_is_refused_before_the_body_is_looked_at(locked: Locked) -> None:
@@ -111,7 +113,7 @@ async def test_a_key_that_is_not_quite_right_is_wrong(locked: Locked) -> None:
             headers = {"authorization": b"Bearer " + given.encode("latin-1")}
             refused = await client.get("/v1/status", headers=headers)
             told = (refused.status_code, refused.json()["error"])
-            assert told == (401, "This key is not known here."), given
+            assert told == (401, "This key is not known here; see: parley keys list"), given
 
 
 async def test_a_key_ends_when_it_was_to_end(locked: Locked) -> None:

@@ -12,10 +12,10 @@ import pytest
 from genai_prices.data_snapshot import get_snapshot
 
 from gateway.failpoints import Point
+from gateway.price import Rates
 from gateway.reports import Share, UsageSummary
 from gateway.texts import say
 from gateway.types import Kind, Place, Tokens
-from gateway.usage import Rates
 from storage import Store
 from tests.bill.truth import PRICES, due, rates_of, told
 from tests.conftest import Clock

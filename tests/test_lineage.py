@@ -70,7 +70,7 @@ class Sessions:
         row = Row(
             event=f"e{len(self.rows)}",
             session=session,
-            digest=lineage.chain(past.exchanges, past.question),
+            digest=lineage.chain(past),
             seq=len(self.held[session]),
         )
         self.rows.append(row)

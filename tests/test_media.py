@@ -6,12 +6,14 @@ import asyncio
 import io
 import os
 import re
+import threading
 from pathlib import Path as FilePath
 
 import pytest
 from PIL import Image
 
 from gateway.errors import DeliveryError, ModelError, NotFound
+from gateway.failpoints import Point
 from gateway.habits import Habits
 from gateway.manager import SessionManager
 from gateway.media.collecting import Bounds
@@ -19,7 +21,7 @@ from gateway.media.folder import Folder
 from gateway.media.kinds import encoding_of, type_of
 from gateway.protocols import Made, Prompt, UserMessage
 from gateway.types import Attachment, Kind, MediaKind
-from storage import Store
+from storage import Store, Unit
 from tests import files
 from tests.conftest import Clock
 from tests.fakes.model import Script, ScriptedModel
@@ -221,6 +223,36 @@ async def test_a_crash_while_fetching_loses_nothing(store: Store, clock: Clock, 
         await p.core.dispatcher.recovery.connected(p.account.id)
         await p.channel.until(ANN, "Look")
         assert len(kept(tmp_path / "media")) == 1 and asked(p.model.asked[0]).pictures
+
+
+async def test_a_stop_while_files_are_stored_takes_none_away(
+    store: Store, clock: Clock, tmp_path: FilePath
+) -> None:
+    busy, writes = threading.Event(), threading.Event()
+
+    async def slow(unit: Unit) -> None:
+        busy.set()
+        writes.wait()  # in the writer's thread: whatever comes now is written afterwards
+
+    async with path(store, clock=clock, media=tmp_path / "media") as p:
+        p.channel.hold.clear()
+        await p.says("Look", files=(attached(p, files.picture(), "image"),))
+        async with asyncio.timeout(5):
+            while not await p.value("SELECT attempts FROM inbox"):
+                await asyncio.sleep(0.005)
+            before = asyncio.create_task(store.commit(Point.META, slow))
+            await asyncio.to_thread(busy.wait)
+            p.channel.hold.set()
+            while store.database._jobs.empty():  # type: ignore[attr-defined]
+                await asyncio.sleep(0.005)
+        (work,) = (task for task in asyncio.all_tasks() if task.get_name().startswith("work-"))
+        work.cancel()
+        await asyncio.wait([work])
+        writes.set()
+        await before
+        await store.commit(Point.META, slow)  # behind what was waiting
+        ((stored,),) = await p.rows("SELECT path FROM media")
+        assert [str(each.relative_to(tmp_path / "media")) for each in kept(tmp_path / "media")] == [stored]
 
 
 async def test_files_that_take_us_down_are_given_up(store: Store, clock: Clock) -> None:

@@ -15,12 +15,12 @@ import pytest
 from aiohttp import ClientSession, web
 
 from gateway.errors import ModelError, Refused
-from gateway.history import with_overheard
 from gateway.models.catalogue import DEMO, Catalogue, ProviderConfig
 from gateway.models.demo import DemoModel
 from gateway.models.legal import BEFORE, GO_ON, NO_OUTPUT, NO_RESULT, legal
 from gateway.models.sight import sees
 from gateway.models.transport import translated
+from gateway.others_words import with_overheard
 from gateway.protocols import (
     Answer,
     AssistantMessage,

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from gateway.errors import ModelError
-from gateway.history import size
+from gateway.message_size import bytes_of
 from gateway.progress import Options
 from gateway.protocols import Prompt, UserMessage
 from gateway.types import DOLLAR
@@ -27,7 +27,7 @@ WORDS = "whale " * 400  # 2,400 bytes
 
 def dense(bytes: float) -> Callable[[Prompt], int]:
     """A tokenizer whose tokens have so many bytes."""
-    return lambda prompt: int((len(prompt.stable.encode()) + size(prompt.messages)) / bytes)
+    return lambda prompt: int((len(prompt.stable.encode()) + bytes_of(prompt.messages)) / bytes)
 
 
 def is_notes(prompt: Prompt) -> bool:
@@ -77,7 +77,7 @@ async def test_a_piece_that_is_too_long_after_all_is_halved(store: Store, clock:
     model = writer(counts=lambda prompt: 150)  # too few to measure by
 
     def refusing(prompt: Prompt) -> int:
-        if is_notes(prompt) and size(prompt.messages) > 4000:
+        if is_notes(prompt) and bytes_of(prompt.messages) > 4000:
             raise TOO_MUCH
         return 150
 
@@ -89,7 +89,7 @@ async def test_a_piece_that_is_too_long_after_all_is_halved(store: Store, clock:
         manager, code = await manager_of(p)
         done = await manager.compact(code)
         asked = [each for each in model.asked if is_notes(each)]
-        assert size(asked[0].messages) > 4000 > max(size(each.messages) for each in asked[2:])
+        assert bytes_of(asked[0].messages) > 4000 > max(bytes_of(each.messages) for each in asked[2:])
         assert done.method == "notes" and done.requests < len(asked)  # what was refused used nothing
 
 

@@ -252,6 +252,21 @@ async def test_somebody_is_forgotten_and_the_others_are_not(
     assert (await manager.list(limit=1))[0].title == "hello again"
 
 
+async def test_the_receipt_says_what_the_audit_trail_keeps_and_the_ledgers_number_is_not_beside_it(
+    chat: Chat, manager: SessionManager
+) -> None:
+    ann = f"telegram:{ANN}"
+    await chat.told("about narwhals", "You said: about narwhals")
+    await chat.table.roster.allow(ann)
+    await chat.table.roster.allow(f"{ann}9")  # whose number only begins so
+    await chat.told("/data erase yes", "1 line of the audit trail keeps your address")
+    lines = await chat.path.rows("SELECT actor, action FROM audit ORDER BY id")
+    assert ("cli", f"allow {ann}") in lines
+    erased = [line for line in lines if str(line[1]).startswith("erase identity ")]
+    assert [line[0] for line in erased] == [str(erased[0][1]).removeprefix("erase ")]
+    assert not any(ann in str(line) and "identity" in str(line) for line in lines)
+
+
 async def test_files_of_closed_sessions_are_written_anew_without_them(
     chat: Chat, manager: SessionManager, tmp_path: FilePath
 ) -> None:

@@ -274,5 +274,7 @@ async def test_a_child_works_for_its_parent_and_ends_with_it(manager: SessionMan
     for each in (child, below):
         meta = await manager.get_session(each)
         assert meta is not None and (meta.is_closed, meta.close_reason) == (True, "parent")
+    with pytest.raises(Refused, match="none can work for it"):
+        await manager.create_child_session(id)
     with pytest.raises(NotFound):
         await manager.create_child_session("NOSUCHONE1")

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from gateway.failpoints import Point
+from gateway.price import Price, Rates
 from gateway.pricing import Pricing
 from gateway.types import Tokens, UsageOpen, UsageSettled
-from gateway.usage import Price, Rates
 from storage import Store, Unit
 
 AT = 1_790_000_000_000_000

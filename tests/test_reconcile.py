@@ -23,7 +23,7 @@ from gateway.exports import ExportError, read
 from gateway.failpoints import Point
 from gateway.models.catalogue import Catalogue, ProviderConfig
 from gateway.reconciliation import Reconciliation, called
-from gateway.types import SECOND, Tokens, UsageOpen, UsageSettled
+from gateway.types import SECOND, Purpose, Tokens, UsageOpen, UsageSettled
 from storage import Store, Unit, open_store
 from tests.fakes import exports
 from tests.fakes.exports import ANTHROPIC, OPENAI, Request
@@ -61,13 +61,14 @@ async def booked(
     state: str = "known",
     priced: bool = True,
     units: int | None = None,
+    purpose: Purpose = "chat",
 ) -> None:
     async def work(unit: Unit) -> None:
         for number, each in enumerate(made):
-            uid = f"{provider} {state} {units} {priced} {number}"
+            uid = f"{provider} {state} {units} {priced} {purpose} {number}"
             await unit.ledger.open(
                 UsageOpen(
-                    uid=uid, worst=Tokens(), purpose="chat", channel="main", provider=provider,
+                    uid=uid, worst=Tokens(), purpose=purpose, channel="main", provider=provider,
                     model_asked=called(each.model), at=each.at, units=units,
                 )
             )  # fmt: skip
@@ -177,6 +178,31 @@ async def test_transcriptions_are_costs_but_no_completions(store: Store) -> None
     assert (await manager.reconcile(exports.openai_usage(there))).agrees
     assert (await manager.reconcile(exports.openai_costs([*there, speech]))).agrees
     assert not (await manager.reconcile(exports.openai_costs(there))).agrees
+
+
+@pytest.mark.parametrize(
+    ("vendor", "costs", "usage", "item"),
+    [
+        ("anthropic", exports.anthropic_cost, exports.anthropic_usage, "web_search"),
+        ("openai", exports.openai_costs, exports.openai_usage, "web search tool calls"),
+    ],
+)
+async def test_searches_are_costs_of_no_model_and_no_tokens(
+    store: Store,
+    vendor: str,
+    costs: Callable[[Sequence[Request]], str],
+    usage: Callable[[Sequence[Request]], str],
+    item: str,
+) -> None:
+    there = requests(vendor, 9, count=6)
+    theirs = Request(there[0].at, item, Tokens(), 20_000_000)
+    await booked(store, there, vendor)
+    await booked(store, [replace(theirs, model=there[0].model)], vendor, units=2, purpose="search")
+    manager = SessionManager.from_store(store)
+    assert (await manager.reconcile(usage(there))).agrees
+    found = await manager.reconcile(costs([*there, theirs]))
+    assert found.agrees and "web search" in {line.model for line in found.lines}
+    assert not (await manager.reconcile(costs(there))).agrees
 
 
 async def test_days_of_another_zone_need_buckets_that_lie_in_one_of_them(store: Store) -> None:

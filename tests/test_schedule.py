@@ -220,6 +220,29 @@ def test_a_zone_that_does_not_exist_is_refused(zone):
             parse(text, zone, now=NOW)
 
 
+@pytest.mark.parametrize(
+    ("text", "zone", "told"),
+    [
+        ("@daily", "Europe/Berln", "is one of these meant: Europe/Berlin, "),
+        ("@daily", "wien", "is one of these meant: Europe/Vienna?"),
+        ("@daily", "Mars/Olympus", "use a name such as Europe/Berlin"),
+        ("@reboot", "UTC", 'write "0 9 * * MON-FRI"'),
+        ("@fortnightly", "UTC", "use @hourly, @daily"),
+        ("every 2 days at 9:00", "UTC", "'2 days at 9:00'"),
+    ],
+)
+def test_what_is_refused_is_told_with_what_was_probably_meant(text, zone, told):
+    with pytest.raises(ScheduleError) as caught:
+        parse(text, zone, now=NOW)
+    assert told in str(caught.value)
+
+
+def test_it_is_told_in_the_language_of_who_wrote_it():
+    with pytest.raises(ScheduleError) as caught:
+        parse("61 * * * *", "UTC", now=NOW)
+    assert caught.value.told("de-DE").startswith("Minute: kann nicht '61' sein; schreib ")
+
+
 def test_a_value_built_by_hand_is_checked_as_well():
     for wrong in (
         lambda: Cron("@daily", "UTC"),

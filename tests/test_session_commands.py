@@ -50,6 +50,9 @@ async def test_a_session_is_found_by_a_word_by_a_tag_and_by_what_it_is(chat: Cha
     await chat.told("/new", "Closed")
     await chat.told("about trains", "You said: about trains")
     assert "whales" in await chat.told("/search whale*", "about whales")
+    assert "whales" in await chat.told("/search #SEA about", "about whales")
+    assert "about whales" in await chat.told("/search #sea", "#biology")
+    await chat.told("/search trains #sea", "No session has that in it")
     assert "trains" not in await chat.told("/sessions #sea", "#sea")
     text = await chat.told("/sessions open", "trains")
     assert "whales" not in text
@@ -130,7 +133,10 @@ async def test_where_no_thread_can_be_opened_a_fork_goes_on_here(chat: Chat) -> 
 async def test_a_closed_session_has_a_summary_and_an_archived_one_is_out_of_the_list(chat: Chat) -> None:
     await chat.told("about whales", "You said: about whales")
     code = await code_here(chat)
-    await chat.told("/close They are large.", "They are large.")
+    assert "begun" in await chat.told("/session", "open")
+    text = await chat.told("/close They are\nvery *large*.", "is closed")
+    assert text.endswith("\n\n> They are\n> very \\*large\\*.")
+    assert "begun" not in await chat.told(f"/session {code}", "closed, lasted")
     await chat.told(f"/archive {code}", "in the archive")
     await chat.told("/sessions", "no session here yet")
     await chat.told("/sessions archived", "(archived)")
@@ -161,6 +167,7 @@ async def test_what_was_said_is_shown_and_written_out(chat: Chat) -> None:
     text = await chat.told("/history 2", "**Person:**")
     assert "tell me of whales" in text and "**Agent:** You said: tell me of whales" in text
     await chat.told("/history 99", "At most 50")
+    await chat.told("/export md", "tell me of whales", "")
     await chat.told("/export json", "tell me of whales", "")
     name, content = await sent_file(chat)
     assert name.endswith(".json") and json.loads(content)["parley"] == "session"

@@ -228,8 +228,13 @@ async def test_a_key_of_somebody_else_finds_nothing_of_it_by_any_route(tmp_path:
             before = await app.manager.show(id)
         async with web.remote(authorization=f"Bearer {keys['6']['secret']}") as other:
             assert (await other.get("/v1/sessions")).json() == []
+            # Who has ever written is not told either.
+            for whose in ("telegram:5", "telegram:999"):
+                for path in ("/v1/sessions?limit=5", "/v1/sessions/search?q=whales"):
+                    asked = await other.get(f"{path}&person={whose}")
+                    assert (asked.status_code, asked.json()) == (200, [])
             assert (await other.get("/v1/sessions/search", params={"q": "whales"})).json() == []
-            assert (await other.get("/v1/sessions/find", params={"code": id})).status_code == 409
+            assert (await other.get("/v1/sessions/find", params={"code": id})).status_code == 404
             assert (await other.get("/v1/data", params={"address": "telegram:5"})).status_code == 409
             assert (await other.delete("/v1/data", params={"address": "telegram:5"})).status_code == 409
             declared = [each for family in FAMILIES for each in family.routes(app).declared]

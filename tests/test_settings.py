@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from gateway import settings as module
-from gateway.config_file import read
+from gateway.config_file import SettingsError, read
 from gateway.config_problems import known_keys
-from gateway.settings import Settings, SettingsError, compare, example_text, load, redacted
+from gateway.settings import Settings, compare, example_text, load, redacted
 
 KEY = re.compile(r"# (?=(?:[a-z_0-9]+ = )|\[)")  # a commented key or table of the example, without prose
 
@@ -122,7 +122,7 @@ MISTAKES = [
     pytest.param(
         '[gateway]\ntimezone = "Berlin"\n',
         {},
-        "parley.toml:2: [gateway] timezone: no such time zone: 'Berlin'; use an IANA name such as Europe/Berlin",
+        "parley.toml:2: [gateway] timezone: no such time zone: 'Berlin'; is one of these meant: Europe/Berlin?",
         id="a city for a time zone",
     ),
     pytest.param(

@@ -257,6 +257,20 @@ async def test_the_age_of_the_last_poll_counts_completed_polls_only(tg, make):
     assert bot.channel.last_poll == NOW
 
 
+async def test_a_server_that_neither_waits_nor_says_much_is_enough_and_is_not_besieged(make):
+    async with FakeTelegram(sparse=True) as emulator:
+        emulator.add_chat(ANN)
+        bot = make(api_url=emulator.url)
+        await bot.runs()
+        await emulator.until(lambda: bot.pauses[:3] == [0.5, 0.5, 0.5])  # a pause behind each empty answer
+        emulator.user_says(ANN, "hello")
+        await emulator.until(lambda: bot.inbox.texts == ["hello"])
+        number = await send(bot, "hello")
+        await bot.channel.edit(to(), number, Chunk(text="hello again"))
+        assert emulator.texts(ANN)[-1] == "hello again"
+        assert bot.states == ["ok"]
+
+
 # --- when the server or the network misbehaves ------------------------------------------------------
 
 

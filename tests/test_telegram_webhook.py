@@ -18,10 +18,12 @@ import pytest
 
 from channels.telegram import Telegram
 from channels.telegram.deliveries import Deliveries
-from gateway.app import App, socket_path, start
+from gateway.app import App, start
+from gateway.config_file import SettingsError
 from gateway.errors import DeliveryError
 from gateway.failpoints import Point
-from gateway.settings import Settings, SettingsError, load
+from gateway.settings import Settings, load
+from gateway.socket_path import socket_path
 from gateway.types import Account
 from gateway.web import webhooks
 from gateway.web.server import serve
@@ -50,7 +52,7 @@ class Hooked:
 
     @property
     def state(self) -> str:
-        return self.app.channels[0].state
+        return self.app.platforms.channels[0].state
 
     async def rows(self, sql: str) -> list[tuple[object, ...]]:
         return await self.app.core.store.read(lambda unit: unit.tx.all(sql))
@@ -128,7 +130,7 @@ async def test_a_delivered_message_is_answered_and_nothing_is_polled(hooked: Hoo
     assert tg.confirmed == update and tg.pending == 0
     assert [(each.update_id, each.status) for each in tg.courier.tries] == [(update, 200)]
     assert tg.calls_of("getUpdates") == tg.calls_of("deleteWebhook") == []
-    assert hooked.app.channels[0].channel.poll_age() is not None
+    assert hooked.app.platforms.channels[0].channel.poll_age() is not None
 
 
 async def test_the_server_is_told_where_with_the_secret_and_only_for_what_is_used(hooked: Hooked) -> None:
@@ -326,7 +328,11 @@ async def test_neither_secret_nor_token_is_in_a_log_line(
             "CREATE TRIGGER full BEFORE INSERT ON inbox BEGIN SELECT RAISE(ABORT, 'no room'); END"
         )
         await hooked.post(b"{}")
-        shown = str(hooked.app.channels[0]) + str(hooked.app.settings) + str(hooked.app.webhooks)
+        shown = (
+            str(hooked.app.platforms.channels[0])
+            + str(hooked.app.settings)
+            + str(hooked.app.platforms.webhooks)
+        )
     text = caplog.text + str([record.__dict__ for record in caplog.records]) + shown
     assert caplog.records
     assert SECRET not in text and TOKEN not in text
@@ -343,7 +349,9 @@ async def test_two_bots_have_a_path_and_a_secret_each(tmp_path: Path, tg: FakeTe
             "webhook_secret": "another-secret",
         }
         async with running(tg, settings(tmp_path, tg, port, accounts={"second": second})) as hooked:
-            await tg.until(lambda: all(each.state == "ok" for each in hooked.app.channels), timeout=10)
+            await tg.until(
+                lambda: all(each.state == "ok" for each in hooked.app.platforms.channels), timeout=10
+            )
             assert await hooked.post(b"{}", secret="another-secret") == 401
             assert await hooked.post(b"{}", path="/hooks/two") == 401
             tg.user_says(ANN, "to the first")

@@ -13,10 +13,11 @@ from gateway.billing import Biller, Booking
 from gateway.errors import ModelError, Refused
 from gateway.halt import Halt
 from gateway.models.catalogue import Catalogue, ProviderConfig
+from gateway.price import Overrides, Rates
 from gateway.pricing import Pricing
 from gateway.protocols import Hearing, Transcript
 from gateway.types import DOLLAR, Tokens
-from gateway.usage import Overrides, Rates, longest
+from gateway.usage import longest
 from storage import Store
 from tests.conftest import Clock
 from tests.fakes.hearing import Said

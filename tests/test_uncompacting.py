@@ -14,6 +14,7 @@ import pytest
 from gateway import history
 from gateway.errors import NotFound, Refused
 from gateway.manager import SessionManager
+from gateway.message_size import bytes_of
 from gateway.progress import Options
 from gateway.protocols import Message
 from gateway.texts import say
@@ -159,7 +160,7 @@ async def test_old_results_are_put_away_first_and_no_model_is_asked(p: Path) -> 
     )
     assert done.after is not None and done.after < done.before
     after = await prompt(p, code)
-    assert history.size(after) < history.size(before) / 2 and "put away by the gateway" in str(after)
+    assert bytes_of(after) < bytes_of(before) / 2 and "put away by the gateway" in str(after)
     legal(after)
     assert [type(each) for each in after] == [type(each) for each in before]
     await manager.undo_compaction(code)

@@ -12,17 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.bounds import picture_tokens
-from gateway.usage import (
-    Price,
-    Rates,
-    Tokens,
-    Total,
-    context_window,
-    cost,
-    find_audio_price,
-    find_price,
-    worst_case,
-)
+from gateway.price import Price, Rates, cost
+from gateway.totals import Total
+from gateway.usage import Tokens, context_window, find_audio_price, find_price, worst_case
 
 DOLLAR = 10**9
 VENDORS = {
@@ -524,6 +516,7 @@ def hook(event, args):
         raise SystemExit(f"network: {event} {args}")
 sys.addaudithook(hook)
 import gateway.usage as usage
+from gateway.price import cost
 heavy = {"genai_prices", "pydantic", "httpx", "httpx2", "asyncio", "ssl"} & sys.modules.keys()
 assert not heavy, heavy
 import decimal
@@ -531,7 +524,7 @@ own = dict(provider_kind="openai", provider_name="x", base_url=None, at=0)
 tokens = usage.Tokens(1)
 assert usage.find_price(**own, model="qwen", tokens=tokens, overrides={"x/*": "free"}).source == "free"
 assert "genai_prices" not in sys.modules
-assert usage.cost(usage.find_price(**own, model="gpt-5-mini", tokens=tokens, overrides={}), tokens) == 250
+assert cost(usage.find_price(**own, model="gpt-5-mini", tokens=tokens, overrides={}), tokens) == 250
 assert usage.worst_case(**own, model="gpt-5-mini", input_tokens=1, output_tokens=0, overrides={}) >= 250
 assert usage.find_price(**own, model="nothing", tokens=tokens, overrides={}) is None
 assert usage.context_window("gpt-5-mini") == 400_000

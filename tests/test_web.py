@@ -12,7 +12,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -23,17 +23,19 @@ import httpx
 import pytest
 
 from gateway import __version__, log
-from gateway.app import App, socket_path, start
+from gateway.app import App, start
+from gateway.backup import archive
 from gateway.budgets import Rules
 from gateway.core import system_clock
 from gateway.errors import ModelError, StoreError
 from gateway.manager import UsageRecord
 from gateway.models.catalogue import DEMO
+from gateway.price import Rates
 from gateway.protocols import Clock
 from gateway.settings import Settings, load
+from gateway.socket_path import socket_path
 from gateway.texts import say
 from gateway.types import Tokens
-from gateway.usage import Rates
 from gateway.web.admission import MOST_WRONG, WRONG_WINDOW, Attempts, served
 from gateway.web.encoding import plain
 from gateway.web.guard import LARGEST_BODY
@@ -900,17 +902,17 @@ async def test_a_schedule_nobody_can_follow_names_the_parameter(
 async def test_health_says_that_it_lives_and_readiness_what_is_missing(web: Web) -> None:
     assert (await web.local.get("/healthz")).json() == {"status": "ok", "version": __version__}
     assert (await web.local.get("/readyz")).status_code == 200
-    from gateway.app import ChannelState
+    from gateway.platforms import ChannelState
 
     log.hide(["hunter22"])
     state = ChannelState(name="telegram", channel=None, state="down", text="no route, hunter22")  # type: ignore[arg-type]
-    web.app.channels.append(state)
+    web.app.platforms.channels.append(state)
     try:
         unready = await web.local.get("/readyz")
         shown = (await web.local.get("/v1/status")).json()["channels"]
         assert (await web.local.get("/healthz")).status_code == 200
     finally:
-        web.app.channels.remove(state)
+        web.app.platforms.channels.remove(state)
     assert (unready.status_code, unready.json()["reason"]) == (503, "telegram: down (no route, ***)")
     assert [(each["name"], each["state"], each["text"]) for each in shown] == [
         ("telegram", "down", "no route, ***")
@@ -985,22 +987,21 @@ async def test_the_store_tells_how_it_is(web: Web) -> None:
     assert (found["ok"], found["engine"], found["sessions"]) == (True, "sqlite", 1)
 
 
-async def test_a_backup_is_whole_private_and_alone_in_its_folder(web: Web, tmp_path: Path) -> None:
+async def test_a_backup_is_whole_private_and_where_backups_are(web: Web) -> None:
     id = (await web.say("hello"))["session_id"]
-    folder = tmp_path / "copies"
-    folder.mkdir()
     usual = os.umask(0o022)
     try:
-        answer = await web.local.post("/v1/backup", json={"path": str(folder / "a #1.db")})
+        answer = await web.local.post("/v1/backup", json={})
     finally:
         os.umask(usual)
     assert answer.status_code == 200, answer.text
-    (copy,) = folder.iterdir()
-    assert (answer.json()["path"], answer.json()["bytes"]) == (str(copy), copy.stat().st_size)
-    assert stat.S_IMODE(copy.stat().st_mode) == 0o600
-    with sqlite3.connect(copy) as connection:
+    folder = web.app.settings.gateway.data_dir / "backups"
+    (file,) = folder.iterdir()
+    assert (answer.json()["path"], answer.json()["bytes"]) == (str(file), file.stat().st_size)
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    archive.unpack(file, folder)
+    with closing(sqlite3.connect(folder / "parley.db")) as connection:
         assert connection.execute("SELECT code FROM session").fetchall() == [(id,)]
-    connection.close()
 
 
 async def torn(target: Path) -> None:
@@ -1035,19 +1036,16 @@ async def test_a_backup_that_is_not_sound_is_not_kept(
     why: str,
 ) -> None:
     monkeypatch.setattr(web.app.core.store.database, "backup", spoil)
-    before = sorted(tmp_path.iterdir())
-    answer = await web.local.post("/v1/backup", json={"path": str(tmp_path / "b.db")})
+    answer = await web.local.post("/v1/backup", json={})
     assert (answer.status_code, why in answer.json()["error"]) == (503, True)
-    assert sorted(tmp_path.iterdir()) == before
+    assert list((web.app.settings.gateway.data_dir / "backups").iterdir()) == []
 
 
-async def test_a_backup_writes_over_nothing(web: Web, tmp_path: Path) -> None:
-    precious = tmp_path / "precious"
-    precious.write_text("mine")
-    for path in (str(precious), "relative.db", str(tmp_path / "no" / "such.db")):
-        answer = await web.local.post("/v1/backup", json={"path": path})
-        assert (answer.status_code, path in answer.json()["error"]) == (409, True)
-    assert precious.read_text() == "mine"
+async def test_a_backup_goes_nowhere_else_and_writes_over_nothing(web: Web, tmp_path: Path) -> None:
+    answer = await web.local.post("/v1/backup", json={"path": str(tmp_path / "b.db")})
+    assert (answer.status_code, "path" in answer.json()["error"]) == (422, True)
+    made = [(await web.local.post("/v1/backup", json={})).json()["path"] for _ in range(3)]
+    assert len(set(made)) == 3 and all(Path(each).exists() for each in made)
 
 
 async def test_the_model_can_be_chosen_and_an_unknown_one_is_refused(web: Web) -> None:

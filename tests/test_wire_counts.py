@@ -15,9 +15,10 @@ import pytest
 from aiohttp import web
 
 from gateway.models.catalogue import Catalogue, ProviderConfig
+from gateway.price import cost
 from gateway.protocols import Answer, Prompt, UserMessage
 from gateway.types import Tokens
-from gateway.usage import cost, find_price
+from gateway.usage import find_price
 
 Body = dict[str, Any]
 

@@ -15,12 +15,12 @@ from gateway.failpoints import Point
 from gateway.habits import Habits
 from gateway.manager import SessionManager
 from gateway.models.catalogue import Catalogue, ProviderConfig
+from gateway.price import Rates
 from gateway.pricing import Pricing
 from gateway.progress import Options
 from gateway.protocols import Tool
 from gateway.runs import Live
 from gateway.tools import default_tools
-from gateway.usage import Rates
 from storage import Store
 from tests.bill.truth import PRICES
 from tests.conftest import Clock
@@ -78,10 +78,12 @@ class Wired(Path):
         )
 
 
-def providers(url: str, key: str = KEY) -> dict[str, ProviderConfig]:
+def providers(url: str, key: str = KEY, *, searching: bool = False) -> dict[str, ProviderConfig]:
+    """*searching*: the vendors' servers search the web, as their own do."""
+    search = True if searching else None
     return {
-        "anthropic": ProviderConfig("anthropic", "anthropic", key, url),
-        "openai": ProviderConfig("openai", "openai", key, url + "/v1"),
+        "anthropic": ProviderConfig("anthropic", "anthropic", key, url, search),
+        "openai": ProviderConfig("openai", "openai", key, url + "/v1", search),
         "mute": ProviderConfig("mute", "openai", key, url + "/v1"),
         "unlisted": ProviderConfig("unlisted", "openai", key, url + "/v1"),
     }
@@ -101,11 +103,15 @@ async def wired(
     key: str = KEY,
     silence: float = 5.0,
     allow: frozenset[str] = frozenset({ANN, BOB}),
+    searching: bool = False,
 ) -> AsyncIterator[Wired]:
     troubles: list[tuple[str, str]] = []
     strangers: list[str] = []
     catalogue = Catalogue(
-        providers=providers(llm.url, key), default=default, fallbacks=fallbacks, silence=silence
+        providers=providers(llm.url, key, searching=searching),
+        default=default,
+        fallbacks=fallbacks,
+        silence=silence,
     )
     core = build(
         store=store,

@@ -341,7 +341,7 @@ class Discord:
         api = Api(http.call)
         try:
             about = await http.log_in(self._token)
-        except BaseException:
+        except BaseException:  # cancelled, too: nobody else knows the connection yet
             await http.close()
             raise
         self._http, self._opened = http, api

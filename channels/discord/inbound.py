@@ -49,7 +49,7 @@ def to_inbound(name: str, data: object, manner: Manner, spot: Spot | None) -> In
             case "MESSAGE_UPDATE":
                 return _edit(event, manner, spot, raw)
             case "INTERACTION_CREATE":
-                return _interaction(event, manner, spot, raw)
+                return _interaction(event, spot, raw)
     except Unreadable as error:
         return unreadable(name, raw, str(error))
     return None
@@ -129,7 +129,7 @@ def _edit(message: Json, manner: Manner, spot: Spot | None, raw: str) -> Inbound
     )
 
 
-def _interaction(event: Json, manner: Manner, spot: Spot | None, raw: str) -> Inbound | None:
+def _interaction(event: Json, spot: Spot | None, raw: str) -> Inbound | None:
     kind = event.get("type")
     if kind not in (COMMAND, COMPONENT):
         return None

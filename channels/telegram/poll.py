@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable
 
 from channels.backoff import Backoff
@@ -18,6 +19,9 @@ from gateway.types import Account, Inbound
 
 GRACE = 10.0  # seconds a poll may take longer than it asked for, before its connection counts as dead
 STRIKES = 3  # refusals of the token before we believe it
+HASTE = (
+    0.5  # seconds: an empty answer sooner than this comes from a server that does not wait, as stand-ins do
+)
 WANTED = ("message", "edited_message", "callback_query", "my_chat_member")
 
 log = logging.getLogger(__name__)
@@ -35,10 +39,11 @@ class Poll:
         answered: Callable[[], None],
         seconds: int,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._api, self._read, self._answered = api, read, answered
         self._health = health
-        self._seconds, self._sleep = seconds, sleep
+        self._seconds, self._sleep, self._clock = seconds, sleep, clock
         self._outage, self._rivalry = Backoff(0.5, 30.0), Backoff(5.0, 60.0)
         self._strikes = 0
         self._webhook_dropped = False
@@ -66,6 +71,7 @@ class Poll:
     async def _page(self, offset: int | None) -> Page:
         # The first poll, and one after trouble, does not wait: its answer tells at once that all is well.
         seconds = 0 if self._health.state in ("", "down", "disk") else self._seconds
+        asked_at = self._clock()
         passing(Point.POLL, "before")
         try:
             async with asyncio.timeout(seconds + GRACE):
@@ -78,6 +84,8 @@ class Poll:
         except ValueError as error:
             raise ApiError(f"getUpdates: {error}", kind="lost", status=200) from None
         self._answered()
+        if seconds and not page.events and self._clock() - asked_at < HASTE:
+            await self._sleep(HASTE)
         return page
 
     async def _taken(self, page: Page) -> None:

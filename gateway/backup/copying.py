@@ -34,7 +34,7 @@ async def backup(database: object, path: Path) -> int:
             part = Path(beside, path.name)
             await database.backup(part)
             return await asyncio.to_thread(_finish, part, path)
-    except BaseException as error:
+    except BaseException as error:  # cancelled, too: the name is free again
         _give_up(path)
         if isinstance(error, OSError | sqlite3.Error):
             raise StoreError(f"the backup failed: {error}") from error

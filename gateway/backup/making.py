@@ -13,6 +13,7 @@ from pathlib import Path
 from gateway.backup import archive, rotation
 from gateway.backup.copying import backup
 from gateway.errors import Refused, StoreError
+from gateway.ownership import folder_at, hand_over_all
 from gateway.types import Json
 
 UNFINISHED = ".parley-backup-"  # folders that the next backup removes if this process dies in one
@@ -33,7 +34,7 @@ class Made:
 async def make(
     database: object, *, file: Path, media: Path, settings: Json, folder: Path, name: str, keep: int
 ) -> Made:
-    """Write *folder*/*name*, whole or not at all; then remove the oldest nightly ones beyond *keep*.
+    """Write *folder*/*name*, whole or not at all; then remove the oldest ones named in its way beyond *keep*.
 
     *database* is the open one, *file* where it is; *settings* come without their secrets. The folder is made. Raises
     StoreError when there is no room, or what was written is not sound; then nothing older is removed.
@@ -55,7 +56,7 @@ async def make(
 
 def _ready(folder: Path, file: Path, media: Path) -> None:
     """Raises StoreError when there is no room for a copy, what it is packed to, and what that is opened to."""
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    folder_at(folder)
     for left in folder.glob(f"{UNFINISHED}*"):
         shutil.rmtree(left, ignore_errors=True)
     files = sum(each.stat().st_size for each in media.rglob("*") if each.is_file())
@@ -75,9 +76,10 @@ def _finish(
     archive.unpack(packed, copy.parent, files=False)
     found = archive.verify(copy)
     size = packed.stat().st_size
+    hand_over_all(packed, target.parent)
     os.replace(packed, target)
     _synced(target.parent)
-    removed = rotation.too_many((each.name for each in target.parent.iterdir()), keep)
+    removed = rotation.too_many((each.name for each in target.parent.iterdir()), target.name, keep)
     for old in removed:
         Path(target.parent, old).unlink(missing_ok=True)
     return Made(path=target, bytes=size, sessions=found.sessions, removed=tuple(removed))

@@ -11,7 +11,7 @@ from gateway.cli.probe import SECONDS, Probe, bot, get
 
 if TYPE_CHECKING:
     from gateway.cli.portal import Application
-    from gateway.settings import DiscordAccount
+    from gateway.config_bots import DiscordAccount
 
 HELLO = 10  # Discord gateway, "Gateway Opcodes"
 WITHOUT = "without it the bot reads direct messages, mentions, and replies to it, nothing else"

@@ -10,7 +10,7 @@ from gateway.cli.finding import Row, bad, ok, warning
 from gateway.cli.probe import TELEGRAM, Answer, Probe, get
 
 if TYPE_CHECKING:
-    from gateway.settings import TelegramAccount
+    from gateway.config_bots import TelegramAccount
 
 PRIVACY = "@BotFather: /setprivacy, Disable; then take the bot out of the group and add it again"
 

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 
 from gateway.cli import bot_discord, bot_telegram, probe
 from gateway.cli.finding import Row, server, table, warning
-from gateway.config_tables import TelegramAccount
+from gateway.config_bots import TelegramAccount
 
 if TYPE_CHECKING:
-    from gateway.settings import DiscordAccount, Settings
+    from gateway.config_bots import DiscordAccount
+    from gateway.settings import Settings
 
 OWNED = """
 SELECT 1 FROM identity i JOIN person p ON p.id = i.person

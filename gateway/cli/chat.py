@@ -57,11 +57,16 @@ def chat(
     if json:
         show.as_json(answer)
     elif answer["text"] and answer["state"] in GOOD:
-        print(show.safe(answer["text"]) if sys.stdout.isatty() else answer["text"])
+        print(_shown(message, answer) if sys.stdout.isatty() else answer["text"])
     if answer["state"] not in GOOD:
         if not json:
             show.error(answer["error"] or answer["text"] or f"no answer: {answer['state']}")
         raise typer.Exit(1)
+
+
+def _shown(asked: str, answer: dict[str, Any]) -> str:
+    whole = answer["state"] == "command" and not show.is_document(asked)
+    return show.safe(show.unmarked(answer["text"]) if whole else answer["text"])
 
 
 async def _once(settings: Settings, text: str, key: str, session: str | None) -> dict[str, Any]:

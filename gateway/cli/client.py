@@ -112,7 +112,7 @@ async def connect(settings: Settings) -> AsyncIterator[Gateway]:
     """Raises Locked when a process has the database and does not answer."""
     import httpx
 
-    from gateway.app import socket_path
+    from gateway.socket_path import socket_path
 
     socket = socket_path(settings.gateway.data_dir)
     until = time.monotonic() + SETTLE

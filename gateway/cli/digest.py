@@ -8,6 +8,7 @@ import typer
 
 from gateway.cli import show
 from gateway.cli.client import asked
+from gateway.cli.jobs_clock import clock
 from gateway.cli.options import AsJson, Config
 
 app = typer.Typer(
@@ -34,13 +35,13 @@ def all_digests(config: Config = None, json: AsJson = False) -> None:
       parley digest list
       parley digest list --json
     """
-    found: list[dict[str, Any]] = asked(config, "GET", "/v1/digests")
-    if json:
-        show.as_json(found)
-    elif not found:
-        print("No digest is set. Set one with: parley digest on ADDRESS 8:00")
-    else:
-        show.table(("name", "for", "goes to", "zone", "next", "last"), [_row(each) for each in found])
+    show.listed(
+        asked(config, "GET", "/v1/digests"),
+        ("name", "for", "goes to", "zone", "next", "last"),
+        _row,
+        none="No digest is set. Set one with: parley digest on ADDRESS 8:00",
+        json=json,
+    )
 
 
 def _row(digest: dict[str, Any]) -> tuple[str, ...]:
@@ -49,7 +50,7 @@ def _row(digest: dict[str, Any]) -> tuple[str, ...]:
         digest["owner"] or "everybody there",
         digest["chat"],
         digest["zone"],
-        show.when(digest["next_at"]) if digest["next_at"] is not None else "off",
+        clock(digest["next_at"], digest["zone"]) if digest["next_at"] is not None else "off",
         f"{digest['last_state']}, {show.ago(digest['last_planned_at'])}" if digest["last_state"] else "-",
     )
 
@@ -81,12 +82,10 @@ def turn_on(
       parley digest on main 7:30 --bill
     """
     found = asked(config, "POST", "/v1/digests", to=to, at=at, zone=zone, bill=bill, silent=quiet)
-    if json:
-        show.as_json(found)
-    else:
-        print(
-            f"{found['name']}: every day, by the clock of {found['zone']}; next {show.when(found['next_at'])}"
-        )
+    next_at = clock(found["next_at"], found["zone"])
+    show.told(
+        found, f"{found['name']}: every day, by the clock of {found['zone']}; next {next_at}", json=json
+    )
 
 
 @app.command("off")
@@ -98,10 +97,7 @@ def turn_off(to: To, config: Config = None, json: AsJson = False) -> None:
       parley digest off telegram:12345
     """
     found = asked(config, "POST", "/v1/digests/off", to=to)
-    if json:
-        show.as_json(found)
-    else:
-        print("It comes no more." if found["was_on"] else "None came there.")
+    show.told(found, "It comes no more." if found["was_on"] else "None came there.", json=json)
 
 
 @app.command("now")
@@ -113,7 +109,4 @@ def now(to: To, config: Config = None, json: AsJson = False) -> None:
       parley digest now telegram:12345
     """
     found = asked(config, "POST", "/v1/digests/now", to=to)
-    if json:
-        show.as_json(found)
-    else:
-        print("It is being made; what comes of it: parley digest list")
+    show.told(found, "It is being made; what comes of it: parley digest list", json=json)

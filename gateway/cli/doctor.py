@@ -196,9 +196,9 @@ def _halted(connection: sqlite3.Connection) -> Iterator[Row]:
 
 
 async def lock(settings: Settings) -> Row:
-    from gateway.app import socket_path
     from gateway.cli.client import answers, lock_holder
     from gateway.errors import StoreError
+    from gateway.socket_path import socket_path
 
     socket = socket_path(settings.gateway.data_dir)
     try:

@@ -20,7 +20,7 @@ def address(url: str) -> str:
     """The API's address with its version; '' for Discord's own. Raises Refused."""
     from pydantic import ValidationError
 
-    from gateway.config_tables import DiscordAccount
+    from gateway.config_bots import DiscordAccount
 
     try:
         return DiscordAccount(api_url=url).api_url if url else ""

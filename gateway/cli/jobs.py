@@ -9,7 +9,7 @@ import typer
 
 from gateway.cli import jobs_clock, jobs_making, show
 from gateway.cli.client import asked
-from gateway.cli.jobs_clock import CLOCK, local, when
+from gateway.cli.jobs_clock import CLOCK, clock, local, when
 from gateway.cli.jobs_making import Name, quoted
 from gateway.cli.options import AsJson, Config
 
@@ -27,20 +27,20 @@ app.command()(jobs_making.add)
 
 @app.command("list")
 def all_jobs(config: Config = None, json: AsJson = False) -> None:
-    """Every job, when it runs next and how it went last.
+    """Every job, when it runs next, by its own clock, and how it went last.
 
     \b
     Examples:
       parley jobs list
       parley jobs list --json
     """
-    found: list[dict[str, Any]] = asked(config, "GET", "/v1/jobs")
-    if json:
-        show.as_json(found)
-    elif not found:
-        print('No jobs. Make one: parley jobs add "every weekday at 8:00" "What is in the news?"')
-    else:
-        show.table(("name", "schedule", "zone", "next", "last", "of"), [_row(each) for each in found])
+    show.listed(
+        asked(config, "GET", "/v1/jobs"),
+        ("name", "schedule", "zone", "next", "last", "of"),
+        _row,
+        none='No jobs. Make one: parley jobs add "every weekday at 8:00" "What is in the news?"',
+        json=json,
+    )
 
 
 def _row(job: dict[str, Any]) -> tuple[str, ...]:
@@ -49,7 +49,7 @@ def _row(job: dict[str, Any]) -> tuple[str, ...]:
         job["name"],
         job["schedule"],
         job["zone"],
-        show.when(job["next_at"]) if job["state"] == "on" else job["state"],
+        clock(job["next_at"], job["zone"]) if job["state"] == "on" else job["state"],
         _last(last) if last else "-",
         job["owner"] or ("parley.toml" if job["source"] == "config" else "operator"),
     )
@@ -107,7 +107,7 @@ Count = Annotated[int, typer.Option("--count", "-n", min=1, max=1000, help="How 
 def history(name: Name, count: Count = 20, config: Config = None, json: AsJson = False) -> None:
     """How a job went, latest first.
 
-    Its runs, and the planned times that were skipped, with the reason; also of a job that was removed.
+    Its runs, and the planned times that were skipped, with the reason; also of a job that was removed. By its clock.
 
     \b
     Examples:
@@ -130,18 +130,18 @@ def runs(name: Name, count: Count = 20, config: Config = None, json: AsJson = Fa
 
 
 def _history(name: str, count: int, config: Path | None, json: bool) -> None:
-    found: list[dict[str, Any]] = asked(config, "GET", f"/v1/jobs/{quoted(name)}/runs", count=count)
-    if json:
-        show.as_json(found)
-    elif not found:
-        print(f"{name} has not run yet.")
-    else:
-        show.table(("planned", "state", "delivery", "session", "error"), [_run_row(each) for each in found])
+    show.listed(
+        asked(config, "GET", f"/v1/jobs/{quoted(name)}/runs", count=count),
+        ("planned", "state", "delivery", "session", "error"),
+        _run_row,
+        none=f"{name} has not run yet.",
+        json=json,
+    )
 
 
 def _run_row(run: dict[str, Any]) -> tuple[str, ...]:
     return (
-        show.when(run["planned_at"]),
+        clock(run["planned_at"], run["zone"]),
         run["state"],
         run["delivery"],
         run["session_id"] or "-",

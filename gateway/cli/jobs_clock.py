@@ -54,6 +54,7 @@ def next_times(
     place = zone or settings_of(config).gateway.timezone
     now = int(time.time()) * show.SECOND
     try:
+        parse("0 0 * * *", place, now=now)  # a wrong zone is told before a wrong time on its clock
         begin = _moment(after, place) if after is not None else now
         schedule = formal(schedule, place, begin)
         times = upcoming(parse(schedule, place, now=min(now, begin)), begin, count)
@@ -67,14 +68,21 @@ def next_times(
         print(local(at, place).strftime(CLOCK))
 
 
+def clock(at: int | None, zone: str) -> str:
+    """The date and the time there; - for None."""
+    return "-" if at is None else local(at, zone).strftime("%Y-%m-%d %H:%M")
+
+
 def local(at: int, zone: str) -> datetime:
     """Microseconds UTC on the clock of *zone*."""
     return datetime.fromtimestamp(at / show.SECOND, ZoneInfo(zone))
 
 
 def _moment(text: str, zone: str) -> int:
-    """Microseconds UTC of a time written without a zone, on the clock of *zone*. Raises Refused."""
+    """Microseconds UTC; a time without an offset is on the clock of *zone*, which exists. Raises Refused."""
     try:
-        return int(datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(zone)).timestamp()) * show.SECOND
-    except (ValueError, OSError):
+        moment = datetime.fromisoformat(text)
+        there = moment if moment.tzinfo is not None else moment.replace(tzinfo=ZoneInfo(zone))
+        return int(there.timestamp()) * show.SECOND
+    except (ValueError, OverflowError):
         raise Refused(f"--after {text!r} is no time in {zone!r}; write it as 2026-03-28T12:00") from None

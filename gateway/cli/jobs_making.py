@@ -122,10 +122,7 @@ def run(
       parley jobs run morning
     """
     found = asked(config, "POST", f"/v1/jobs/{quoted(name)}/run")
-    if json:
-        show.as_json(found)
-    else:
-        print(f"{name} is running; what comes of it: parley jobs history {name}")
+    show.told(found, f"{name} is running; what comes of it: parley jobs history {name}", json=json)
 
 
 def pause(name: Name, config: Config = None, json: AsJson = False) -> None:
@@ -138,10 +135,7 @@ def pause(name: Name, config: Config = None, json: AsJson = False) -> None:
       parley jobs pause morning
     """
     found = asked(config, "POST", f"/v1/jobs/{quoted(name)}/pause")
-    if json:
-        show.as_json(found)
-    else:
-        print(f"{name} is paused. Go on with: parley jobs resume {name}")
+    show.told(found, f"{name} is paused. Go on with: parley jobs resume {name}", json=json)
 
 
 def resume(name: Name, config: Config = None, json: AsJson = False) -> None:
@@ -169,10 +163,7 @@ def rm(name: Name, config: Config = None, json: AsJson = False) -> None:
       parley jobs rm morning
     """
     found = asked(config, "DELETE", f"/v1/jobs/{quoted(name)}")
-    if json:
-        show.as_json(found)
-    else:
-        print(f"{name} is removed. What it did: parley jobs history {name}")
+    show.told(found, f"{name} is removed. What it did: parley jobs history {name}", json=json)
 
 
 def quoted(name: str) -> str:

@@ -215,4 +215,6 @@ def erase(address: Who, yes: Yes = False, config: Config = None, json: AsJson = 
         return
     gone = ", ".join(show.many(done[f"{noun}s"], noun) for noun in ("session", "message", "file"))
     kept = show.many(done["requests_kept"], "request")
-    print(f"Deleted: {gone}. {kept} stay on the bill, as number {done['number']}.")
+    print(f"Deleted: {gone}. The bill keeps {kept}, as number {done['number']}.")
+    if done["audit_kept"]:
+        print(f"The audit trail keeps the address, in {show.many(done['audit_kept'], 'line')}.")

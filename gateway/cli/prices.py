@@ -15,8 +15,8 @@ from gateway.cli.client import settings_of
 from gateway.cli.options import AsJson, Config
 
 if TYPE_CHECKING:
+    from gateway.price import Price
     from gateway.settings import Settings
-    from gateway.usage import Price
 
 HEADINGS = ("model", "used as", "input", "output", "cache read", "write 5 min", "write 1 h", "source")
 RATES = {
@@ -119,16 +119,29 @@ def lines(settings: Settings, at: int) -> Iterator[Line]:
 
 
 def _line(settings: Settings, ref: str, uses: tuple[str, ...], at: int) -> Line:
-    from gateway.usage import Tokens, find_price
+    from gateway.searching import search_price
+    from gateway.types import Tokens
+    from gateway.usage import find_price
 
     kind, facts = _asked(settings, ref, at)
     price = find_price(**facts, tokens=Tokens())
     writes = ("write_5m", "write_1h") if kind == "anthropic" else ()
-    return Line(ref=ref, uses=uses, price=price, missing=_missing(price, (*USUAL, *writes)))
+    missing = _missing(price, (*USUAL, *writes))
+    if price is not None and _searches(settings, ref) and search_price(**facts) is None:
+        missing = (*missing, "searches")
+    return Line(ref=ref, uses=uses, price=price, missing=missing)
+
+
+def _searches(settings: Settings, ref: str) -> bool:
+    from gateway.configured import providers
+
+    provider = providers(settings).get(ref.partition(":")[0])
+    return bool(settings.tools.web_search) and provider is not None and provider.searches
 
 
 def _transcription(settings: Settings, ref: str, at: int) -> Line:
-    from gateway.usage import Tokens, find_audio_price
+    from gateway.types import Tokens
+    from gateway.usage import find_audio_price
 
     _, facts = _asked(settings, ref, at)
     uses = ("transcription",)

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
 from typing import TYPE_CHECKING
 
-from gateway.cli.show import safe
+from gateway.cli.show import is_document, safe, unmarked
 from gateway.cli.wrap import Wrap
 from gateway.errors import ParleyError
 
@@ -50,7 +50,8 @@ async def converse(talk: Talk, *, commands: list[tuple[str, str]], ends: str) ->
 
 async def exchange(talk: Talk, session: PromptSession[str], text: str) -> None:
     """One message and its answer; Ctrl-C meanwhile stops the answer, other keys wait for the prompt."""
-    printer = Printer(sys.stdout.write, width=shutil.get_terminal_size().columns)
+    width = shutil.get_terminal_size().columns
+    printer = Printer(sys.stdout.write, width=width, document=is_document(text))
     async with _keys(session, lambda: _stop(talk)):
         try:
             async with aclosing(talk.say(text)) as events:
@@ -63,12 +64,16 @@ async def exchange(talk: Talk, session: PromptSession[str], text: str) -> None:
 
 
 class Printer:
-    """Prints an answer that grows; what was printed is never taken back."""
+    """Prints an answer that grows; what was printed is never taken back.
 
-    def __init__(self, write: Callable[[str], object], *, width: int) -> None:
+    *document*: what a command answers is the content of a file, to be printed as it is.
+    """
+
+    def __init__(self, write: Callable[[str], object], *, width: int, document: bool = False) -> None:
+        self._document = document
         self._write = write
-        self._width = width
-        self._wrap = Wrap(width)
+        self._width = sys.maxsize if document else width  # a line of JSON that is broken is none
+        self._wrap = Wrap(self._width)
         self._shown = ""
 
     def hear(self, heard: Heard) -> None:
@@ -91,7 +96,8 @@ class Printer:
         self._shown = text
 
     def _done(self, heard: Heard) -> None:
-        self._grow(heard.text)
+        whole = heard.state == "command" and not self._document
+        self._grow(unmarked(heard.text) if whole else heard.text)
         self._end()
         if heard.state in ("failed", "dead") and heard.error:
             self._line(safe(heard.error))

@@ -60,8 +60,8 @@ def run(
 
 async def _free(settings: Settings) -> None:
     """Raises Locked at once when a gateway lives here; what ends by itself soon is waited for later."""
-    from gateway.app import socket_path
     from gateway.cli.client import answers, lock_holder
+    from gateway.socket_path import socket_path
 
     holder = lock_holder(settings.database)
     if holder is not None and await answers(socket_path(settings.gateway.data_dir)):
@@ -71,9 +71,9 @@ async def _free(settings: Settings) -> None:
 
 
 async def _run(settings: Settings, prompt: bool) -> None:
-    from gateway import app
+    from gateway.process import run
 
-    await app.run(settings, attached=_terminal if prompt else None)
+    await run(settings, attached=_terminal if prompt else None)
 
 
 async def _terminal(app: App) -> None:
@@ -104,7 +104,7 @@ async def _watch(app: App) -> None:
     told: dict[str, str] = {}
     known = {each.id for each in await _results(app)}
     while True:
-        for each in app.channels:
+        for each in app.platforms.channels:
             if each.state != told.get(each.name, "starting"):
                 told[each.name] = each.state
                 aside(_news(each.name, each.state, each.text, each.account.name if each.account else ""))
@@ -145,9 +145,9 @@ def _news(name: str, state: str, text: str | None, account: str) -> str:
 
 def report(settings: Settings, *, log_file: str) -> str:
     """What is on, what is off and how to switch it on, and what to do next."""
-    from gateway.app import socket_path
     from gateway.configured import default_model
     from gateway.models.catalogue import DEMO
+    from gateway.socket_path import socket_path
 
     source = settings.source or "no parley.toml here: the defaults"
     model = default_model(settings)

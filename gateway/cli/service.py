@@ -183,7 +183,7 @@ def status(system: System = False, config: Config = None, json: AsJson = False) 
 
 def _service(settings: Settings, owner: str | None) -> Service:
     """*owner* None: of one's own user."""
-    from gateway.app import socket_path
+    from gateway.socket_path import socket_path
 
     data = settings.gateway.data_dir.absolute()
     source = settings.source
@@ -247,7 +247,8 @@ def _reachable(data: Path, owner: str) -> None:
 
 def _alone(settings: Settings, config: Path | None) -> None:
     """Raises Refused when something of the configuration is in this shell's environment only."""
-    from gateway.settings import SettingsError, compare, load
+    from gateway.config_file import SettingsError
+    from gateway.settings import compare, load
 
     try:
         bare = load(config, environ={"HOME": str(Path.home())})

@@ -34,6 +34,8 @@ def _with(config: Path | None, id: str, ask: Callable[[Gateway, str], Awaitable[
     async def work() -> Any:
         async with connect(settings) as gateway:
             code = id.strip()
+            if not code:
+                raise typer.BadParameter("is empty; parley sessions list shows them", param_hint="ID")
             if len(code) < CODE_LENGTH:
                 code = (await gateway.ask("GET", "/v1/sessions/find", code=code))["id"]
             return await ask(gateway, f"/v1/sessions/{quote(code, safe='')}")

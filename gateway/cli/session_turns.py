@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
 from gateway.cli import show
 from gateway.cli.options import AsJson, Config
 from gateway.cli.session_asking import Id, asked_of
+
+Thinking = Literal["off", "low", "medium", "high", "default"]
 
 
 def rewind(
@@ -28,17 +30,35 @@ def rewind(
 
 
 def undo(id: Id, config: Config = None, json: AsJson = False) -> None:
-    """Take the last turn back."""
+    """Take the last turn back. The bill stays, and what tools did in it is not undone.
+
+    \b
+    Examples:
+      parley sessions undo K7M2Q9XT4B
+      parley sessions redo K7M2Q9XT4B           brings it back
+    """
     _rewound(asked_of(config, id, "POST", "/undo"), "taken back", json)
 
 
 def redo(id: Id, config: Config = None, json: AsJson = False) -> None:
-    """Bring back what was taken back, unless something was said since."""
+    """Bring back what was taken back, unless something was said since.
+
+    \b
+    Example:
+      parley sessions redo K7M2Q9XT4B
+    """
     _rewound(asked_of(config, id, "POST", "/redo"), "brought back", json)
 
 
 def retry(id: Id, config: Config = None, json: AsJson = False) -> None:
-    """Take the last turn back and ask its message again; prints the new answer."""
+    """Take the last turn back and ask its message again; prints the new answer.
+
+    What tools did in the turn that is taken back is not undone: they may do it once more.
+
+    \b
+    Example:
+      parley sessions retry K7M2Q9XT4B
+    """
     done = asked_of(config, id, "POST", "/retry")
     if json:
         show.as_json(done)
@@ -64,25 +84,38 @@ def fork(
       parley sessions fork K7M2Q9XT4B --turns 3 --name "Another way"
     """
     done = asked_of(config, id, "POST", "/fork", turns=turns, name=name)
-    _told(done, f"{done['id']}   {done['title'] or 'Untitled'}", json)
+    show.told(done, f"{done['id']}   {done['title'] or 'Untitled'}", json=json)
 
 
 def clear(id: Id, config: Config = None, json: AsJson = False) -> None:
-    """Let the model forget what was said; transcript and bill stay."""
+    """Let the model forget what was said; transcript and bill stay.
+
+    \b
+    Example:
+      parley sessions clear K7M2Q9XT4B
+    """
     done = asked_of(config, id, "POST", "/clear")
-    _told(done, f"The model has forgotten what was said in {done['id']}.", json)
+    show.told(done, f"The model has forgotten what was said in {done['id']}.", json=json)
 
 
 def cancel(id: Id, config: Config = None, json: AsJson = False) -> None:
-    """Say no to what waits for a yes in a session, and stop its running turn."""
+    """Say no to what waits for a yes in a session, and stop its running turn.
+
+    \b
+    Example:
+      parley sessions cancel K7M2Q9XT4B
+    """
     done = asked_of(config, id, "POST", "/cancel")
-    _told(done, "Stopped." if done["cancelled"] else "Nothing was running.", json)
+    show.told(done, "Stopped." if done["cancelled"] else "Nothing was running.", json=json)
 
 
 def configure(
     id: Id,
     model: Annotated[str | None, typer.Option(help="provider:model, or default.")] = None,
-    thinking: Annotated[str | None, typer.Option(help="off, low, medium, high, default.")] = None,
+    thinking: Annotated[Thinking | None, typer.Option(help="How long it thinks.")] = None,
+    thinking_tokens: Annotated[
+        int | None, typer.Option(min=0, help="The same in tokens: the least level that has as many.")
+    ] = None,
     system: Annotated[
         str | None, typer.Option(help="What the model is told of itself; '' for the usual.")
     ] = None,
@@ -93,7 +126,15 @@ def configure(
     config: Config = None,
     json: AsJson = False,
 ) -> None:
-    """Change how the model answers in one session, from the next turn on; what is left out stays."""
+    """Change how the model answers in one session, from the next turn on; what is left out stays.
+
+    \b
+    Examples:
+      parley sessions configure K7M2Q9XT4B --thinking high
+      parley sessions configure K7M2Q9XT4B --model default --no-auto-compact
+    """
+    if all(each is None for each in (model, thinking, thinking_tokens, system, auto_compact)):
+        raise typer.BadParameter("say what to change; --help lists it", param_hint="configure")
     done = asked_of(
         config,
         id,
@@ -101,24 +142,18 @@ def configure(
         "/configure",
         model=model,
         thinking=thinking,
+        thinking_tokens=thinking_tokens,
         system_prompt=system,
         auto_compact=auto_compact,
     )
-    _told(done, f"{done['id']}: from the next turn on.", json)
+    show.told(done, f"{done['id']}: from the next turn on.", json=json)
 
 
 def _rewound(done: dict[str, Any], what: str, json: bool) -> None:
     text = f"{show.many(done['turns'], 'turn')} {what}, {done['left']} left."
     if done["tools"]:
         text += " What tools did in it is not undone."
-    _told(done, text, json)
-
-
-def _told(done: dict[str, Any], text: str, json: bool) -> None:
-    if json:
-        show.as_json(done)
-    else:
-        print(show.safe(text))
+    show.told(done, text, json=json)
 
 
 COMMANDS = (rewind, undo, redo, retry, fork, clear, cancel, configure)

@@ -10,25 +10,31 @@ from gateway.cli import compactions, session_documents, session_labels, session_
 from gateway.cli.client import asked
 from gateway.cli.options import AsJson, Config
 from gateway.cli.session_asking import Id, asked_of
+from gateway.types import SessionState
 
 app = typer.Typer(no_args_is_help=True, help="Conversations on every channel, and what was said in them.")
 
 HEADINGS = {"user": "you", "assistant": "agent"}
+Limit = Annotated[int, typer.Option("--limit", "-n", min=1, max=1000, help="How many at most.")]
+Skip = Annotated[int, typer.Option(min=0, help="Leave out so many at the beginning, for the next page.")]
+Channel = Annotated[str | None, typer.Option(help="Only of this channel: main, telegram, job.")]
+Tag = Annotated[str | None, typer.Option(help="Only with this tag.")]
+State = Annotated[SessionState | None, typer.Option(help="Only such.")]
+Person = Annotated[str | None, typer.Option(metavar="ADDRESS", help="Only theirs, as telegram:12345.")]
+Trigger = Annotated[str | None, typer.Option(metavar="JOB", help="Only those that this job began.")]
+Unread = Annotated[bool, typer.Option("--unread", help="Only unread ones.")]
 
 
 @app.command("list")
 def recent(
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=500, help="How many at most.")] = 20,
-    channel: Annotated[str | None, typer.Option(help="Only of this channel: main, telegram, job.")] = None,
-    tag: Annotated[str | None, typer.Option(help="Only with this tag.")] = None,
-    state: Annotated[str | None, typer.Option(help="Only open, closed, paused or archived ones.")] = None,
-    person: Annotated[
-        str | None, typer.Option(metavar="ADDRESS", help="Only theirs, as telegram:12345.")
-    ] = None,
-    trigger: Annotated[
-        str | None, typer.Option(metavar="JOB", help="Only those that this job began.")
-    ] = None,
-    unread: Annotated[bool, typer.Option("--unread", help="Only unread ones.")] = False,
+    limit: Limit = 20,
+    skip: Skip = 0,
+    channel: Channel = None,
+    tag: Tag = None,
+    state: State = None,
+    person: Person = None,
+    trigger: Trigger = None,
+    unread: Unread = False,
     config: Config = None,
     json: AsJson = False,
 ) -> None:
@@ -38,24 +44,16 @@ def recent(
     Examples:
       parley sessions list
       parley sessions list --channel telegram --unread -n 5
+      parley sessions list -n 100 --skip 100
       parley sessions list --json | jq -r '.[].id'
     """
-    found: list[dict[str, Any]] = asked(
-        config,
-        "GET",
-        "/v1/sessions",
-        limit=limit,
-        channel=channel,
-        tag=tag,
-        state=state,
-        person=person,
-        trigger=trigger,
-        unread=unread or None,
-    )
+    only = _only(channel, tag, state, person, trigger, unread)
+    found: list[dict[str, Any]] = asked(config, "GET", "/v1/sessions", limit=limit, skip=skip, **only)
     if json:
         show.as_json(found)
     elif not found:
-        print("No session yet. Start one with: parley chat")
+        some = skip or any(each is not None for each in only.values())
+        print("There is no such session." if some else "No session yet. Start one with: parley chat")
     else:
         show.table(
             ("id", "channel", "title", "messages", "state", "active"),
@@ -67,18 +65,31 @@ def recent(
 @app.command()
 def search(
     words: Annotated[list[str], typer.Argument(help="All must be there; word* for a beginning.")],
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=500, help="How many at most.")] = 20,
+    limit: Limit = 20,
+    skip: Skip = 0,
+    channel: Channel = None,
+    tag: Tag = None,
+    state: State = None,
+    person: Person = None,
+    trigger: Trigger = None,
+    unread: Unread = False,
     config: Config = None,
     json: AsJson = False,
 ) -> None:
-    """Find sessions by words in their titles and messages.
+    """Find sessions by words in their titles and messages, newest activity first.
+
+    Case and accents do not count. Archived ones only with --state archived.
 
     \b
     Examples:
       parley sessions search whale
-      parley sessions search 'blue whal*'
+      parley sessions search 'blue whal*' --tag sea
+      parley sessions search '"one after another"' --channel telegram
     """
-    found: list[dict[str, Any]] = asked(config, "GET", "/v1/sessions/search", q=" ".join(words), limit=limit)
+    only = _only(channel, tag, state, person, trigger, unread)
+    found: list[dict[str, Any]] = asked(
+        config, "GET", "/v1/sessions/search", q=" ".join(words), limit=limit, skip=skip, **only
+    )
     if json:
         show.as_json(found)
     elif not found:
@@ -86,6 +97,25 @@ def search(
     else:
         rows = [(*_named(each["session"]), each["snippet"]) for each in found]
         show.table(("id", "title", "active", "found"), rows)
+
+
+def _only(
+    channel: str | None,
+    tag: str | None,
+    state: SessionState | None,
+    person: str | None,
+    trigger: str | None,
+    unread: bool,
+) -> dict[str, Any]:
+    """Which sessions are meant, as the API is asked."""
+    return {
+        "channel": channel,
+        "tag": tag,
+        "state": state,
+        "person": person,
+        "trigger": trigger,
+        "unread": unread or None,
+    }
 
 
 def _named(session: dict[str, Any]) -> tuple[str, ...]:
@@ -105,10 +135,7 @@ def _row(session: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _state(session: dict[str, Any]) -> str:
-    state = "archived" if session["archived_at"] else "paused" if session["is_paused"] else None
-    return (state or ("closed" if session["is_closed"] else "open")) + (
-        "" if session["is_read"] else ", unread"
-    )
+    return f"{session['state']}{'' if session['is_read'] else ', unread'}"
 
 
 @app.command("show")
@@ -148,8 +175,10 @@ def _facts(details: dict[str, Any]) -> list[tuple[str, str]]:
         ("channel", session["channel"]),
         ("state", "answering" if details["running"] else _state(session)),
         ("begun", show.when(session["created_at"])),
+        ("lasted" if session["is_closed"] else "lasts", show.lasting(details["duration"])),
         ("model", details["effective_model"]),
         ("turns", show.count(details["turns"]) + _back(details)),
+        ("tools", f"{show.count(details['tool_calls'])} used" if details["tool_calls"] else ""),
         ("requests", show.count(usage["requests"])),
         ("cost", show.dollars(usage["cost"])),
         ("tags", " ".join(f"#{each}" for each in session["tags"])),

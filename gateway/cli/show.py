@@ -6,7 +6,7 @@ import json
 import re
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -16,14 +16,53 @@ NANO = 1_000_000_000  # nano-dollars in a dollar
 # What a terminal would obey; also the marks that make text run the other way.
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
+# As gateway.plain writes them.
+ESCAPED = re.compile(r"\\([\\`*_\[<>|~&])")
+DOCUMENTS = ("/export", "/save", "/data")
+
 
 def safe(text: str) -> str:
     """*text* without anything that could steer the terminal; line breaks and tabs stay."""
     return CONTROL.sub("", text)
 
 
+def unmarked(text: str) -> str:
+    """Markdown without the backslashes before its marks: nobody renders it in a terminal."""
+    return ESCAPED.sub(r"\1", text)
+
+
+def is_document(asked: str) -> bool:
+    """Whether the answer to that line is the content of a file, to be printed as it is."""
+    return asked.strip().lower().startswith(DOCUMENTS)
+
+
 def as_json(value: Any) -> None:
     print(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+
+
+def told(found: Any, sentence: str, *, json: bool) -> None:
+    """What came of a command: as it was answered, or in a sentence."""
+    if json:
+        as_json(found)
+    else:
+        print(safe(sentence))
+
+
+def listed(
+    found: Sequence[dict[str, Any]],
+    names: Sequence[str],
+    row: Callable[[dict[str, Any]], Sequence[str]],
+    *,
+    none: str,
+    json: bool,
+) -> None:
+    """A table with a row for each, or as it was answered; *none* is said where there are none."""
+    if json:
+        as_json(found)
+    elif not found:
+        print(none)
+    else:
+        table(names, [row(each) for each in found])
 
 
 def error(text: str) -> None:
@@ -87,12 +126,18 @@ def when(at: int | None) -> str:
     return "-" if at is None else datetime.fromtimestamp(at / SECOND).strftime("%Y-%m-%d %H:%M")
 
 
+def lasting(duration: int) -> str:
+    """Microseconds, roughly."""
+    seconds = duration / SECOND
+    for size, name in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{int(seconds // size)} {name}"
+    return "less than a minute"
+
+
 def ago(at: int | None) -> str:
     """Microseconds UTC as a distance from now, roughly; - for None."""
     if at is None:
         return "-"
-    seconds = time.time() - at / SECOND
-    for size, name in ((86400, "d"), (3600, "h"), (60, "min")):
-        if seconds >= size:
-            return f"{int(seconds // size)} {name} ago"
-    return "just now"
+    passed = int(time.time() * SECOND) - at
+    return "just now" if passed < 60 * SECOND else f"{lasting(passed)} ago"

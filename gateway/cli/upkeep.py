@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import sqlite3
 import tempfile
 import time
@@ -17,6 +18,7 @@ import typer
 from gateway.cli import show
 from gateway.cli.options import AsJson, Config, Yes
 from gateway.errors import Locked, Refused, StoreError
+from gateway.ownership import hand_over, hand_over_all
 
 if TYPE_CHECKING:
     from gateway.settings import Settings
@@ -44,8 +46,8 @@ def reload(config: Config = None, json: AsJson = False) -> None:
 
 
 async def _reload(config: Path | None) -> dict[str, Any]:
-    from gateway.app import socket_path
     from gateway.cli.client import answers, connect, settings_of
+    from gateway.socket_path import socket_path
 
     settings = settings_of(config)
     if not await answers(socket_path(settings.gateway.data_dir)):
@@ -58,7 +60,16 @@ async def _reload(config: Path | None) -> dict[str, Any]:
 def backup(
     path: Annotated[
         Path | None,
-        typer.Argument(metavar="[FILE]", help="Left out: parley-TIME.tar.gz in the folder of backups."),
+        typer.Argument(
+            metavar="[PATH]",
+            help="A file, or a folder for parley-TIME.tar.gz. Left out: the folder of backups.",
+        ),
+    ] = None,
+    keep: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Of such backups in the folder so many stay, the latest; nightly ones do not count."
+        ),
     ] = None,
     config: Config = None,
     json: AsJson = False,
@@ -71,40 +82,70 @@ def backup(
     \b
     Examples:
       parley backup
-      parley backup /mnt/backups/parley-$(date +%F).tar.gz
+      parley backup --keep 14
+      parley backup /mnt/backups --keep 14
+      parley backup before-the-move.tar.gz
     """
-    from gateway.backup.archive import Found
-    from gateway.chores import backups
     from gateway.cli.client import settings_of
 
     settings = settings_of(config)
-    target = path or backups(settings) / f"parley-{_stamp()}.tar.gz"
-    if target.is_dir():
-        target = target / f"parley-{_stamp()}.tar.gz"
-    if target.exists():
-        raise Refused(f"{target} is there already; name another file")
-    found: Found = asyncio.run(_backup(settings, target.absolute()))
-    size = target.stat().st_size
+    into = path if path is not None and path.is_dir() else None
+    if path is not None and into is None:
+        if path.exists():
+            raise Refused(f"{path} is there already; name another file")
+        if keep is not None:
+            raise Refused("--keep counts the backups of a folder; name a folder that is there, or none")
+        _folder(path.absolute().parent)
+    made = asyncio.run(_backup(settings, 0 if path is not None else keep or 0))
+    file, removed = Path(made["path"]), list(made["removed"])
+    if path is not None:
+        file, removed = _brought(file, into / file.name if into else path, keep or 0)
     if json:
-        show.as_json({"path": str(target.absolute()), "bytes": size, "sessions": found.sessions})
-    else:
-        print(f"✓ {target} ({show.size(size)}, {show.many(found.sessions, 'session')}), checked")
+        about = {"path": str(file.absolute()), "bytes": made["bytes"], "sessions": made["sessions"]}
+        show.as_json(about | {"removed": removed})
+        return
+    print(f"✓ {file} ({show.size(made['bytes'])}, {show.many(made['sessions'], 'session')}), checked")
+    if removed:
+        print(f"  Removed: {', '.join(removed)}")
 
 
-async def _backup(settings: Settings, target: Path) -> Any:
-    from gateway.backup import archive
+async def _backup(settings: Settings, keep: int) -> dict[str, Any]:
+    """The gateway makes it, where it may write: not all that we see is there for a service."""
     from gateway.cli.client import connect
-    from gateway.settings import redacted
 
-    _folder(target.parent)
-    with tempfile.TemporaryDirectory(prefix=".backup-", dir=target.parent) as folder:
-        copy = Path(folder, archive.DATABASE)
-        async with connect(settings) as gateway:
-            await gateway.ask("POST", "/v1/backup", path=str(copy))
-        found = archive.verify(copy)
-        media = settings.gateway.data_dir / archive.MEDIA
-        archive.pack(target, database=copy, media=media, settings=redacted(settings))
-    return found
+    async with connect(settings) as gateway:
+        made: dict[str, Any] = await gateway.ask("POST", "/v1/backup", keep=keep)
+        return made
+
+
+def _brought(made: Path, target: Path, keep: int) -> tuple[Path, list[str]]:
+    """Where it was wanted, whole or not at all, and which older ones had to go for it. Raises Refused."""
+    from gateway.backup import rotation
+
+    if not (target.exists() and target.samefile(made)):
+        _copied(made, target)
+        made.unlink()
+    removed = rotation.too_many((each.name for each in target.parent.iterdir()), target.name, keep)
+    for old in removed:
+        target.with_name(old).unlink(missing_ok=True)
+    return target, removed
+
+
+def _copied(made: Path, target: Path) -> None:
+    """Whole or not at all. Raises Refused; then what was made stays where it is."""
+    part = target.with_name(f".{target.name}.part")
+    try:
+        with (
+            open(made, "rb") as source,
+            open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as copy,
+        ):
+            shutil.copyfileobj(source, copy, 1 << 20)
+            copy.flush()
+            os.fsync(copy.fileno())
+        os.replace(part, target)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise Refused(f"{target} cannot be written: {error.strerror}; the backup is {made}") from None
 
 
 def _folder(folder: Path) -> None:
@@ -153,6 +194,7 @@ def restore(
             f"{file} is sound ({show.many(found.sessions, 'session')}). Put it in place?"
         ):
             raise typer.Exit(1)
+        hand_over_all(Path(folder), database.parent)
         kept = archive.put_in_place(
             Path(folder), database=database, media=data / archive.MEDIA, stamp=_stamp()
         )
@@ -168,6 +210,7 @@ def _alone(database: Path) -> Iterator[None]:
 
     handle = os.open(f"{database}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
+        hand_over(handle, database.parent)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

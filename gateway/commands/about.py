@@ -47,8 +47,10 @@ async def whoami(manager: SessionManager, call: Call) -> Reply:
 
 async def tools(manager: SessionManager, call: Call) -> Reply:
     """What the agent may use for an answer here."""
-    found = manager.tools()
-    if not found:
+    found, most = manager.tools(), manager.most_searches
+    if not found and not most:
         return Reply(text=say("about.no_tools", call.lang))
     lines = [f"- `{each.name}` — {plain(each.description, DESCRIPTION)}" for each in found]
+    if most:
+        lines.append(f"- `web_search` — {say('search.tool', call.lang, most=most)}")
     return Reply(text="\n".join([say("about.tools", call.lang), "", *lines]))

@@ -10,6 +10,7 @@ from gateway.amounts import cost as priced
 from gateway.amounts import estimated, line, requests
 from gateway.calls import Call, Reply
 from gateway.chart import chart, drawn
+from gateway.commands.command import viewer_of
 from gateway.commands.period import Asked, asked
 from gateway.commands.quote import plain
 from gateway.errors import Refused
@@ -35,7 +36,9 @@ async def cost(manager: SessionManager, call: Call) -> Reply:
     zone = manager.zone if person is None else call.zone
     wanted = asked(call.args, now=manager.core.clock(), zone=zone, lang=call.lang)
     by: tuple[By, ...] = (wanted.by, "day") if wanted.dates else (wanted.by,)
-    found = await manager.cost_overview(wanted.since, until=wanted.until, person=person, zone=zone, by=by)
+    found = await manager.cost_overview(
+        wanted.since, until=wanted.until, person=person, zone=zone, by=by, viewer=viewer_of(call)
+    )
     text = shown(found, wanted, everybody=person is None, lang=call.lang)
     return Reply(text=text, files=await _picture(manager, call, found, wanted))
 

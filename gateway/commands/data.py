@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from gateway import archive
+from gateway.access import LOCAL
 from gateway.calls import Call, Offer, Reply
 from gateway.commands.command import misread
 from gateway.errors import DeliveryError, Refused
-from gateway.lanes import LOCAL
 from gateway.manager import SessionManager
 from gateway.texts import say
 from gateway.types import Address, File, Identity
@@ -54,6 +54,8 @@ async def _erased(manager: SessionManager, call: Call, who: Identity) -> Reply:
         requests=done.requests_kept,
         number=done.number,
     )
+    if done.audit_kept:
+        text += f" {say('data.audit', call.lang, count=done.audit_kept)}"
     if line is None:
         return Reply(text=text)
     await delivery.farewell(address, text)

@@ -26,13 +26,19 @@ def described(found: SessionDetails, lang: str) -> str:
     """A line for each thing that there is to say."""
     meta = found.session
     state = "running" if found.running else meta.state
+    lasts = say(
+        "details.ended" if meta.is_closed else "details.state",
+        lang,
+        state=say(f"details.{state}", lang),
+        age=duration(found.duration, lang),
+    )
     stands = say("details.turns", lang, count=found.turns)
     taken_back = found.turns_run - found.turns
     if taken_back > 0:
         stands += f" ({say('details.taken_back', lang, count=taken_back)})"
     model = found.effective_model + (f" · {found.thinking}" if found.thinking else "")
     lines = [
-        say("details.state", lang, state=say(f"details.{state}", lang), age=duration(found.duration, lang)),
+        lasts,
         say("details.said", lang, messages=messages(meta.message_count, lang), turns=stands),
         say("details.model", lang, model=plain(model)),
         say("details.used", lang, used=f"{line(found.usage, lang)} · {requests(found.usage.requests, lang)}"),

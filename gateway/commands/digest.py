@@ -8,14 +8,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 from gateway import zones
-from gateway.access import enough
+from gateway.access import LOCAL, enough
 from gateway.calls import Call, Offer, Reply
 from gateway.commands.command import by
 from gateway.commands.quote import plain
 from gateway.errors import Refused
 from gateway.jobs.rights import Requester
 from gateway.jobs.views import JobView
-from gateway.lanes import LOCAL
 from gateway.manager import SessionManager
 from gateway.moments import clock, coming
 from gateway.texts import say

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from gateway.access import LOCAL
 from gateway.calls import Call, Offer, Reply
 from gateway.commands.command import by, misread, session_of, viewer_of
 from gateway.commands.listed import meant
 from gateway.commands.quote import plain, titled
-from gateway.lanes import LOCAL
 from gateway.manager import SessionManager
 from gateway.manager.documents import FORMS, Form
 from gateway.texts import say
@@ -16,7 +16,8 @@ SUFFIX: dict[Form, tuple[str, str]] = {
     "markdown": ("md", "text/markdown"),
     "json": ("json", "application/json"),
 }
-SUMMARY = 500  # characters that are shown of it
+SUMMARY = 500  # characters that are shown of a line of it
+LINES = 8
 SURE = "yes"
 
 
@@ -25,7 +26,8 @@ async def export(manager: SessionManager, call: Call) -> Reply:
     form: Form = "markdown"
     code = ""
     for word in call.args.split():
-        named = next((each for each in FORMS if each == word.lower()), None)
+        low = "markdown" if word.lower() == "md" else word.lower()
+        named = next((each for each in FORMS if each == low), None)
         if named is not None:
             form = named
         elif code:
@@ -53,7 +55,8 @@ async def close(manager: SessionManager, call: Call) -> Reply:
     key = "documents.closed" if done.was_open else "documents.closed_already"
     text = say(key, call.lang, title=titled(done.session, call.lang), code=session.id)
     if done.session.summary:
-        text += f"\n\n{plain(done.session.summary, SUMMARY)}"
+        lines = [plain(line, SUMMARY) for line in done.session.summary.splitlines() if line.strip()]
+        text += "\n\n" + "\n".join(f"> {line}" for line in lines[:LINES])
     return Reply(text=by(call, text))
 
 

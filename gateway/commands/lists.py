@@ -10,10 +10,10 @@ from gateway.commands.command import misread, viewer_of
 from gateway.commands.listed import OFFERED, current, line, offer
 from gateway.commands.quote import plain
 from gateway.errors import Refused
-from gateway.manager import SessionManager
+from gateway.manager import Match, SessionManager
 from gateway.manager.labels import tag_of
 from gateway.texts import say
-from gateway.types import Filter, SessionState
+from gateway.types import Filter, SessionState, Viewer
 
 PAGE = 20
 LAST_PAGE = 10_000
@@ -34,8 +34,10 @@ async def sessions(manager: SessionManager, call: Call) -> Reply:
     """A page at a time, newest activity first."""
     asked = wanted(call)
     here = await current(manager, call)
-    scope = asked.filter if asked.everywhere else replace(asked.filter, conversation=call.conversation.id)
-    found = await manager.list(scope, limit=PAGE + 1, skip=(asked.page - 1) * PAGE, viewer=viewer_of(call))
+    viewer = viewer_of(call)
+    found = await manager.list(
+        _scope(asked, viewer), limit=PAGE + 1, skip=(asked.page - 1) * PAGE, viewer=viewer
+    )
     if not found:
         if asked.page > 1:
             raise Refused(key="session.no_page", page=asked.page)
@@ -46,6 +48,18 @@ async def sessions(manager: SessionManager, call: Call) -> Reply:
     older = " ".join([*words, str(asked.page + 1)])
     more = [Offer.run(say("session.next_page", call.lang), "sessions", older)] if found[PAGE:] else []
     return Reply(text="\n".join([head, "", *lines, "", say("session.resume_hint", call.lang)]), offers=more)
+
+
+def _scope(asked: Wanted, viewer: Viewer) -> Filter:
+    """What jobs began, and what nobody has opened, belongs to no chat: in their own, people see all that is theirs."""
+    if asked.everywhere:
+        return asked.filter
+    if asked.filter.trigger is not None or asked.filter.unread:
+        if viewer.everything:
+            return asked.filter
+        if viewer.person is not None:
+            return replace(asked.filter, person=viewer.person)
+    return replace(asked.filter, conversation=viewer.conversation)
 
 
 def wanted(call: Call) -> Wanted:
@@ -72,8 +86,17 @@ def wanted(call: Call) -> Wanted:
 
 
 async def search(manager: SessionManager, call: Call) -> Reply:
-    """Words in titles and messages, of all the sessions that who asks may see from here."""
-    found = await manager.search(call.args, limit=FOUND + 1, viewer=viewer_of(call))
+    """Words in titles and messages, of all the sessions that who asks may see from here; #tag: only with that tag."""
+    words = call.args.split()
+    tag = next((word for word in words if word.startswith("#") and word != "#"), None)
+    if tag is not None:
+        words.remove(tag)
+    filter, text, seen = Filter(tag=None if tag is None else tag_of(tag)), " ".join(words), viewer_of(call)
+    if tag is not None and not words:
+        listed = await manager.list(filter, limit=FOUND + 1, viewer=seen)
+        found = [Match(session=each, seq=None, snippet="") for each in listed]
+    else:
+        found = await manager.search(text, filter, limit=FOUND + 1, viewer=seen)
     if not found:
         raise Refused(key="listed.no_match")
     here = await current(manager, call)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.amounts import estimated, line, requests, spared
+from gateway.amounts import cost, estimated, line, requests, spared
 from gateway.calls import Call, Reply
 from gateway.commands.command import session_of
 from gateway.commands.quote import titled
@@ -22,6 +22,10 @@ async def usage(manager: SessionManager, call: Call) -> Reply:
     lines = [say("window.last", lang, used=_used(last, lang))] if last is not None else []
     total = f"{_used(whole, lang)} · {requests(whole.requests, lang)}"
     lines.append(say("window.session", lang, used=total))
+    searched = await manager.session_searches(session.id)
+    if searched.requests:
+        spent = cost(searched, lang)
+        lines.append(say("search.session", lang, number=searched.requests, cost=spent))
     head = say("window.used", lang, title=titled(session, lang))
     return Reply(text="\n".join([head, "", *(f"- {each}" for each in lines)]))
 

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 
 from gateway import units
 from gateway.completions import lineage, placing
+from gateway.completions.pictures import Pictures, Unshown
 from gateway.completions.question import Accepted, Question
+from gateway.completions.shown import Shown
 from gateway.dispatcher import Dispatcher
-from gateway.errors import Refused
+from gateway.errors import ParleyError, Refused
 from gateway.failpoints import Point
 from gateway.hub import Hub, Seen
 from gateway.lanes import askable
@@ -21,7 +23,7 @@ from gateway.models.catalogue import Catalogue
 from gateway.protocols import Clock
 from gateway.reports import usage_summary
 from gateway.texts import say
-from gateway.types import Identity, Inbound, Kind, Place, Sender
+from gateway.types import Enclosed, Identity, Inbound, Kind, Place, Sender
 from gateway.views import Generated
 
 if TYPE_CHECKING:
@@ -42,8 +44,10 @@ class Completions:
         catalogue: Catalogue,
         clock: Clock,
         generated: Callable[[Seen], Awaitable[Generated]],
+        pictures: Pictures,
     ) -> None:
         self._store = store
+        self._pictures = pictures
         self._dispatcher = dispatcher
         self._hub = hub
         self._catalogue = catalogue
@@ -62,14 +66,21 @@ class Completions:
         """Accepted, then Seen(kind='text') with the whole text so far, then one Generated.
 
         *who*: as somebody from elsewhere, in their sessions only; None: whoever has the machine. Breaking off does not
-        stop the turn; see `leave`. Raises Refused before Accepted.
+        stop the turn; see `leave`. Raises Refused before Accepted; that is Unshown for a picture that will not do.
         """
-        if not askable(question.past.question):
+        pictures = question.past.pictures()
+        if not (askable(question.past.question) or (pictures and not question.past.question.strip())):
             raise Refused(key="message.too_long" if question.past.question.strip() else "message.empty")
+        self._pictures.admit(pictures)
         event = f"chat:{who.id if who is not None else LOCAL_USER}:{question.key or uuid.uuid4()}"
         with ExitStack() as until_left:
             until_left.enter_context(self._watching(event))
-            placed = await self._place(question, who, event)
+            taken: dict[Shown, Enclosed | Unshown] = {}
+            try:
+                placed = await self._place(question, who, event, taken)
+            except ParleyError:
+                await self._pictures.drop(taken)
+                raise
             until_left.enter_context(self._watching(placed.event))
             queue = until_left.enter_context(self._hub.listen(placed.place.id))
             row = await self._enter(placed, who)
@@ -127,15 +138,30 @@ class Completions:
                 return
             await asyncio.sleep(0)  # its turn is on disk and about to be run
 
-    async def _place(self, question: Question, who: Identity | None, event: str) -> placing.Placed:
+    async def _place(
+        self, question: Question, who: Identity | None, event: str, taken: dict[Shown, Enclosed | Unshown]
+    ) -> placing.Placed:
+        """Where it is known which pictures are needed, they are fetched, outside of any commit; then again."""
+        while True:
+            found = await self._placed(question, who, event, taken)
+            if isinstance(found, placing.Placed):
+                return found
+            for each in found.pictures:
+                taken[each] = await self._pictures.take(each)
+
+    async def _placed(
+        self, question: Question, who: Identity | None, event: str, taken: placing.Taken
+    ) -> placing.Placed | placing.Wanting:
         now = self._clock()
 
-        async def work(unit: Unit) -> placing.Placed:
+        async def work(unit: Unit) -> placing.Placed | placing.Wanting:
             local = who or await unit.people.seen("main", LOCAL_USER, LOCAL_USER)
             asking = await unit.people.met(local, role="user" if who is not None else "owner", now=now)
             # As it is when its turn has come: a question that was placed just before is watched by then.
             watched = frozenset(self._watched)
-            return await placing.place(unit, question, asking, who, event=event, watched=watched, now=now)
+            return await placing.place(
+                unit, question, asking, who, event=event, watched=watched, taken=taken, now=now
+            )
 
         return await self._store.commit(Point.SESSION, work)
 
@@ -158,6 +184,7 @@ class Completions:
             sender=None if who is not None else Sender(user_id=LOCAL_USER, name=LOCAL_USER),
             identity=who.id if who is not None else None,
             text=placed.text,
+            enclosed=placed.pictures,
             session=placed.session.id,
             sent=self._clock(),
             alone=True,

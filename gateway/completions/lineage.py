@@ -12,6 +12,9 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Literal
 
+from gateway.completions.shown import Shown
+from gateway.storable import clean
+
 MOST_LOST = 20  # messages in a row, without an answer, of which some may have been asked before
 
 
@@ -21,18 +24,27 @@ class Exchange:
 
     asked: str
     answered: str
+    pictures: tuple[Shown, ...] = ()  # that came with what was asked
 
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """What a request says: what went before, and the *texts* that no answer follows yet (at least one)."""
+    """What a request says: what went before, and the *texts* that no answer follows yet (at least one).
+
+    *shown*: the pictures that came with each of the texts; empty where none did.
+    """
 
     exchanges: tuple[Exchange, ...]
     texts: tuple[str, ...]
+    shown: tuple[tuple[Shown, ...], ...] = ()
 
     @property
     def question(self) -> str:
         return joined(self.texts)
+
+    def pictures(self, start: int = 0, end: int | None = None) -> tuple[Shown, ...]:
+        """Those of some of the texts."""
+        return tuple(each for shown in self.shown[start:end] for each in shown)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,29 +99,30 @@ def joined(texts: Sequence[str]) -> str:
 
 def plain(text: str) -> str:
     """*text* for comparing: programs trim and rewrap what they keep, so blanks do not count."""
-    return " ".join(text.replace("\0", "").encode("utf-8", "replace").decode().split())
+    return " ".join(clean(text).split())
 
 
-def digest(text: str) -> str:
+def digest(text: str, pictures: Sequence[Shown] = ()) -> str:
     """Of one text."""
-    return _hash("", text)
+    return _hash("", text, pictures)
 
 
-def chain(exchanges: Sequence[Exchange], question: str) -> str:
+def chain(past: Past) -> str:
     """Of a history that ends with a question."""
-    return _hash(_beginnings(exchanges)[-1], question)
+    return _hash(_beginnings(past.exchanges)[-1], past.question, past.pictures())
 
 
 def _beginnings(exchanges: Sequence[Exchange]) -> list[str]:
     """Of the first none, one, two, … of them."""
     found = [""]
     for each in exchanges:
-        found.append(_hash(_hash(found[-1], each.asked), each.answered))
+        found.append(_hash(_hash(found[-1], each.asked, each.pictures), each.answered))
     return found
 
 
-def _hash(before: str, text: str) -> str:
-    return blake2b(f"{before}\n{plain(text)}".encode(), digest_size=16).hexdigest()
+def _hash(before: str, text: str, pictures: Sequence[Shown] = ()) -> str:
+    said = "\n".join([before, plain(text), *(each.digest for each in pictures)])
+    return blake2b(said.encode(), digest_size=16).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,12 +143,14 @@ def looks(past: Past) -> Iterator[Look]:
     """
     exchanges, texts = past.exchanges, past.texts
     before = _beginnings(exchanges)
-    yield Look("same", _hash(before[-1], past.question))
+    yield Look("same", _hash(before[-1], past.question, past.pictures()))
     for count in range(len(texts), max(0, len(texts) - MOST_LOST), -1):
         whole = count == len(texts)
-        yield Look("lost", _hash(before[-1], joined(texts[:count])), skip=0 if whole else count)
+        said = _hash(before[-1], joined(texts[:count]), past.pictures(0, count))
+        yield Look("lost", said, skip=0 if whole else count)
     for at in range(len(exchanges), 0, -1):
-        yield Look("answered", _hash(before[at - 1], exchanges[at - 1].asked), at=at)
+        last = exchanges[at - 1]
+        yield Look("answered", _hash(before[at - 1], last.asked, last.pictures), at=at)
 
 
 def judge(

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from gateway import rewinding, transcript, units
 from gateway.completions import lineage
 from gateway.completions.lineage import Continue, Decision, Held, Open, Repeat
+from gateway.completions.pictures import Unshown
 from gateway.completions.question import Question
+from gateway.completions.shown import Shown
 from gateway.errors import Refused
+from gateway.media.gallery import MOST_PICTURES
+from gateway.media.showing import entered
 from gateway.sessions import new_code, title_of
-from gateway.types import Account, Conversation, Entry, Identity, Json, Place, Session
+from gateway.types import Account, Conversation, Enclosed, Entry, Identity, Json, Place, Session
 
 if TYPE_CHECKING:
     from storage import Unit
@@ -34,7 +39,19 @@ class Placed:
     session: Session
     event: str
     text: str
+    pictures: tuple[Enclosed, ...] = ()
     repeated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Wanting:
+    """These pictures are needed first; nothing was written."""
+
+    pictures: tuple[Shown, ...]
+
+
+Taken = Mapping[Shown, Enclosed | Unshown]
+"""What became of the pictures that were wanted; each has a file of its own, for each may be deleted by itself."""
 
 
 async def place(
@@ -45,12 +62,13 @@ async def place(
     *,
     event: str,
     watched: frozenset[str],
+    taken: Taken,
     now: int,
-) -> Placed:
+) -> Placed | Wanting:
     """*asking*: whose bill it is, and whose sessions. *who*: the same, None for whoever has the machine.
 
-    Raises NotFound for a session that does not exist; Refused while it answers elsewhere, and for a key that was
-    used for another question.
+    Raises Unshown where a picture of the question cannot be shown; NotFound for a session that does not exist; Refused
+    while it answers elsewhere, and for a key that was used for another question.
     """
     account = await unit.people.account("main", "local", "local")
     owner = asking.person
@@ -62,34 +80,63 @@ async def place(
     if known is not None:
         if known[0] != digest:
             raise Refused(key="completion.key_used")
-        return await _again(unit, account, event, text, mine)
+        return await _again(unit, account, event, question, mine, taken)
+    start: Decision = lineage.new(question.past)
+    if question.session is None:
+        start = await decide(unit, question, account, owner, watched)
+    if isinstance(start, Repeat):
+        return await _again(unit, account, start.event, question, mine, taken)
+    skip = start.skip if isinstance(start, Continue) else 0
+    shown = question.past.pictures(skip)
+    before = _newest(start) if isinstance(start, Open) and question.session is None else ()
+    if missing := _missing((*before, *shown), taken):
+        return Wanting(missing)
+    pictures = _enclosed(shown, taken)
     if question.session is not None:
         session = await units.theirs(unit, question.session, who)
         where = await _at(unit, account, session, mine)
     else:
-        decision = await decide(unit, question, account, owner, watched)
-        match decision:
-            case Repeat(before):
-                return await _again(unit, account, before, text, mine)
+        match start:
             case Continue(id, skip):
                 text = lineage.joined(question.past.texts[skip:])
                 session = await _get(unit, id)
             case Open():
-                session = await _open(unit, account, decision, owner, mine, now)
+                session = await _open(unit, account, start, owner, mine, taken, now)
         await _instruct(unit, session, question.instructions, now)
         where = await _at(unit, account, session, mine)
     if question.session is None or question.model is not None:
         await unit.sessions.set_model(session.id, question.model)
     await unit.asked.add(event=event, session=session.id, digest=digest)
-    return Placed(account=account, place=where, session=session, event=event, text=text)
+    return Placed(account=account, place=where, session=session, event=event, text=text, pictures=pictures)
 
 
 def _digest(question: Question) -> str:
     past = question.past
     if question.session is not None:
         # Its history was not looked at: it must never be found by it either.
-        return f"{question.session}:{lineage.digest(past.question)}"
-    return lineage.chain(past.exchanges, past.question)
+        return f"{question.session}:{lineage.digest(past.question, past.pictures())}"
+    return lineage.chain(past)
+
+
+def _newest(start: Open) -> tuple[Shown, ...]:
+    """Those of a given history that a model would be shown."""
+    return tuple(each for one in start.given for each in one.pictures)[-MOST_PICTURES:]
+
+
+def _missing(pictures: Iterable[Shown], taken: Taken) -> tuple[Shown, ...]:
+    return tuple(dict.fromkeys(each for each in pictures if each not in taken))
+
+
+def _enclosed(pictures: Iterable[Shown], taken: Taken) -> tuple[Enclosed, ...]:
+    """Raises Unshown: of what is asked now, nothing is left out."""
+    found: list[Enclosed] = []
+    for each in pictures:
+        match taken[each]:
+            case Unshown() as why:
+                raise why
+            case Enclosed() as file:
+                found.append(file)
+    return tuple(found)
 
 
 async def decide(
@@ -141,13 +188,26 @@ async def _held(unit: Unit, account: int, found: Found, watched: frozenset[str])
     )
 
 
-async def _again(unit: Unit, account: Account, event: str, text: str, mine: str) -> Placed:
+async def _again(
+    unit: Unit, account: Account, event: str, question: Question, mine: str, taken: Taken
+) -> Placed | Wanting:
     known = await unit.asked.get(event)
     assert known is not None
+    repeated = await unit.inbox.id_of(account.id, event) is not None
+    shown = () if repeated else question.past.pictures()
+    if missing := _missing(shown, taken):
+        return Wanting(missing)
     session = await units.session_named(unit, known[1])
     where = await _at(unit, account, session, mine)
-    repeated = await unit.inbox.id_of(account.id, event) is not None
-    return Placed(account=account, place=where, session=session, event=event, text=text, repeated=repeated)
+    return Placed(
+        account=account,
+        place=where,
+        session=session,
+        event=event,
+        text=question.past.question,
+        pictures=_enclosed(shown, taken),
+        repeated=repeated,
+    )
 
 
 async def _at(unit: Unit, account: Account, session: Session, mine: str) -> Conversation:
@@ -171,7 +231,9 @@ async def _at(unit: Unit, account: Account, session: Session, mine: str) -> Conv
     return beside
 
 
-async def _open(unit: Unit, account: Account, start: Open, owner: int, mine: str, now: int) -> Session:
+async def _open(
+    unit: Unit, account: Account, start: Open, owner: int, mine: str, taken: Taken, now: int
+) -> Session:
     code = new_code()
     where = await unit.places.at(account, Place(chat_id=f"{CHAT}{code}", user_id=mine, kind="client"))
     parent = await _get(unit, start.parent) if start.parent is not None else None
@@ -191,7 +253,8 @@ async def _open(unit: Unit, account: Account, start: Open, owner: int, mine: str
         seqs = [each.seq for each in rewinding.standing(entries)]
         await unit.transcript.copy(parent.id, session.id, seqs, next_seq=start.upto)
         await unit.sessions.set_system_prompt(session.id, parent.system_prompt)
-    given = _given(start, start.upto, now)
+    files = [await _files(unit, each.pictures, taken, now) for each in start.given]
+    given = _given(start, files, start.upto, now)
     await unit.transcript.put(session.id, given, next_seq=start.upto + len(given))
     first = next((title for each in start.given if (title := title_of(each.asked))), "")
     if first:
@@ -199,7 +262,21 @@ async def _open(unit: Unit, account: Account, start: Open, owner: int, mine: str
     return await _get(unit, session.id)
 
 
-def _given(start: Open, seq: int, now: int) -> list[Entry]:
+async def _files(unit: Unit, pictures: Iterable[Shown], taken: Taken, now: int) -> list[Json]:
+    """Of something said before; what cannot be shown any more is told to the model as that."""
+    found: list[Json] = []
+    for each in pictures:
+        match taken.get(each):
+            case Enclosed() as file:
+                found += await entered(unit, [file], now=now)
+            case Unshown(why=why):
+                found.append({"kind": "image", "error": why})
+            case None:
+                found.append({"kind": "image", "error": "too_many"})
+    return found
+
+
+def _given(start: Open, files: Sequence[Sequence[Json]], seq: int, now: int) -> list[Entry]:
     """What the program says was said, as entries from *seq* on."""
     found: list[Entry] = []
 
@@ -207,8 +284,8 @@ def _given(start: Open, seq: int, now: int) -> list[Entry]:
         found.append(Entry(seq=seq + len(found), turn=turn, kind=kind, body=body, created=now))
 
     for turn, each in enumerate(start.given):
-        if each.asked:
-            add("user", turn, transcript.user(each.asked))
+        if each.asked or files[turn]:
+            add("user", turn, transcript.user(each.asked, files=files[turn]))
         if each.answered:
             add("assistant", turn, transcript.assistant((transcript.Text(each.answered),)))
     return found

@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from gateway.access import LOCAL
 from gateway.digest import whose
 from gateway.errors import Refused
 from gateway.failpoints import Point
@@ -16,8 +17,8 @@ from gateway.jobs.rights import Requester
 from gateway.jobs.slots import plan_of
 from gateway.jobs.spec import CHAT, MAIN, JobSpec, spec_of
 from gateway.jobs.sync import put
+from gateway.jobs.unreadable import Unreadable
 from gateway.jobs.views import JobView
-from gateway.lanes import LOCAL
 from gateway.protocols import Clock
 from gateway.schedule import ScheduleError, next_after, parse
 from gateway.types import Conversation, Place
@@ -200,7 +201,7 @@ def _spec(
     try:
         parse(schedule, zone, now=0)
     except ScheduleError as error:
-        raise Refused(key="job.schedule", problem=str(error)) from None
+        raise Unreadable(error) from None
     return JobSpec(
         name=name,
         schedule=schedule,

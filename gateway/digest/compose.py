@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime, time
+from datetime import date, datetime, time
 
 from gateway import amounts
-from gateway.digest.facts import MOST_TALKS, Bill, Facts, Pending, Ran, Result, Span, Talk
+from gateway.digest.facts import MOST_TALKS, Bill, Facts, Pending, Ran, Result, Span
+from gateway.digest.talks import Talk
+from gateway.jobs.reasons import reason
 from gateway.moments import clock, shown
 from gateway.plain import plain
 from gateway.reports import Share
@@ -40,8 +42,12 @@ def nothing(span: Span, lang: str = "") -> str:
 
 def named(span: Span, lang: str = "") -> str:
     """The day, as people write it."""
-    day = dated(datetime.combine(span.day, time()), say("digest.day", lang), lang)
+    day = _day(span.day, lang)
     return say("digest.today", lang, day=day) if span.today else day
+
+
+def _day(day: date, lang: str) -> str:
+    return dated(datetime.combine(day, time()), say("digest.day", lang), lang)
 
 
 def _head(facts: Facts, lang: str) -> str:
@@ -110,6 +116,9 @@ def _result(each: Result, zone: str, now: int, lang: str) -> str:
 
 
 def _ran(facts: Facts, lang: str) -> Iterator[str]:
+    if (gap := facts.left_out) is not None:
+        first, last = (_day(each, lang) for each in (gap.first, gap.last))
+        yield f"- {say('digest.left_out', lang, count=gap.days, first=first, last=last)}"
     for each in facts.ran:
         if not each.heartbeat or each.told or each.silent or each.failed:
             yield f"- {_runs(each, lang)}"
@@ -123,7 +132,9 @@ def _runs(ran: Ran, lang: str) -> str:
     if ran.silent:
         parts.append(say("digest.silent", lang, count=ran.silent))
     if ran.failed:
-        parts.append(say("digest.failed", lang, count=ran.failed, why=_words(ran.reason, TITLE)))
+        parts.append(
+            say("digest.failed", lang, count=ran.failed, why=_words(reason(ran.reason, lang), TITLE))
+        )
     if ran.skipped and not ran.heartbeat:  # it sleeps at night, and does not make up for anything
         parts.append(say("digest.skipped", lang, count=ran.skipped))
     if ran.usage.requests:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Literal
 
-from gateway import transcript
 from gateway.appeals import VALID
+from gateway.digest.talks import Talk, exchange, talk
 from gateway.digest.whose import Whose
+from gateway.jobs.reasons import ONLY_DIGEST
 from gateway.moments import local, midnight, offsets
 from gateway.reports import DayCost, Share, UsageSummary, days, shares, usage_summary
-from gateway.types import Json
 
 if TYPE_CHECKING:
     from storage import Unit
@@ -24,7 +23,6 @@ CHARTED = 7  # days, the last of them the one that is told
 MOST_TALKS = 12
 MOST_RESULTS = 8
 MOST_WAITING = 8
-LONGEST = 1500  # characters of an exchange that are looked at
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,21 +42,6 @@ def span_of(planned: int, zone: str, *, manual: bool) -> Span:
     before = there - timedelta(days=1)
     until = planned + 1 if manual else midnight(there, zone)
     return Span(day=before, since=midnight(before, zone), until=until, zone=zone, today=manual)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Talk:
-    """A session in which somebody asked something. *opened*: the first question of the span; *asked* and *answered*:
-    the last exchange, '' where there is none."""
-
-    title: str
-    channel: str
-    shared: bool
-    at: int
-    turns: int
-    opened: str
-    asked: str
-    answered: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +87,15 @@ class Bill:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Gap:
+    """Days of which no digest has told: so many, from *first* to *last*."""
+
+    first: date
+    last: date
+    days: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
     """*earlier* results are unread from before; *held* messages came while the gateway was away. For admins: how many
     *strangers* ask to be let in, and how many questions a budget has *refused* of which nobody has decided yet."""
@@ -122,6 +114,7 @@ class Facts:
     bill: Bill | None = None
     strangers: int = 0
     refused: int = 0
+    left_out: Gap | None = None
 
     @property
     def waiting(self) -> int:
@@ -133,7 +126,7 @@ class Facts:
         """Nothing that anybody needs to know: what ran and had nothing to say does not count, nor what that cost."""
         ran = any(each.told or each.failed or not each.heartbeat for each in self.ran)
         billed = self.bill is not None and self.bill.total.requests
-        return not (self.talks or self.results or self.waiting or ran or billed)
+        return not (self.talks or self.results or self.waiting or ran or billed or self.left_out)
 
 
 async def gather(unit: Unit, whose: Whose, span: Span, now: int, *, bill: bool) -> Facts:
@@ -155,7 +148,7 @@ async def gather(unit: Unit, whose: Whose, span: Span, now: int, *, bill: bool) 
     models = [(row[0], row[1], row[2]) for row in await week.models_of_days(clock)]
     return Facts(
         span=span,
-        talks=[await _talk(unit, row) for row in rows],
+        talks=[each for row in rows if (each := await talk(unit, row)) is not None],
         results=[
             await _result(unit, jobs[row[0]], row)
             for row in [each for each in unread if (each[3] or 0) >= since][:MOST_RESULTS]
@@ -177,38 +170,21 @@ async def gather(unit: Unit, whose: Whose, span: Span, now: int, *, bill: bool) 
     )
 
 
-async def _talk(unit: Unit, row: Row) -> Talk:
-    session, title, channel, kind, at, turns, first, last = row
-    asked, answered = await _exchange(unit, session, last)
-    opened = asked if first == last else (await _exchange(unit, session, first))[0]
-    return Talk(
-        title=title or "",
-        channel=channel,
-        shared=kind in ("group", "thread"),
-        at=at,
-        turns=turns,
-        opened=opened,
-        asked=asked,
-        answered=answered,
-    )
-
-
-async def _exchange(unit: Unit, session: int, turn: int) -> tuple[str, str]:
-    """What was asked in a turn, and what was answered at its end."""
-    asked, answered = "", ""
-    for kind, text in await unit.digests.exchange(session, turn):
-        body: Json = json.loads(text)
-        if kind == "user":
-            asked = asked or str(body.get("text", ""))
-        else:
-            answered = transcript.visible(body) or answered
-    return asked[:LONGEST], answered[:LONGEST]
-
-
 async def _result(unit: Unit, job: Job, row: Row) -> Result:
     _, session, turn, at = row
-    _, said = await _exchange(unit, session, turn or 0)
+    _, said = await exchange(unit, session, turn or 0)
     return Result(job=job.name, at=at, text=said)
+
+
+async def gap(unit: Unit, job: int, planned: int, zone: str) -> Gap | None:
+    """The days whose digests were not made up for when that of *planned* was."""
+    found = await unit.digests.left_out(job, planned=planned, reason=ONLY_DIGEST)
+    if found is None:
+        return None
+    first, last, days = found
+    return Gap(
+        first=span_of(first, zone, manual=False).day, last=span_of(last, zone, manual=False).day, days=days
+    )
 
 
 async def _pending(unit: Unit, whose: Whose, now: int) -> list[Pending]:
@@ -217,7 +193,7 @@ async def _pending(unit: Unit, whose: Whose, now: int) -> list[Pending]:
         for row in await unit.digests.approvals(whose.person, whose.places, now=now, most=MOST_WAITING)
     ]
     for turn, session, at in await unit.digests.parked(whose.person, whose.places, most=MOST_WAITING):
-        asked, _ = await _exchange(unit, session, turn)
+        asked, _ = await exchange(unit, session, turn)
         found.append(Pending(kind="question", text=asked, at=at))
     return found
 

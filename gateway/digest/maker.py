@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import aclosing
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ from gateway.chart import chart, drawn
 from gateway.delivery import Delivery
 from gateway.digest import summaries, whose
 from gateway.digest.compose import composed, nothing
-from gateway.digest.facts import CHARTED, MOST_TALKS, Facts, gather, span_of
+from gateway.digest.facts import CHARTED, MOST_TALKS, Facts, gap, gather, span_of
 from gateway.digest.whose import Whose
 from gateway.errors import DeliveryError, ModelError, Refused
 from gateway.jobs.slots import on_schedule
@@ -77,7 +78,8 @@ class DigestMaker:
             if mine.person is not None and not manual and await unit.digests.older(job.id, mine.person):
                 return None
             span = span_of(planned, spec.zone, manual=manual)
-            return await gather(unit, mine, span, now, bill=spec.bill and mine.admin)
+            facts = await gather(unit, mine, span, now, bill=spec.bill and mine.admin)
+            return facts if manual else replace(facts, left_out=await gap(unit, job.id, planned, spec.zone))
 
         facts = await self._store.read(work)
         if facts is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from gateway.digest.facts import Talk
+from gateway.digest.talks import Talk
 from gateway.protocols import Prompt, UserMessage
 from gateway.texts import LANGUAGES, language_of
 

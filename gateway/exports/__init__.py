@@ -9,9 +9,9 @@ from io import StringIO
 from typing import Any
 
 from gateway.exports import anthropic, openai
-from gateway.exports.entry import Entry, Export, ExportError, Row
+from gateway.exports.entry import SEARCHES, Entry, Export, ExportError, Row
 
-__all__ = ["Entry", "Export", "ExportError", "read"]
+__all__ = ["SEARCHES", "Entry", "Export", "ExportError", "read"]
 
 UNDERSTOOD = (
     "Understood are Anthropic's usage report (messages) and cost report (Admin API, JSON) and the Console's usage and "

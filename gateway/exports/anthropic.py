@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from gateway.exports.entry import DAY, HOUR, Entry, Export, ExportError, Row
+from gateway.exports.entry import DAY, HOUR, SEARCHES, Entry, Export, ExportError, Row, searched
 from gateway.types import Tokens
 
 TITLES = {True: "Anthropic's cost report", False: "Anthropic's usage report"}
@@ -47,7 +47,8 @@ def _charged(row: Row, begin: int, end: int) -> Entry:
     row.dollars("currency")
     cost, slack = row.amount("amount", cents=True)
     other = row.text("cost_type") if row.text("cost_type") != "tokens" else ""
-    return Entry(begin=begin, end=end, model=row.text("model") or other, cost=cost, slack=slack)
+    model = SEARCHES if searched(other) else row.text("model") or other
+    return Entry(begin=begin, end=end, model=model, cost=cost, slack=slack)
 
 
 def _usage_table(rows: Iterator[Row]) -> Export:
@@ -71,7 +72,8 @@ def _cost_table(rows: Iterator[Row]) -> Export:
     for row in rows:
         begin, end = _day(row)
         cost, slack = row.amount("cost_usd")
-        model = row.text("model") or row.text("cost_type") or row.text("token_type")
+        other = row.text("cost_type") or row.text("token_type")
+        model = SEARCHES if searched(other) else row.text("model") or other
         entries.append(Entry(begin=begin, end=end, model=model, cost=cost, slack=slack))
     return Export.of("the Anthropic Console's cost", "anthropic", entries)
 

@@ -16,6 +16,7 @@ HOUR = 3600 * SECOND
 DAY = 24 * HOUR
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 YEARS = range(2015, 2200)  # before these companies, and after everything; a slip of the pen
+SEARCHES = "web search"  # in the place of a model: all searches of a day
 HALF_CENT = Fraction(DOLLAR, 200)
 
 
@@ -56,6 +57,11 @@ class Export:
     speech: bool = False
     notes: tuple[str, ...] = ()
 
+    @property
+    def money(self) -> bool:
+        """Whether it says what was paid, and so for searches of the web: they have no tokens."""
+        return any(each.cost is not None for each in self.entries)
+
     @classmethod
     def of(
         cls,
@@ -84,6 +90,11 @@ class Export:
 
     def with_note(self, note: str) -> Export:
         return replace(self, notes=(*self.notes, note))
+
+
+def searched(name: str) -> bool:
+    """Whether what was paid for, as the provider calls it, is searches: they are of no model there."""
+    return SEARCHES in name.lower().replace("_", " ")
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from gateway.exports.entry import Entry, Export, ExportError, Row
+from gateway.exports.entry import SEARCHES, Entry, Export, ExportError, Row, searched
 from gateway.types import Tokens
 
 TITLES = {True: "OpenAI's costs", False: "OpenAI's usage of completions"}
@@ -58,7 +58,7 @@ def _charged(row: Row, begin: int, end: int) -> Entry:
 
 def _model(line_item: str) -> str:
     """'gpt-5-mini' of 'gpt-5-mini, cached input'."""
-    return line_item.partition(",")[0].strip()
+    return SEARCHES if searched(line_item) else line_item.partition(",")[0].strip()
 
 
 def _usage_table(rows: Iterator[Row]) -> Export:

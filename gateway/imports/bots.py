@@ -13,7 +13,7 @@ def token(plan: Plan, theirs: str, where: str, value: str | None) -> bool:
     """*where* as channels.telegram; False when there is none that can be one."""
     from pydantic import ValidationError
 
-    from gateway.config_tables import DiscordAccount, TelegramAccount
+    from gateway.config_bots import DiscordAccount, TelegramAccount
 
     if value is None:
         plan.leave(theirs, f"the token was not found; put it into [{where}] token")

@@ -86,7 +86,7 @@ def take(plan: Plan, theirs: str, job: Json, *, enabled: bool, now: datetime, lo
     """
     from pydantic import ValidationError
 
-    from gateway.config_tables import JobSettings
+    from gateway.config_jobs import JobSettings
     from gateway.schedule import ScheduleError, parse
 
     whole: dict[str, Any] = {**job, **({} if enabled else {"enabled": False})}

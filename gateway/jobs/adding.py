@@ -15,6 +15,7 @@ from gateway.jobs import phrases
 from gateway.jobs.rights import Requester, identities
 from gateway.jobs.spec import CHAT, LONGEST, MAIN, NAME, RETRY_AFTER, JobSpec, Source
 from gateway.jobs.sync import put
+from gateway.jobs.unreadable import Unreadable
 from gateway.jobs.views import SHOWN
 from gateway.lanes import askable
 from gateway.schedule import Cron, Schedule, ScheduleError, parse, upcoming
@@ -135,7 +136,7 @@ def _schedule(spec: JobSpec, now: int) -> Schedule:
         Cron("0 0 * * *", spec.zone)  # an interval goes by no clock, but its times are shown on one
         return parse(spec.schedule, spec.zone, now=now)
     except ScheduleError as error:
-        raise Refused(key="job.schedule", problem=str(error)) from None
+        raise Unreadable(error) from None
 
 
 def _check_pace(schedule: Schedule, bounds: Bounds, now: int) -> None:

@@ -10,7 +10,7 @@ from gateway import heartbeat, log, notices, transcript
 from gateway.delivery import Delivery
 from gateway.errors import StoreError
 from gateway.failpoints import Point
-from gateway.jobs import places, runs
+from gateway.jobs import places, reasons, runs
 from gateway.jobs.ends import End, Pen
 from gateway.jobs.places import Spot
 from gateway.jobs.runs import Owed
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 LOOK_AGAIN = MINUTE  # for a chat that could not be found
 GIVE_UP_AFTER = DAY  # a chat that was not found for so long is given up
-UNREACHED = "its chat could not be found for a day"
 
 
 class Carrier:
@@ -92,11 +91,9 @@ class Carrier:
     async def _put_off(self, unit: Unit, lost: Sequence[Owed], now: int) -> None:
         for each in lost:
             if now - each.planned < GIVE_UP_AFTER:
-                await unit.jobs.put_off(
-                    each.run, due=now + LOOK_AGAIN, reason="its chat could not be found yet"
-                )
+                await unit.jobs.put_off(each.run, due=now + LOOK_AGAIN, reason=reasons.NOT_FOUND_YET)
             else:
-                await unit.jobs.run_state(each.run, "failed", reason=UNREACHED, ended=now)
+                await unit.jobs.run_state(each.run, "failed", reason=reasons.UNREACHED, ended=now)
 
     async def deliver(self) -> int:
         """Try again to find the chats that answers are owed to; gives to how many runs something was added.
@@ -114,7 +111,7 @@ class Carrier:
             if later and now - each.ended < GIVE_UP_AFTER:
                 state = "owed"
             elif later:
-                log.warning("job.undelivered", job=spec.name, run=each.run, error=UNREACHED)
+                log.warning("job.undelivered", job=spec.name, run=each.run, error=reasons.UNREACHED)
                 state = "dead"
             rows = await self._store.commit(Point.JOB, _enter, each, spec, found, state, now)
             self._delivery.enqueue(rows)

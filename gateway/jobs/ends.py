@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from gateway.errors import RETRYABLE
+from gateway.jobs import reasons
 from gateway.jobs.spec import RETRY_AFTER, spec_of
 from gateway.notices import notice
 from gateway.texts import say
@@ -19,9 +20,9 @@ if TYPE_CHECKING:
 MOST_FAILED = 10  # runs in a row; then the job is disabled
 TOLD = frozenset({*RETRYABLE, "budget", "runaway", "poison", "context", "refused", "not_found"})
 REASONS = {
-    "timeout": "it took too long",
-    "runaway": "it needed too many steps",
-    "poison": "crashed too often",
+    "timeout": reasons.TOO_LONG,
+    "runaway": reasons.TOO_MANY_STEPS,
+    "poison": reasons.CRASHED,
 }
 
 Delivery = Literal["none", "silent", "owed", "waiting"]
@@ -58,7 +59,7 @@ async def done(unit: Unit, run: int, delivery: Delivery, now: int) -> End:
 
 async def stopped(unit: Unit, run: int, now: int) -> End:
     """A person has stopped it: no failure, and nothing to try again."""
-    await unit.jobs.run_state(run, "failed", reason="stopped", ended=now)
+    await unit.jobs.run_state(run, "failed", reason=reasons.STOPPED, ended=now)
     return End()
 
 

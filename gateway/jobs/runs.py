@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gateway.jobs import ends, silence
+from gateway.jobs import ends, reasons, silence
 from gateway.jobs.ends import End, Pen
 from gateway.jobs.slots import on_schedule
 from gateway.jobs.spec import JobSpec, spec_of
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from storage import Unit
 
 AT_ONCE = 200  # runs in one page
-DROPPED = "its message was taken away before it began"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +40,7 @@ async def owed(unit: Unit, now: int) -> tuple[Account, list[Owed]]:
     found: list[Owed] = []
     for run, planned, attempt, session, job in await unit.jobs.owed(now=now, count=AT_ONCE):
         if job.state == "removed":
-            await unit.jobs.run_state(run, "skipped", reason="the job was removed")
+            await unit.jobs.run_state(run, "skipped", reason=reasons.REMOVED)
             continue
         found.append(
             Owed(

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from gateway.errors import NotFound, Refused
+from gateway.jobs import reasons
 from gateway.jobs.spec import RETRY_AFTER, CatchUp
 from gateway.schedule import Every, Schedule, missed, next_after, parse
 from gateway.types import DAY, HOUR, SECOND
@@ -14,19 +15,18 @@ if TYPE_CHECKING:
     from storage import Unit
     from storage.jobs import Job
 
-LATEST = 2 * HOUR  # what `last` still makes up for
+LATEST = (
+    2 * HOUR
+)  # what `last` still makes up for; reasons.py says this, MOST_MADE_UP and MOST_QUEUED in words
 HOWEVER_LATE = 366 * DAY  # what a digest does
 MOST_MADE_UP = 3  # runs that `all` makes up for
 MOST_NOTED = 100  # missed slots that are kept as rows, the latest ones
 MOST_QUEUED = 10  # runs of one job that wait behind one another
 BUSY_FOR = DAY  # a turn is kept for six hours at most: what is open for longer holds nothing up
-STILL_RUNNING = "still running"
-MISSED_DIGEST = "missed; only the latest digest is made up for"
-TOO_MANY = f"{MOST_QUEUED} runs are waiting already"
 MISSED: dict[CatchUp, str] = {
-    "none": "missed",
-    "last": "missed; only the latest is made up for, within 2 hours",
-    "all": f"missed; only the latest {MOST_MADE_UP} are made up for",
+    "none": reasons.MISSED,
+    "last": reasons.ONLY_LATEST,
+    "all": reasons.ONLY_THREE,
 }
 
 
@@ -63,8 +63,8 @@ async def take(unit: Unit, name: str, now: int, on_time: int) -> int:
     schedule, begun = plan_of(job), 0
     queues = job.spec.get("overlap") == "queue"
     open = await _open(unit, job, now)
-    full = STILL_RUNNING if open and not queues else None
-    late, latest = (HOWEVER_LATE, MISSED_DIGEST) if job.kind == "digest" else (LATEST, MISSED["last"])
+    full = reasons.STILL_RUNNING if open and not queues else None
+    late, latest = (HOWEVER_LATE, reasons.ONLY_DIGEST) if job.kind == "digest" else (LATEST, MISSED["last"])
     for planned, reason in judge(
         missed(schedule, job.next_at - 1, now, MOST_NOTED),
         job.spec["catch_up"],
@@ -74,7 +74,7 @@ async def take(unit: Unit, name: str, now: int, on_time: int) -> int:
     ):
         reason = latest if reason == MISSED["last"] else reason
         if queues and open + begun >= MOST_QUEUED:
-            full = TOO_MANY
+            full = reasons.TOO_MANY
         reason = reason or full
         state = "waiting" if reason is None else "skipped"
         run = await unit.jobs.add_run(job.id, planned, state=state, reason=reason)

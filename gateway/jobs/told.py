@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from gateway.jobs.reasons import reason
 from gateway.jobs.spec import CHAT, MAIN, JobSpec
 from gateway.jobs.views import JobView, RunView
 from gateway.jobs.words import times, worded
@@ -105,7 +106,7 @@ def run_line(run: RunView, reader: Reader) -> str:
         again = coming(run.again, now=reader.now, zone=reader.zone, lang=lang)
         parts.append(say("job_said.again", lang, attempt=run.attempt, at=again))
     if run.reason and run.state in ("skipped", "failed", "waiting"):
-        parts.append(plain(run.reason, REASON))
+        parts.append(plain(reason(run.reason, lang), REASON))
     at = shown(run.planned, now=reader.now, zone=reader.zone, lang=lang)
     session = f" (`{run.session}`)" if run.session else ""
     return f"{at}: {', '.join(parts)}{session}"

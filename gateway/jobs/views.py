@@ -25,11 +25,12 @@ class RunView:
 
     *delivery*: none, silent (there was nothing to report), owed (a chat could not be found yet; it is tried again),
     waiting, sent, dead. *session* is its code; None before it has begun. *attempt* counts from 1; *again* is when
-    the next one begins, None: there is none to come.
+    the next one begins, None: there is none to come. *zone*: that of its job.
     """
 
     id: int
     planned: int
+    zone: str
     state: str
     delivery: str
     session: str | None
@@ -63,7 +64,7 @@ class JobView:
 
 
 async def view(unit: Unit, job: Job) -> JobView:
-    last = [await _run_view(unit, row) for row in await unit.jobs.runs(job.name, 1)]
+    last = [await _run_view(unit, row, job.zone) for row in await unit.jobs.runs(job.name, 1)]
     who = await unit.people.identity_by_id(job.identity) if job.identity is not None else None
     where = await unit.places.get(job.conversation) if job.conversation is not None else None
     times: tuple[int, ...] = ()
@@ -90,17 +91,19 @@ def _topic(thread: str) -> str:
 
 async def runs(unit: Unit, name: str, count: int) -> list[RunView]:
     """The latest runs of a job, newest first, also of a removed one. Raises NotFound."""
-    if await unit.jobs.get(name) is None:
+    job = await unit.jobs.get(name)
+    if job is None:
         raise NotFound(key="job.none", name=name)
-    return [await _run_view(unit, row) for row in await unit.jobs.runs(name, count)]
+    return [await _run_view(unit, row, job.zone) for row in await unit.jobs.runs(name, count)]
 
 
-async def _run_view(unit: Unit, row: Row) -> RunView:
+async def _run_view(unit: Unit, row: Row, zone: str) -> RunView:
     id, planned, state, delivery, session, reason, started, ended, attempt, due = row
     found = await unit.sessions.get(session) if session is not None else None
     return RunView(
         id=id,
         planned=planned,
+        zone=zone,
         state=state,
         delivery=await _delivered(unit, id, delivery),
         session=found.code if found else None,

@@ -132,11 +132,11 @@ class SessionManager(
             delivery=core.delivery,
             accept=dispatcher.accept,
             clock=core.clock,
-            ended=dispatcher.runs.ended,
+            ended=dispatcher.endings.ended,
             language=lambda: dispatcher.habits.language,
         )
         self.cron = Cron(store=core.store, carrier=carrier, clock=core.clock)
-        dispatcher.runs.on_run_ended = self.cron.wake
+        dispatcher.endings.on_run_ended = self.cron.wake
         self.jobs = Jobs(
             store=core.store,
             clock=core.clock,
@@ -160,6 +160,7 @@ class SessionManager(
             catalogue=core.catalogue,
             clock=core.clock,
             generated=self._generated,
+            pictures=core.pictures,
         )
         self._closing = AsyncExitStack()
 

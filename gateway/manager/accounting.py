@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Collection
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, get_args
 
@@ -24,9 +25,11 @@ from gateway.reports import (
 )
 from gateway.types import (
     DOLLAR,
+    OPERATOR,
     Tokens,
     UsageOpen,
     UsageSettled,
+    Viewer,
 )
 from gateway.views import (
     StoreHealth,
@@ -101,6 +104,15 @@ class Accounting(Base):
 
         return await self._store.read(work)
 
+    async def session_searches(self, id: str) -> UsageSummary:
+        """Of those requests and costs, what its models' providers have searched the web for."""
+
+        async def work(unit: Unit) -> UsageSummary:
+            session = (await units.session_named(unit, id)).id
+            return usage_summary(await unit.ledger.searches_of(session))
+
+        return await self._store.read(work)
+
     async def cost_overview(
         self,
         since: int | None = None,
@@ -109,11 +121,13 @@ class Accounting(Base):
         person: int | None = None,
         zone: str | None = None,
         by: Collection[By] = BREAKDOWNS,
+        viewer: Viewer = OPERATOR,
     ) -> CostOverview:
         """The bill from *since* (inclusive) to *until* (exclusive); of everybody or of one person.
 
         *zone* is the one whose days are summed; None: the gateway's. *by*: only these breakdowns are made. Whole days
-        of everybody's in the gateway's zone are read from their sums, all else from the ledger itself.
+        of everybody's in the gateway's zone are read from their sums, all else from the ledger itself. Of a session
+        that is not for the *viewer*'s eyes only the code is told.
         """
         place = zone or self.zone
         first, last = day_of(since, place), day_of(until, place)
@@ -127,7 +141,8 @@ class Accounting(Base):
             lines: dict[str, list[Share]] = {}
             for key in (*SHARED, TURN):
                 if key in by:
-                    lines[f"by_{key}"] = shares(await (ledger if key == TURN else costs).by(key))
+                    rows = await (ledger if key == TURN else costs).by(key)
+                    lines[f"by_{key}"] = await _untitled(unit, shares(rows), viewer, key)
             return CostOverview(
                 since=since,
                 total=usage_summary(await costs.total()),
@@ -179,6 +194,16 @@ class Accounting(Base):
             )
 
         return await self._store.read(work)
+
+
+async def _untitled(unit: Unit, lines: list[Share], viewer: Viewer, key: str) -> list[Share]:
+    """A title is the first that somebody has said there: it is told to those who may read that."""
+    if key != "session" or viewer.everything:
+        return lines
+    seen = await unit.listing.which([each.name.partition(" ")[0] for each in lines], viewer)
+    return [
+        each if (code := each.name.partition(" ")[0]) in seen else replace(each, name=code) for each in lines
+    ]
 
 
 async def _days(costs: Costs | Rollup, zone: str) -> list[DayCost]:

@@ -141,6 +141,11 @@ class Choices(Base):
         """What the agent may use."""
         return list(self.core.toolbox.specs)
 
+    @property
+    def most_searches(self) -> int:
+        """How often a provider that can may search the web for one request; 0: never."""
+        return self.core.toolbox.options.web_search
+
     async def set_lang(self, person: int, lang: str) -> None:
         """The language that person is spoken to in, as a BCP 47 tag; '': what their platform says."""
         await self._store.commit(Point.PEOPLE, lambda unit: unit.people.set_lang(person, lang))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from gateway import compaction, transcript, units
 from gateway.billing import Booking
-from gateway.compacting import Order, window
+from gateway.drafts import Order, window
 from gateway.errors import Refused
 from gateway.failpoints import Point
 from gateway.types import OPERATOR, Cause, Compaction, Session, Viewer, Weighed

@@ -128,7 +128,7 @@ async def archived(unit: Unit, id: int, now: int) -> None:
 
 def tag_of(text: str) -> str:
     """A tag as it is stored: without the #, in small letters, without blanks. Raises Refused for what is none."""
-    tag = unicodedata.normalize("NFC", text.strip().lstrip("#")).casefold()
+    tag = unicodedata.normalize("NFC", text.strip().lstrip("#")).lower()
     if not tag or len(tag) > LONGEST_TAG or not all(char.isalnum() or char in "-_./+:" for char in tag):
         raise Refused(key="session.no_tag", tag=title_of(text, LONGEST_TAG), longest=LONGEST_TAG)
     return tag

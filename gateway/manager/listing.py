@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import builtins
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gateway import compaction, log, rewinding, transcript, units
 from gateway.errors import NotFound, Refused
 from gateway.manager.base import Base
+from gateway.manager.labels import tag_of
 from gateway.progress import think_of
 from gateway.reports import usage_summary
-from gateway.roster import parse
+from gateway.roster import addressed
 from gateway.session_views import Match, SessionDetails, snippet
 from gateway.types import OPERATOR, Filter, Session, Viewer
 from gateway.views import Message, SessionMeta, message_of, meta_of
@@ -31,8 +33,10 @@ class Listing(Base):
     ) -> builtins.list[SessionMeta]:
         """Newest activity first; archived ones only where the filter asks for them."""
 
+        wanted = _meant(filter)
+
         async def work(unit: Unit) -> builtins.list[SessionMeta]:
-            found = await unit.listing.find(viewer, filter or Filter(), count=min(limit, MOST), skip=skip)
+            found = await unit.listing.find(viewer, wanted, count=min(limit, MOST), skip=skip)
             return await _metas(unit, found)
 
         return await self._store.read(work)
@@ -54,11 +58,10 @@ class Listing(Base):
         wanted = searched(text[:LONGEST])
         if not wanted.terms:
             raise Refused(key="session.no_words")
+        only = _meant(filter)
 
         async def work(unit: Unit) -> builtins.list[Match]:
-            found = await unit.listing.search(
-                wanted.terms, viewer, filter or Filter(), count=min(limit, MOST), skip=skip
-            )
+            found = await unit.listing.search(wanted.terms, viewer, only, count=min(limit, MOST), skip=skip)
             metas = await _metas(unit, [each[0] for each in found])
             return [
                 Match(session=meta, seq=seq, snippet=snippet(await _text(unit, session, seq), wanted.words))
@@ -101,7 +104,7 @@ class Listing(Base):
         return await self._store.read(work)
 
     async def find(self, typed: str, *, viewer: Viewer = OPERATOR) -> SessionMeta:
-        """The session whose code begins so. Raises Refused for none and for several."""
+        """The session whose code begins so. Raises NotFound for none, Refused for several."""
 
         async def work(unit: Unit) -> SessionMeta:
             return await units.shown(unit, await units.meant(unit, typed, viewer))
@@ -110,7 +113,7 @@ class Listing(Base):
 
     async def person_of(self, address: str) -> int:
         """Whose number `Filter.person` takes. *address* as channel:number. Raises Refused, and NotFound."""
-        channel, user_id = parse(address)
+        channel, user_id = addressed(address)
 
         async def work(unit: Unit) -> int:
             found = await unit.people.identity(channel, user_id)
@@ -161,6 +164,12 @@ class Listing(Base):
             return [each for each in shown if each is not None][-count:] if count > 0 else []
 
         return await self._store.read(work)
+
+
+def _meant(filter: Filter | None) -> Filter:
+    """With its tag as it is stored. Raises Refused for what is none."""
+    found = filter or Filter()
+    return found if found.tag is None else replace(found, tag=tag_of(found.tag))
 
 
 async def _metas(unit: Unit, found: builtins.list[Session]) -> builtins.list[SessionMeta]:

@@ -8,7 +8,7 @@ from gateway import personal
 from gateway.errors import Refused
 from gateway.failpoints import Point
 from gateway.manager.forgetting import Forgetting
-from gateway.roster import parse
+from gateway.roster import addressed
 from gateway.session_views import Erased
 from gateway.types import Identity, Json, Session
 
@@ -26,7 +26,7 @@ class Personal(Forgetting):
 
         Raises NotFound.
         """
-        channel, user_id = parse(address)
+        channel, user_id = addressed(address)
 
         async def work(unit: Unit) -> Json:
             return await personal.everything(unit, *await personal.somebody(unit, channel, user_id))
@@ -36,11 +36,11 @@ class Personal(Forgetting):
     async def erase_person(self, address: str, *, by: str = "api") -> Erased:
         """Forget somebody: their sessions, what they said in groups and were answered there, files, names, ids.
 
-        A nameless row stays that the ledger points to; who was blocked stays known as blocked. The receipt is a
-        line of the audit trail too. *by* as channel:id, cli or api. Raises NotFound, and Refused while a group is
-        being given an answer to them.
+        A nameless row stays that the ledger points to; who was blocked stays known as blocked; lines of the audit
+        trail keep the address. The receipt is such a line too, without it. *by* as channel:id, cli or api. Raises
+        NotFound, and Refused while a group is being given an answer to them.
         """
-        channel, user_id = parse(address)
+        channel, user_id = addressed(address)
         person, identities = await self._store.read(personal.somebody, channel, user_id)
         mine = [each.id for each in identities]
         sessions = messages = files = 0
@@ -65,7 +65,10 @@ class Personal(Forgetting):
         addresses = tuple(f"{each.channel}:{each.user_id}" for each in identities)
         sessions, messages, files = gone
 
-        async def work(unit: Unit) -> tuple[int, list[str], list[int]] | None:
+        # Number and address side by side would give the ledger its name back.
+        actor = f"identity {mine[0]}" if by in addresses else by
+
+        async def work(unit: Unit) -> tuple[int, list[str], list[int], int] | None:
             if await _alone(unit, person, mine) or await unit.purging.busy(mine):
                 return None
             if (await personal.redacted(unit, mine)).entries:
@@ -80,13 +83,13 @@ class Personal(Forgetting):
             outcome = (
                 f"{sessions} sessions, {messages} messages, {files + len(found)} files; {kept} requests kept"
             )
-            await unit.audit.add(at=now, actor=by, action=f"erase identity {mine[0]}", outcome=outcome)
-            return kept, [path for _, path in found], places
+            await unit.audit.add(at=now, actor=actor, action=f"erase identity {mine[0]}", outcome=outcome)
+            return kept, [path for _, path in found], places, await unit.audit.naming(addresses)
 
         done = await self._store.commit(Point.PEOPLE, work)
         if done is None:
             return None
-        kept, paths, places = done
+        kept, paths, places, audited = done
         await self.core.gallery.remove(paths)
         for place in places:
             self.core.delivery.moved(place)
@@ -99,6 +102,7 @@ class Personal(Forgetting):
             messages=messages,
             files=files + len(paths),
             requests_kept=kept,
+            audit_kept=audited,
         )
 
 

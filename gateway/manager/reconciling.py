@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from gateway.errors import Refused
-from gateway.exports import Export, read
+from gateway.exports import SEARCHES, Export, read
 from gateway.manager.base import Base
 from gateway.moments import local, offsets
 from gateway.reconciliation import Reconciliation, TornBucket, reconciled
@@ -37,7 +37,7 @@ class Reconciling(Base):
 
         async def work(unit: Unit) -> list[tuple[Any, ...]]:
             costs = unit.costs.within(since=found.begin, until=found.end)
-            return await costs.booked(clock, speech=found.speech)
+            return await costs.booked(clock, speech=found.speech, searches=SEARCHES if found.money else None)
 
         rows = await self._store.read(work)
         names, found = self._compared(found, {row[0] for row in rows}, providers)

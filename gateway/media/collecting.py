@@ -12,8 +12,9 @@ from gateway import log
 from gateway.errors import RETRYABLE, DeliveryError, ModelError
 from gateway.media import reading
 from gateway.media.folder import Coming, Folder, Kept
-from gateway.media.kinds import HEAD, SUFFIXES, treatment, type_of
+from gateway.media.kinds import HEAD, treatment, type_of
 from gateway.media.reading import Reader
+from gateway.media.showing import shown
 from gateway.protocols import Channel
 from gateway.types import Attachment, Json, Waiting
 
@@ -112,7 +113,7 @@ class Collector:
                 if error.kind not in AGAIN or attempt == TRIES - 1:
                     raise
                 await self._sleep(min(10.0, error.retry_after or PAUSES[attempt]))
-            except BaseException:
+            except BaseException:  # cancelled, too: half a file is nobody's
                 coming.drop()
                 raise
         raise AssertionError(TRIES)
@@ -137,16 +138,10 @@ class Collector:
                 return Collected(body=_described(attachment, type) | {"bytes": coming.bytes})
 
     async def _image(self, attachment: Attachment, coming: Coming) -> Collected:
-        target = coming.path.with_name(coming.path.name + "-as-shown")
-        try:
-            found = await self._reader.image(coming.path, target)
-            if "error" in found:
-                return _refused(attachment, str(found["error"]))
-            shown = target if target.exists() else coming.path
-            type = str(found["type"])
-            kept = await asyncio.to_thread(self._folder.keep, shown, SUFFIXES.get(type, ""))
-        finally:
-            target.unlink(missing_ok=True)
+        found = await shown(self._reader, self._folder, coming)
+        if isinstance(found, str):
+            return _refused(attachment, found)
+        type, kept = found
         return Collected(body=_described(attachment, type), kept=kept, type=type)
 
     async def _heard(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gateway.delivery import Delivery
-from gateway.errors import LeaseLost
+from gateway.errors import LeaseLost, StoreError
 from gateway.failpoints import Point
 from gateway.media.collecting import Bounds, Collected, Collector, attachments
 from gateway.media.folder import Folder
@@ -53,7 +53,8 @@ class Enclosures:
                 found = await self.collector.collect(row, asked, line.channel)
             try:
                 notices += await self.store.commit(Point.MEDIA, self._stored, row, place, fence, found, lang)
-            except BaseException:
+            except StoreError:
+                # Not when we are cancelled: then the commit may still be made, and what no row speaks of is swept.
                 for each in found:
                     if each.kept is not None:
                         self.folder.remove(each.kept.path)

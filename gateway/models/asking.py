@@ -38,7 +38,10 @@ class Asking:
         self._prompt = prompt
         self._config = config
         self._silence = silence
-        self._opaque = convert.opaque_of(config.kind, config.name)
+        # The Responses API takes its own parts back with all that came between only, which it has not kept.
+        apart = config.kind == "openai" and prompt.searches
+        self._opaque = "" if apart else convert.opaque_of(config.kind, config.name)
+        self._gap = convert.Gap()
         self._streamed: StreamedResponse | None = None
         self._told: Tokens | None = None
 
@@ -54,7 +57,7 @@ class Asking:
                     if (tokens := self._tokens()) is not None and tokens != self._told:
                         self._told = tokens
                         yield Counted(tokens)
-                    if text := _text(piece):
+                    if text := self._text(piece):
                         yield Delta(text)
                     elif thought := _thought(piece):
                         yield Thought(thought)
@@ -83,7 +86,7 @@ class Asking:
             messages,
             model_settings=settings,
             model_request_parameters=convert.request_parameters(
-                self._prompt, images=bool(self._wire.profile.get("supports_image_output"))
+                self._prompt, kind=kind, images=bool(self._wire.profile.get("supports_image_output"))
             ),
             instrument=False,
         )
@@ -92,6 +95,16 @@ class Asking:
         # Pings keep the socket busy, so its own timeout never sees an answer that has stopped.
         async with asyncio.timeout(self._silence):
             return await anext(pieces, None)
+
+    def _text(self, event: ModelResponseStreamEvent) -> str:
+        """The visible text in a piece; the first of a part is in its start."""
+        match event:
+            case PartStartEvent(part=part):
+                return self._gap.before(part) + (part.content if isinstance(part, TextPart) else "")
+            case PartDeltaEvent(delta=TextPartDelta(content_delta=text)):
+                return text
+            case _:
+                return ""
 
     def _tokens(self) -> Tokens | None:
         """What the provider has reported so far; None when nothing."""
@@ -139,19 +152,10 @@ class Asking:
             finish=_finish(response.finish_reason, parts),
             provider_cost=None if cost is None else round(cost * DOLLAR),
             files=convert.answer_files(response),
+            searches=int(streamed.usage.details.get("web_search_requests", 0)),
+            sources=convert.answer_sources(response),
         )
         return answer, unsaid
-
-
-def _text(event: ModelResponseStreamEvent) -> str:
-    """The visible text in a piece; the first of a part is in its start."""
-    match event:
-        case PartStartEvent(part=TextPart(content=text)):
-            return text
-        case PartDeltaEvent(delta=TextPartDelta(content_delta=text)):
-            return text
-        case _:
-            return ""
 
 
 def _thought(event: ModelResponseStreamEvent) -> str:

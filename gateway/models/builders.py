@@ -37,7 +37,9 @@ def load(kind: str) -> None:
         importlib.import_module(name)
 
 
-def build(config: ProviderConfig, model: str, http: httpx2.AsyncClient) -> Wire:
+def build(config: ProviderConfig, model: str, http: httpx2.AsyncClient, *, searching: bool = False) -> Wire:
+    if searching and config.kind == "openai":
+        return _responses(config, model, http)
     match config.kind:
         case "anthropic":
             return _anthropic(config, model, http)
@@ -118,6 +120,18 @@ def _openai(config: ProviderConfig, model: str, http: httpx2.AsyncClient) -> Wir
         provider=OpenAICompatibleProvider(config.name, openai_client=client),
         profile=OpenAIModelProfile(openai_chat_supports_max_completion_tokens=newer),
     )
+
+
+def _responses(config: ProviderConfig, model: str, http: httpx2.AsyncClient) -> Wire:
+    """The Responses API: Chat Completions searches with a few models of its own only."""
+    from openai import AsyncOpenAI
+    from pydantic_ai.models.openai import OpenAIResponsesModel
+    from pydantic_ai.providers.openai import OpenAIProvider
+
+    client = AsyncOpenAI(
+        api_key=config.api_key or NO_KEY, base_url=config.url, http_client=http, max_retries=0
+    )
+    return OpenAIResponsesModel(model, provider=OpenAIProvider(openai_client=client))
 
 
 def _client(config: ProviderConfig, http: httpx2.AsyncClient) -> AsyncOpenAI:

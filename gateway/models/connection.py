@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from gateway.models import builders
-from gateway.vendors import VENDORS, usable
+from gateway.vendors import VENDORS, searches, usable
 
 if TYPE_CHECKING:
     import httpx2
@@ -25,6 +25,7 @@ class ProviderConfig:
     kind: str
     api_key: str = field(default="", repr=False)
     base_url: str = ""
+    web_search: bool | None = None  # whether its server can; None: the vendor's own can
 
     @property
     def url(self) -> str:
@@ -36,6 +37,11 @@ class ProviderConfig:
         """Whether it can be asked: a key, or a server of one's own that may want none."""
         return self.kind in VENDORS and usable(self.kind, key=bool(self.api_key), address=bool(self.base_url))
 
+    @property
+    def searches(self) -> bool:
+        """Whether its server searches the web for its models, within bounds that can be told."""
+        return searches(self.kind, own=self.url == VENDORS[self.kind].url, told=self.web_search)
+
 
 class Connection:
     """*silence* in seconds: the longest time without a word from the provider, before the first token too."""
@@ -44,21 +50,25 @@ class Connection:
         self.config = config
         self.silence = silence
         self._connect = connect
-        self._wires: dict[str, Wire] = {}
+        self._wires: dict[tuple[str, bool], Wire] = {}
         self._http: httpx2.AsyncClient | None = None
         self._building = asyncio.Lock()
         self._asking = 0
         self._retired = False
 
-    async def wire(self, model: str) -> Wire:
-        """The model layer's model; the first one imports the vendor's SDK, in a thread."""
-        if (known := self._wires.get(model)) is not None:
+    async def wire(self, model: str, *, searching: bool = False) -> Wire:
+        """The model layer's model; the first one imports the vendor's SDK, in a thread.
+
+        *searching*: for a request that may search the web.
+        """
+        key = model, searching
+        if (known := self._wires.get(key)) is not None:
             return known
         async with self._building:
-            if model not in self._wires:
+            if key not in self._wires:
                 await self.warm()
-                self._wires[model] = self._build(model)
-            return self._wires[model]
+                self._wires[key] = builders.build(self.config, model, self.http(), searching=searching)
+            return self._wires[key]
 
     async def warm(self) -> None:
         """Import what the first request needs; it takes one to three seconds of CPU."""
@@ -104,6 +114,3 @@ class Connection:
                 follow_redirects=True,
             )
         return self._http
-
-    def _build(self, model: str) -> Wire:
-        return builders.build(self.config, model, self.http())

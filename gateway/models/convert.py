@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, assert_never
 
 from pydantic_ai import CachePoint
@@ -16,26 +16,39 @@ from pydantic_ai.messages import (
     ModelRequestPart,
     ModelResponse,
     ModelResponsePart,
+    NativeToolCallPart,
+    NativeToolReturnPart,
     TextPart,
     ThinkingPart,
     ToolCallPart,
     ToolReturnPart,
     UserContent,
     UserPromptPart,
+    WebCitationSource,
 )
 from pydantic_ai.models import ModelRequestParameters
+from pydantic_ai.native_tools import WebSearchTool
 from pydantic_ai.settings import ModelSettings
 from pydantic_ai.tools import ToolDefinition
 
 from gateway.models.legal import clean, legal
 from gateway.models.marks import marks
-from gateway.protocols import AssistantMessage, Made, Message, Picture, Prompt, ResultsMessage, UserMessage
+from gateway.protocols import (
+    AssistantMessage,
+    Made,
+    Message,
+    Picture,
+    Prompt,
+    ResultsMessage,
+    Source,
+    UserMessage,
+)
 from gateway.transcript import Opaque, Part, Text, ToolResult, ToolUse
 from gateway.types import Json, Tokens
 
 if TYPE_CHECKING:
     from pydantic_ai.models.anthropic import AnthropicModelSettings
-    from pydantic_ai.models.openai import OpenAIChatModelSettings
+    from pydantic_ai.models.openai import OpenAIChatModelSettings, OpenAIResponsesModelSettings
     from pydantic_ai.models.openrouter import OpenRouterModelSettings
     from pydantic_ai.usage import RequestUsage
 
@@ -44,6 +57,8 @@ FINISH = {"stop": "stop", "length": "length", "tool_call": "tools", "content_fil
 TAGGED = "content"
 # OpenRouter, image generation: models that make images do so only when asked; they say it in their names.
 PAINTS = re.compile(r"image|banana")
+PARAGRAPH = "\n\n"
+SEARCH = "search"  # in an opaque part: what a search of the provider's was asked or gave
 SIGNATURE = "thought_signature"  # the model layer's name for Gemini's
 MARKED = ("anthropic", "openrouter")  # those with cache breakpoints in messages
 # OpenAI, prompt caching, extended retention: the models that can be asked for it and have it not by themselves.
@@ -99,10 +114,11 @@ def _points(messages: Sequence[Message], prompt: Prompt, *, kind: str) -> dict[i
     return {mark.at: long if mark.steady else short for mark in found}
 
 
-def request_parameters(prompt: Prompt, *, images: bool = False) -> ModelRequestParameters:
+def request_parameters(prompt: Prompt, *, kind: str, images: bool = False) -> ModelRequestParameters:
     """*images*: the model can make them, and may."""
     stable = clean(prompt.stable)
     return ModelRequestParameters(
+        native_tools=[_search(prompt.searches, kind)] if prompt.searches else [],
         allow_image_output=images,
         function_tools=[
             # Not strict: a schema is sent as it was written.
@@ -131,9 +147,29 @@ def request_settings(prompt: Prompt, *, kind: str, model: str) -> ModelSettings:
             settings["anthropic_cache_instructions"] = prompt.cache
         else:
             settings["anthropic_cache_tool_definitions"] = prompt.cache
+    if prompt.searches:
+        return _searching(settings, prompt.searches, kind)
     if kind == "openrouter":
         return _routed(settings, prompt, model)
     return settings
+
+
+def _search(searches: int, kind: str) -> WebSearchTool:
+    """OpenAI's has no limit of its own: see `request_settings`."""
+    return WebSearchTool(max_uses=searches) if kind == "anthropic" else WebSearchTool()
+
+
+def _searching(settings: ModelSettings, searches: int, kind: str) -> ModelSettings:
+    """Within their number, and with its sources named."""
+    if kind == "anthropic":
+        # Messages API, web search: what is found by code that runs there is not cited.
+        direct: AnthropicModelSettings = {**settings, "anthropic_web_tools_allowed_callers": ["direct"]}  # type: ignore[typeddict-item]
+        return direct
+    # Responses API: max_tool_calls counts what the provider runs, opening a page as well as searching. Unlike Chat
+    # Completions it keeps answers unless told not to.
+    limited: OpenAIResponsesModelSettings = {**settings, "openai_store": False}  # type: ignore[typeddict-item]
+    limited["extra_body"] = {"max_tool_calls": searches}
+    return limited
 
 
 def same_machine(settings: ModelSettings, prompt: Prompt, model: str) -> ModelSettings:
@@ -171,9 +207,13 @@ def opaque_of(kind: str, provider: str) -> str:
 
 
 def answer_parts(response: ModelResponse, *, opaque: str) -> tuple[Part, ...]:
-    """The parts of a whole answer; what is neither text nor a call nor sent back is left out."""
+    """The parts of a whole answer; what is neither text nor a call nor sent back is left out.
+
+    What was found by searching goes back with the results of the calls beside it, and is large.
+    """
     found: list[Part] = []
-    for part in response.parts:
+    asks = any(isinstance(part, ToolCallPart) for part in response.parts)
+    for spoken, part in with_gaps(response.parts):
         # Gemini API, thought signatures: one belongs to the part it came with, a call mostly. The model layer puts
         # that of a thought without text on the part after it.
         if isinstance(part, TextPart | ToolCallPart) and (
@@ -181,13 +221,48 @@ def answer_parts(response: ModelResponse, *, opaque: str) -> tuple[Part, ...]:
         ):
             found.append(Opaque(opaque, {"signature": sign}))
         if isinstance(part, TextPart):
-            if part.content:
-                found.append(Text(part.content))
+            if spoken:
+                found.append(Text(spoken))
         elif isinstance(part, ToolCallPart):
             found.append(ToolUse(part.tool_call_id, part.tool_name, _args(part)))
         elif isinstance(part, ThinkingPart) and _sent_back(part):
             found.append(Opaque(opaque, _thinking(part)))
-    return tuple(found)
+        elif isinstance(part, NativeToolCallPart | NativeToolReturnPart) and asks:
+            found.append(Opaque(opaque, _searched(part)))
+    # Nothing can be sent back to a provider without a name (see Asking).
+    return tuple(part for part in found if opaque or not isinstance(part, Opaque))
+
+
+def with_gaps(parts: Sequence[ModelResponsePart]) -> Iterator[tuple[str, ModelResponsePart]]:
+    """Each part with its text ('': it has none); what is said after a search begins a paragraph of its own."""
+    gap = Gap()
+    for part in parts:
+        yield gap.before(part) + (part.content if isinstance(part, TextPart) else ""), part
+
+
+class Gap:
+    """What stands between the texts of an answer, part by part."""
+
+    def __init__(self) -> None:
+        self._spoken = self._searched = False
+
+    def before(self, part: ModelResponsePart) -> str:
+        """What goes before that part's text."""
+        if isinstance(part, NativeToolCallPart | NativeToolReturnPart):
+            self._searched = self._spoken
+        if not isinstance(part, TextPart):
+            return ""
+        gap = PARAGRAPH if self._searched else ""
+        self._spoken, self._searched = True, False
+        return gap
+
+
+def answer_sources(response: ModelResponse) -> tuple[Source, ...]:
+    """The pages that are cited, each once, in their order."""
+    cited = [each for part in response.parts if isinstance(part, TextPart) for each in part.citations or ()]
+    pages = [page for each in cited for page in each.sources if isinstance(page, WebCitationSource)]
+    found = {page.url: Source(page.url, page.title or "") for page in reversed(pages)}
+    return tuple(reversed(found.values()))
 
 
 def answer_files(response: ModelResponse) -> tuple[Made, ...]:
@@ -224,6 +299,16 @@ def _thinking(part: ThinkingPart) -> Json:
         "details": part.provider_details,  # OpenRouter's, of plain values
     }
     return {name: value for name, value in given.items() if value}
+
+
+def _searched(part: NativeToolCallPart | NativeToolReturnPart) -> Json:
+    """The call or its result, encrypted as the provider gives it."""
+    known: Json = {SEARCH: part.tool_name, "id": part.tool_call_id}
+    if part.provider_details:
+        known["details"] = part.provider_details
+    if isinstance(part, NativeToolCallPart):
+        return {**known, "asked": part.args_as_dict()}
+    return {**known, "gave": part.content}
 
 
 def _said(
@@ -265,10 +350,18 @@ def _answered(parts: Sequence[Part], system: str, keep: bool) -> ModelResponse:
                 found.append(ToolCallPart(name, args, id))
             case Opaque(_, data):
                 if keep:
-                    found.append(_thought(data, system))
+                    found.append(_found(data, system) if SEARCH in data else _thought(data, system))
             case _:
                 assert_never(part)
     return ModelResponse(parts=found, provider_name=system)
+
+
+def _found(data: Json, system: str) -> NativeToolCallPart | NativeToolReturnPart:
+    """What `_searched` has written."""
+    name, id, details = str(data[SEARCH]), str(data.get("id", "")), data.get("details")
+    if "gave" in data:
+        return NativeToolReturnPart(name, data["gave"], id, provider_name=system, provider_details=details)
+    return NativeToolCallPart(name, data.get("asked"), id, provider_name=system, provider_details=details)
 
 
 def _thought(data: Json, system: str) -> ThinkingPart:

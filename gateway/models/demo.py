@@ -87,6 +87,9 @@ class DemoModel:
     async def sees(self) -> bool:
         return False
 
+    async def searches(self) -> bool:
+        return False
+
     async def thinks(self) -> bool:
         return False
 

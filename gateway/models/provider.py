@@ -39,11 +39,15 @@ class ProviderModel:
         """By what is known of its name; True where nothing is."""
         return sees(self.model)
 
+    async def searches(self) -> bool:
+        """By what is known of its server; a model that cannot is refused, and asked without."""
+        return self._connection.config.searches
+
     async def stream(self, prompt: Prompt) -> AsyncGenerator[ModelEvent, None]:
         """Any Delta and Counted, then one Answer; raises ModelError. Closing it drops the connection."""
         self._connection.begin()
         try:
-            wire = await self._connection.wire(self.model)
+            wire = await self._connection.wire(self.model, searching=bool(prompt.searches))
             # The model layer is imported with the wire, not with this module.
             from gateway.models.asking import Asking
 

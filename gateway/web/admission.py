@@ -75,12 +75,17 @@ class Door:
         """Who it is, or why they may not come in. Raises StoreError."""
         host = headers.get("host", "")
         if not served(host, self.host):
-            return Refusal(status=421, text="This host name is not served here.")
+            return Refusal(
+                status=421,
+                text=f"The host name {host[:100]!r} is not served here; ask for localhost, or name it as [web] host.",
+            )
         caller = await self._caller(headers.get("authorization", ""), address)
         if isinstance(caller, Refusal) or method in SAFE_METHODS:
             return caller
         if not _same(headers.get("origin"), host):
-            return Refusal(status=403, text="Requests from other web pages are not taken.")
+            return Refusal(
+                status=403, text="Requests from other web pages (the header Origin) are not taken."
+            )
         return self._paced(caller) or caller
 
     def _paced(self, caller: Caller) -> Refusal | None:

@@ -69,7 +69,8 @@ class Needs:
     def missing(self, caller: Caller) -> str | None:
         """Why the caller may not; None: they may."""
         if _WIDE[caller.scope] < _WIDE[self.scope]:
-            return f"This key's scope is {caller.scope}; this needs {self.scope}."
+            made = f"parley keys add --scope {self.scope}"
+            return f"This key's scope is {caller.scope}; this needs {self.scope}: {made}."
         if self.who == "machine":
             return None if caller.identity is None else "This is for whoever has the machine."
         if not enough(caller.role, self.who):

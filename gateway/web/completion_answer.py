@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway import log
+from gateway.completions.pictures import Unshown
 from gateway.errors import NotFound, ParleyError, Refused, StoreError
 from gateway.reports import UsageSummary
 from gateway.texts import say
@@ -17,6 +18,14 @@ from gateway.web.encoding import plain, usd
 from gateway.web.openai_form import Problem
 
 END = b"data: [DONE]\n\n"
+# "Error object" of OpenAI's Responses API, the only one of theirs that lists codes for pictures.
+_PICTURES = {
+    "data": "invalid_base64_image",
+    "gone": "failed_to_download_image",
+    "outside": "invalid_image_url",
+    "too_big": "image_too_large",
+    "too_many_pixels": "image_too_large",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +116,10 @@ def problem_from(error: Unfit | ParleyError) -> Problem:
     match error:
         case Unfit():
             return Problem(status=error.status, text=text, type=kind, code=error.code, param=error.param)
+        case Unshown(where=where, why=why):
+            return Problem(
+                status=400, text=text, type=kind, code=_PICTURES.get(why, "invalid_image"), param=where
+            )
         case NotFound():
             return Problem(status=404, text=text, type=kind, code="not_found", param="X-Parley-Session")
         case Refused():

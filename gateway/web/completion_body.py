@@ -18,11 +18,18 @@ class Loose(BaseModel):
     model_config = ConfigDict(extra="allow", frozen=True, strict=True)
 
 
+class ImageUrl(Loose):
+    """*url* has all of the picture (data:image/png;base64,…), or is its public address (https://…)."""
+
+    url: Annotated[str, Field(min_length=1)]
+
+
 class Part(Loose):
-    """Of a message: text; nothing else is taken."""
+    """Of a message: text or, in the user's, a picture (image_url)."""
 
     type: Name
     text: str | None = None
+    image_url: ImageUrl | None = None
 
 
 class Said(Loose):

@@ -8,6 +8,7 @@ from typing import Any
 
 from gateway.completions.lineage import Exchange, Past, joined
 from gateway.completions.question import Question
+from gateway.completions.shown import Shown
 from gateway.lanes import askable
 from gateway.texts import say
 from gateway.web.completion_body import Asking, Part, Said
@@ -19,7 +20,8 @@ _NOTHING: tuple[Any, ...] = (None, False, [], {}, "", 0)
 _INSTRUCTIONS = ("system", "developer")
 MOST_MESSAGES = 4000  # of one history; what is new of it is stored in one go, and others wait for that
 _TOOLS = "The agent has tools of its own; calls of the program's tools and their results are not taken."
-_PICTURES = "Pictures are not taken here; send them in a chat, or in words."
+_PICTURE = 'A picture is {"type": "image_url", "image_url": {"url": "data:image/png;base64,…"}}.'
+_THEIRS = "Pictures are taken from the user only; send it in a message of theirs."
 
 
 class Unfit(Exception):
@@ -67,12 +69,14 @@ def read(
     messages = [(f"messages[{at}]", each) for at, each in enumerate(asking.messages)]
     if session is not None:
         # What the program keeps is not looked at: the session has its own history.
-        past, instructions = Past((), (_last(messages),)), ""
+        last = _last(messages)
+        past, instructions = Past((), (last.text,), (last.pictures,)), ""
     else:
         past, instructions = _past(messages)
-    if not past.question.strip():
+    empty = not past.question.strip()
+    if empty and not past.pictures():
         raise Unfit(say("message.empty"), param="messages")
-    if not askable(past.question):
+    if not (empty or askable(past.question)):
         raise Unfit(say("message.too_long"), param="messages", code="context_length_exceeded")
     return Wanted(
         question=Question(
@@ -113,58 +117,78 @@ def _possible(more: Mapping[str, Any]) -> None:
         raise Unfit("The agent answers in text.", param="modalities", code="unsupported_value")
 
 
-def _last(messages: Sequence[tuple[str, Said]]) -> str:
+@dataclass(frozen=True, slots=True)
+class _Words:
+    """What of a message is taken."""
+
+    text: str
+    pictures: tuple[Shown, ...] = ()
+
+
+def _last(messages: Sequence[tuple[str, Said]]) -> _Words:
     name, message = messages[-1]
     if message.role != "user":
         text = "The last message must be the user's: an answer cannot be begun for the agent."
         raise Unfit(text, param=f"{name}.role")
-    return _text(name, message)
+    return _words(name, message)
 
 
 def _past(messages: Sequence[tuple[str, Said]]) -> tuple[Past, str]:
     """What went before and what is asked now; and what the program tells the model."""
     _last([each for each in messages if each[1].role not in _INSTRUCTIONS] or messages)
     exchanges: list[Exchange] = []
-    instructions, asked, answered = list[str](), list[str](), list[str]()
+    instructions, asked, answered = list[str](), list[_Words](), list[str]()
     for name, message in messages:
-        text = _text(name, message)
+        words = _words(name, message)
+        if words.pictures and message.role != "user":
+            raise Unfit(_THEIRS, param=words.pictures[0].where, code="unsupported_content_type")
         if message.role in _INSTRUCTIONS:
-            instructions.append(text)
+            instructions.append(words.text)
         elif message.role == "assistant":
-            answered.append(text)
+            answered.append(words.text)
         else:
             if joined(answered):
-                exchanges.append(Exchange(joined(asked), joined(answered)))
+                exchanges.append(_exchange(asked, joined(answered)))
                 asked, answered = [], []
-            asked.append(text)
-    texts = tuple(text for text in asked if text.strip()) or ("",)
-    return Past(tuple(exchanges), texts), joined(instructions)
+            asked.append(words)
+    said = [each for each in asked if each.text.strip() or each.pictures] or [_Words("")]
+    texts, shown = tuple(each.text for each in said), tuple(each.pictures for each in said)
+    return Past(tuple(exchanges), texts, shown), joined(instructions)
 
 
-def _text(name: str, message: Said) -> str:
-    """The words of a message. Raises Unfit for what is no words."""
+def _exchange(asked: Sequence[_Words], answered: str) -> Exchange:
+    pictures = tuple(picture for each in asked for picture in each.pictures)
+    return Exchange(joined([each.text for each in asked]), answered, pictures)
+
+
+def _words(name: str, message: Said) -> _Words:
+    """Raises Unfit for what is neither words nor a picture."""
     more = message.model_extra or {}
     if message.role in ("tool", "function") or more.get("tool_calls") or more.get("function_call"):
         raise Unfit(_TOOLS, param=name, code="unsupported_value")
     match message.content:
         case str(text):
-            return text
+            return _Words(text)
         case None if message.role == "assistant":
-            return message.refusal or ""
+            return _Words(message.refusal or "")
         case None:
             raise Unfit(
                 "A message has a content.", param=f"{name}.content", code="missing_required_parameter"
             )
         case parts:
-            return "\n\n".join(_part(f"{name}.content[{at}]", part) for at, part in enumerate(parts))
+            found = [_part(f"{name}.content[{at}]", part) for at, part in enumerate(parts)]
+            texts = [each for each in found if isinstance(each, str)]
+            return _Words("\n\n".join(texts), tuple(each for each in found if isinstance(each, Shown)))
 
 
-def _part(name: str, part: Part) -> str:
+def _part(name: str, part: Part) -> str | Shown:
     if part.type == "text" and part.text is not None:
         return part.text
     if part.type == "refusal":
         return str((part.model_extra or {}).get("refusal", ""))
     if part.type == "image_url":
-        raise Unfit(_PICTURES, param=name, code="unsupported_content_type")
-    text = f"Parts of type {part.type!r} are not taken here; send text, or a file in a chat."
+        if part.image_url is None:
+            raise Unfit(_PICTURE, param=f"{name}.image_url", code="missing_required_parameter")
+        return Shown(part.image_url.url.strip(), f"{name}.image_url")
+    text = f"Parts of type {part.type!r} are not taken here; send text or image_url, or a file in a chat."
     raise Unfit(text, param=name, code="unsupported_content_type")

@@ -73,7 +73,7 @@ def routes(app: App) -> Routes:
                 accepted = await course.next()
                 assert isinstance(accepted, Accepted)
                 return await _answer(app, request, wanted, accepted, course)
-            except BaseException:
+            except BaseException:  # also when who asked has gone: nobody else closes it
                 await course.close()
                 raise
         except (Unfit, ParleyError) as error:

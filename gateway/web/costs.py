@@ -59,14 +59,16 @@ def routes(app: App) -> Routes:
     ) -> Bill:
         """From since (inclusive) to until (exclusive); by: only these breakdowns, all of them otherwise.
 
-        Moments as microseconds UTC, YYYY-MM-DD, today, or a number of days such as 7d. Of everybody for admins; of
-        their own questions for everybody else.
+        Moments as microseconds UTC, YYYY-MM-DD, today, or a number of days such as 7d. Of everybody for admins, who
+        are told no title of what is not theirs; of their own questions for everybody else.
         """
         zone, now = app.manager.zone, app.clock()
         start = moment(since, field="since", zone=zone, now=now) if since else None
         end = moment(until, field="until", zone=zone, now=now) if until else None
         names = by or BREAKDOWNS
-        overview = await app.manager.cost_overview(start, until=end, by=names, person=caller.only)
+        overview = await app.manager.cost_overview(
+            start, until=end, by=names, person=caller.only, viewer=caller.viewer
+        )
         wanted: dict[str, Any] = {"since": start, "until": end, "zone": zone, "total": overview.total}
         return cast(Bill, wanted | {f"by_{name}": getattr(overview, f"by_{name}") for name in names})
 

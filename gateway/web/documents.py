@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import Query
 from pydantic import Field
 from starlette.responses import PlainTextResponse
 
@@ -14,9 +13,9 @@ from gateway.manager import Deleted, Erased, SessionMeta
 from gateway.types import Json as Object
 from gateway.web.body import Body, Id
 from gateway.web.caller import Caller, Calling
+from gateway.web.finding import Address
 from gateway.web.routes import Routes
 
-Address = Annotated[str, Query(min_length=3, max_length=200)]
 MARKDOWN = "text/markdown"
 
 

@@ -15,7 +15,8 @@ from gateway.budgets import Budget
 from gateway.manager import Compacted, Generated
 from gateway.reconciliation import Booked, Reconciliation
 from gateway.reports import DayCost, UsageSummary, dollars
-from gateway.types import Tokens
+from gateway.types import SessionState, Tokens
+from gateway.views import SessionMeta
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +83,13 @@ class ReconciliationToo:
     agrees: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionToo:
+    """*state*: what the filter of lists goes by."""
+
+    state: SessionState
+
+
 TOO: Mapping[type, type] = {
     UsageSummary: UsageToo,
     DayCost: DayToo,
@@ -90,6 +98,7 @@ TOO: Mapping[type, type] = {
     Tokens: TokensToo,
     Budget: BudgetToo,
     Reconciliation: ReconciliationToo,
+    SessionMeta: SessionToo,
 }
 
 
@@ -157,4 +166,6 @@ def _too(value: Any) -> Any:
             return BudgetToo(left=max(0, value.left), resets_at=value.until)
         case Reconciliation():
             return ReconciliationToo(agrees=value.agrees)
+        case SessionMeta():
+            return SessionToo(state=value.state)
     return None

@@ -10,14 +10,13 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
-from starlette.routing import Route
 
 from gateway import log
 from gateway.budgets import Budget, OverBudget, Shortfall
+from gateway.config_file import SettingsError
 from gateway.errors import ModelError, NotFound, ParleyError, Refused, StoreError
-from gateway.settings import SettingsError
 from gateway.texts import say
-from gateway.web import openai_form
+from gateway.web import astray, misfit, openai_form
 from gateway.web.encoding import Json
 from gateway.web.span import BadField
 
@@ -121,30 +120,10 @@ def _as_asked(told: Callable[[Request, Exception], Awaitable[Json]]) -> _Handler
 async def _invalid(request: Request, error: Exception) -> Json:
     assert isinstance(error, RequestValidationError)
     # Not what was sent: it may be a secret, or very long.
-    found = [{"field": _field(each), "problem": _told(each)} for each in error.errors()]
+    found = [
+        {"field": misfit.field(each), "problem": misfit.told(each)} for each in misfit.meant(error.errors())
+    ]
     return _problems(found)
-
-
-def _told(problem: Any) -> str:
-    """What to do about it, for the mistakes that are made most."""
-    if tuple(problem["loc"]) == ("body",):
-        return "send a JSON object, with the header content-type: application/json"
-    match problem["type"]:
-        case "string_too_short":
-            return "is empty; write something there"
-        case "extra_forbidden":
-            return "is not known here"
-        case "missing":
-            return "is missing"
-        case "value_error":
-            return str(problem["ctx"]["error"])
-    return str(problem["msg"])
-
-
-def _field(problem: Any) -> str:
-    """('body', 'text') as 'text'; the body itself as 'body'."""
-    path = [str(part) for part in problem["loc"]]
-    return ".".join(path[1:] if len(path) > 1 and problem["type"] != "json_invalid" else path[:1])
 
 
 def _problems(found: list[dict[str, str]]) -> Json:
@@ -156,19 +135,14 @@ async def _http(request: Request, error: Exception) -> Json:
     assert isinstance(error, HTTPException)
     if error.status_code == 400:  # FastAPI's, of a body that is not even text
         return _problems([{"field": "body", "problem": "is not JSON in UTF-8"}])
-    headers = dict(error.headers or {})
-    if error.status_code == 405:
-        headers = {"allow": ", ".join(sorted(_methods(request)))}
-    return Json({"error": error.detail}, status_code=error.status_code, headers=headers)
-
-
-def _methods(request: Request) -> set[str]:
-    """All that can be asked of that path: each of its routes knows its own only."""
-    routes = [each for each in request.app.routes if isinstance(each, Route)]
-    fitting = [each.path for each in routes if each.path_regex.match(request.url.path)]
-    # Of /jobs/next and /jobs/{name}, which fit both, the one that says more is meant.
-    meant = min(fitting, key=lambda path: path.count("{"))
-    return {method for each in routes if each.path == meant for method in each.methods or ()}
+    headers, text = dict(error.headers or {}), error.detail
+    match error.status_code:
+        case 404:
+            text = astray.nowhere(request)
+        case 405:
+            text, allowed = astray.otherwise(request)
+            headers = {"allow": allowed}
+    return Json({"error": text}, status_code=error.status_code, headers=headers)
 
 
 def over(shortfall: Shortfall, **more: Any) -> Json:

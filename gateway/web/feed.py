@@ -78,7 +78,9 @@ class Feed:
         """Raises ParleyError for what is refused at once."""
         try:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._more.wait(), self._head_start)
+                # Not wait_for: on Python 3.11 it can swallow a cancellation.
+                async with asyncio.timeout(self._head_start):
+                    await self._more.wait()
         except asyncio.CancelledError:
             self._filling.cancel()
             raise
@@ -107,7 +109,8 @@ class Feed:
         try:
             while not (self._filling.done() and not self._pending):
                 try:
-                    await asyncio.wait_for(self._more.wait(), PULSE)
+                    async with asyncio.timeout(PULSE):
+                        await self._more.wait()
                 except TimeoutError:
                     yield b": working\n\n"
                 self._more.clear()

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import Query
+from pydantic import Field
 
 from gateway.app import App
-from gateway.manager import Match, Message, SessionDetails, SessionMeta
+from gateway.errors import NotFound
+from gateway.manager import Match, Message, SessionDetails, SessionManager, SessionMeta
 from gateway.types import Filter, SessionState
 from gateway.web.body import Id, Skip
-from gateway.web.caller import Calling
+from gateway.web.caller import Caller, Calling
 from gateway.web.routes import Routes
 
 MOST = 1000  # sessions, or messages, at once
@@ -19,13 +21,15 @@ Words = Annotated[str, Query(min_length=1, max_length=1000)]
 Limit = Annotated[int, Query(ge=1, le=MOST)]
 Tag = Annotated[str, Query(min_length=1, max_length=64)]
 Trigger = Annotated[str, Query(max_length=200)]
+Address = Annotated[str, Query(min_length=3, max_length=200)]
+Channel = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
 
 
 def routes(app: App) -> Routes:
     routes = Routes("/v1/sessions", family="finding")
     manager = app.manager
 
-    @routes.get("/search", who="user", faults=(409,))
+    @routes.get("/search", who="user", faults=(404, 409))
     async def search(
         q: Words,
         caller: Calling,
@@ -35,15 +39,21 @@ def routes(app: App) -> Routes:
         state: SessionState | None = None,
         unread: bool | None = None,
         trigger: Trigger | None = None,
+        channel: Channel | None = None,
+        person: Address | None = None,
     ) -> list[Match]:
         """Those whose title or messages have all the words; "in quotes" one after another, word* as a beginning."""
-        filter = Filter(tag=tag, state=state, unread=unread, trigger=trigger)
+        theirs = await whose(manager, person, caller)
+        filter = Filter(channel=channel, tag=tag, state=state, unread=unread, trigger=trigger, person=theirs)
         return await manager.search(q, filter, limit=limit, skip=skip, viewer=caller.viewer)
 
-    @routes.get("/find", who="user", faults=(409,))
+    @routes.get("/find", who="user", faults=(404, 409))
     async def find(code: Annotated[str, Query(min_length=1, max_length=32)], caller: Calling) -> SessionMeta:
-        """The one whose code begins so; 409 when none does, or several do."""
-        return await manager.find(code, viewer=caller.viewer)
+        """The one whose code begins so; 404 when none does, 409 when several do."""
+        try:
+            return await manager.find(code, viewer=caller.viewer)
+        except NotFound:  # what that says is of a chat, and of its commands
+            raise NotFound(key="session.begins", code=code.strip()) from None
 
     @routes.get("/{id}/details", who="user", faults=(404,))
     async def details(id: Id, caller: Calling) -> SessionDetails:
@@ -66,3 +76,16 @@ def routes(app: App) -> Routes:
         return await manager.get_child_sessions(id, viewer=caller.viewer)
 
     return routes
+
+
+async def whose(manager: SessionManager, address: str | None, caller: Caller) -> int | None:
+    """The number of a person by their address, as `Filter.person` takes it; None for None.
+
+    Raises NotFound for nobody; not to who sees only their own: they would learn who has written.
+    """
+    try:
+        return None if address is None else await manager.person_of(address)
+    except NotFound:
+        if caller.only is None:
+            raise
+        return 0  # nobody's

@@ -18,7 +18,11 @@ from gateway.web.admission import Door, Refusal
 from gateway.web.caller import CALLER, OPERATOR, Caller
 
 LARGEST_BODY = 1024 * 1024  # bytes
-TOO_LARGE = f"The body is larger than {LARGEST_BODY} bytes."
+# Programs send the pictures of a conversation again with each question; as Messages API has it ("Request size limits").
+LARGEST_WITH_PICTURES = 32 * LARGEST_BODY
+# A session that was written out is read in again by whoever has the machine, however long it is.
+LARGEST_IMPORT = 256 * 1024 * 1024
+IMPORT = "/v1/sessions/import"
 STOPPING = "Parley is stopping. Send it again with the same event_id, and it is answered once."
 
 
@@ -38,7 +42,7 @@ class Guard:
             await _refuse(send, admitted, scope["path"])
             return
         scope[CALLER] = admitted
-        await self._run(scope, _capped(receive), send)
+        await self._run(scope, _capped(receive, _largest(scope, admitted)), send)
 
     async def _admitted(self, scope: Scope, headers: Mapping[str, str]) -> Caller | Refusal:
         caller: Caller | Refusal = OPERATOR
@@ -49,8 +53,10 @@ class Guard:
             except StoreError as error:
                 caller = Refusal(status=503, text=log.clean(str(error)))
         length = headers.get("content-length", "0")
-        if isinstance(caller, Caller) and (not length.isdecimal() or int(length) > LARGEST_BODY):
-            return Refusal(status=413, text=TOO_LARGE)
+        if isinstance(caller, Caller):
+            most = _largest(scope, caller)
+            if not length.isdecimal() or int(length) > most:
+                return Refusal(status=413, text=_too_large(most))
         return caller
 
     async def _run(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -60,7 +66,7 @@ class Guard:
             nonlocal begun
             if message["type"] == "http.response.start":
                 begun = True
-                message["headers"] = [*message.get("headers", ()), *PROTECTIVE]
+                message["headers"] = [*message.get("headers", ()), *PROTECTIVE, *_when(message["status"])]
             await send(message)
 
         try:
@@ -85,12 +91,28 @@ async def _refuse(send: Send, refusal: Refusal, path: str) -> None:
         told = openai_form.problem(refusal.status, refusal.text).body
     body = json.dumps(told).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-    headers += [*refusal.headers, *PROTECTIVE]
+    headers += [*refusal.headers, *PROTECTIVE, *_when(refusal.status)]
     await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 
 
-def _capped(receive: Receive) -> Receive:
+def _largest(scope: Scope, caller: Caller) -> int:
+    """The bytes that a body may have."""
+    if scope["path"] == openai_form.COMPLETIONS:
+        return LARGEST_WITH_PICTURES
+    return LARGEST_IMPORT if scope["path"] == IMPORT and caller.identity is None else LARGEST_BODY
+
+
+def _too_large(most: int) -> str:
+    return f"The body is larger than {most} bytes, which is the most that is taken there; send less."
+
+
+def _when(status: int) -> tuple[tuple[bytes, bytes], ...]:
+    """Of a 503: when to ask again, for a gateway that is started anew or a disk that is emptied."""
+    return ((b"retry-after", b"5"),) if status == 503 else ()  # seconds
+
+
+def _capped(receive: Receive, most: int) -> Receive:
     """A body without a length is counted as it comes."""
     size = 0
 
@@ -98,8 +120,8 @@ def _capped(receive: Receive) -> Receive:
         nonlocal size
         message = await receive()
         size += len(message.get("body", b""))
-        if size > LARGEST_BODY:
-            raise HTTPException(413, TOO_LARGE)
+        if size > most:
+            raise HTTPException(413, _too_large(most))
         return message
 
     return counted

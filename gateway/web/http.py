@@ -45,7 +45,8 @@ class Http(Server):
     async def main_loop(self) -> None:
         while not await self.on_tick(0):
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._ending.wait(), DATE_EVERY)
+                async with asyncio.timeout(DATE_EVERY):  # not wait_for: on 3.11 it can swallow a cancellation
+                    await self._ending.wait()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

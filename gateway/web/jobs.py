@@ -11,7 +11,7 @@ from pydantic import Field
 
 from gateway.access import enough
 from gateway.app import App
-from gateway.config_tables import Address, Model, Seconds, Zone
+from gateway.config_values import Address, Model, Seconds, Zone
 from gateway.jobs.spec import MAIN, CatchUp, Joins, Overlap
 from gateway.manager import OPERATOR, JobSpec, JobView, Requester, RunView
 from gateway.moments import local
@@ -75,11 +75,12 @@ class NewJob(Body):
 class Run:
     """Times in microseconds UTC. *session_id* None: it has not begun. *error*: why it was skipped or has failed.
 
-    *attempt* counts from 1; *again_at*: when the next one begins, None: there is none to come.
+    *attempt* counts from 1; *again_at*: when the next one begins, None: there is none to come. *zone*: that of its job.
     """
 
     id: int
     planned_at: int
+    zone: str
     state: str
     delivery: str
     session_id: str | None
@@ -254,6 +255,7 @@ def _run(run: RunView) -> Run:
     return Run(
         id=run.id,
         planned_at=run.planned,
+        zone=run.zone,
         state=run.state,
         delivery=run.delivery,
         session_id=run.session,

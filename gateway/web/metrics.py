@@ -62,7 +62,7 @@ def _now(app: App) -> Iterator[Metric]:
     channels = GaugeMetricFamily(
         "parley_channel_state", "1 for the state that a channel is in.", labels=("channel", "state")
     )
-    for each in app.channels:
+    for each in app.platforms.channels:
         for state in STATES:
             channels.add_metric([each.name, state], each.state == state)
     yield channels

@@ -11,19 +11,20 @@ from pydantic import Field
 
 from gateway import __version__, log
 from gateway.app import App
-from gateway.backup.copying import backup
+from gateway.backup.rotation import by_hand
+from gateway.chores import back_up, backed_up
 from gateway.manager import StoreHealth
 from gateway.models.catalogue import DEMO
 from gateway.settings import Changes
 from gateway.types import SECOND
-from gateway.web.body import Body, Name
+from gateway.web.body import WHOLE, Body, Name
 from gateway.web.encoding import Json
 from gateway.web.faults import Fault
 from gateway.web.routes import Routes
 
 
-class Copying(Body):
-    path: Annotated[str, Field(min_length=1, max_length=4096)]  # absolute, and nothing there yet
+class Keeping(Body):
+    keep: Annotated[int, Field(ge=0, le=10_000), WHOLE] = 0  # of those that were asked for; 0: all
 
 
 class Choosing(Body):
@@ -75,9 +76,13 @@ class Status:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Copied:
+class BackedUp:
+    """*path* on the gateway's own machine; *removed*: the names of older ones that had to go."""
+
     path: Path
     bytes: int
+    sessions: int
+    removed: list[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,13 +128,15 @@ def _changes(routes: Routes, app: App) -> None:
         """Which changed keys hold now, and which after a restart; 422 and no change when something is wrong."""
         return await app.reload()
 
-    @routes.post("/v1/backup", scope="admin", who="owner", faults=(409,))
-    async def copied(copying: Copying) -> Copied:
-        """A copy of the database on the gateway's own machine, checked before it gets its name."""
-        path = Path(copying.path)
-        size = await backup(app.core.store.database, path)
-        log.info("backup", path=str(path), bytes=size)
-        return Copied(path=path, bytes=size)
+    @routes.post("/v1/backup", scope="admin", who="owner")
+    async def kept(keeping: Keeping) -> BackedUp:
+        """Everything into a file in the folder of backups, opened and checked before it gets its name."""
+        name = by_hand(app.clock(), app.settings.gateway.timezone, backed_up(app.settings))
+        made = await back_up(app.settings, app.manager, name=name, keep=keeping.keep)
+        log.info("backup", path=str(made.path), bytes=made.bytes, removed=len(made.removed))
+        return BackedUp(
+            path=made.path.absolute(), bytes=made.bytes, sessions=made.sessions, removed=list(made.removed)
+        )
 
     @routes.post("/v1/model", scope="admin", faults=(409,))
     async def model(choosing: Choosing) -> Chosen:
@@ -159,7 +166,7 @@ def _status(app: App) -> Status:
                 since=each.since,
                 account=each.account.platform_id if each.account else None,
             )
-            for each in app.channels
+            for each in app.platforms.channels
         ],
         turns_running=app.core.dispatcher.turns_running,
         outage_since=app.core.dispatcher.outage_since,

@@ -42,12 +42,13 @@ import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from types import UnionType
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, Protocol, TypedDict, TypeVar, Union, Unpack, get_args, get_origin, get_type_hints
 from urllib.parse import parse_qsl
 
 from fastapi import FastAPI, Response
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 from starlette.types import Receive, Scope, Send
 
 from gateway.keys import Scope as KeyScope
@@ -59,6 +60,23 @@ Also = Mapping[int, tuple[str, Any]]
 Media = Mapping[str, str | dict[str, Any]]
 """By type of content, what it is: in words, or as a JSON schema (of each event, where it is text/event-stream)."""
 Handler = TypeVar("Handler", bound=Callable[..., Awaitable[Any]])
+
+
+class Declare(Protocol):
+    """What stands above a handler."""
+
+    def __call__(self, handler: Handler, /) -> Handler: ...
+
+
+class How(TypedDict, total=False):
+    """Of a route, what is not as usual."""
+
+    scope: KeyScope
+    who: Who
+    status: int
+    faults: tuple[int, ...]
+    also: Also
+    media: Media
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +97,12 @@ class Declared:
     media: Media
     id: str
 
+    @property
+    def methods(self) -> list[str]:
+        """What is answered; whoever only looks may leave out the body (HEAD), where it does not go on and on."""
+        heads = self.method == "GET" and "text/event-stream" not in self.media
+        return [self.method, *(["HEAD"] if heads else [])]
+
 
 @dataclass(frozen=True, slots=True)
 class Routes:
@@ -88,43 +112,14 @@ class Routes:
     family: str = ""
     declared: list[Declared] = field(default_factory=list)
 
-    def get(
-        self,
-        path: str,
-        *,
-        scope: KeyScope = "read",
-        who: Who = "admin",
-        status: int = 200,
-        faults: tuple[int, ...] = (),
-        also: Also | None = None,
-        media: Media | None = None,
-    ) -> Callable[[Handler], Handler]:
-        needs = Needs(scope=scope, who=who)
-        return self._route("GET", path, needs, status, faults, also or {}, media or {})
+    def get(self, path: str, **how: Unpack[How]) -> Declare:
+        return self._route("GET", path, how, "read")
 
-    def post(
-        self,
-        path: str,
-        *,
-        scope: KeyScope = "operate",
-        who: Who = "admin",
-        status: int = 200,
-        faults: tuple[int, ...] = (),
-        also: Also | None = None,
-        media: Media | None = None,
-    ) -> Callable[[Handler], Handler]:
-        needs = Needs(scope=scope, who=who)
-        return self._route("POST", path, needs, status, faults, also or {}, media or {})
+    def post(self, path: str, **how: Unpack[How]) -> Declare:
+        return self._route("POST", path, how, "operate")
 
-    def delete(
-        self,
-        path: str,
-        *,
-        scope: KeyScope = "operate",
-        who: Who = "admin",
-        faults: tuple[int, ...] = (),
-    ) -> Callable[[Handler], Handler]:
-        return self._route("DELETE", path, Needs(scope=scope, who=who), 200, faults, {}, {})
+    def delete(self, path: str, **how: Unpack[How]) -> Declare:
+        return self._route("DELETE", path, how, "operate")
 
     def install(self, api: FastAPI) -> None:
         for each in self.declared:
@@ -141,16 +136,7 @@ class Routes:
             assert isinstance(made, Route)
             made.declared = each
 
-    def _route(
-        self,
-        method: str,
-        path: str,
-        needs: Needs,
-        status: int,
-        faults: tuple[int, ...],
-        also: Also,
-        media: Media,
-    ) -> Callable[[Handler], Handler]:
+    def _route(self, method: str, path: str, how: How, scope: KeyScope) -> Declare:
         family = self.family or self.prefix.rpartition("/")[2]
 
         def declare(handler: Handler) -> Handler:
@@ -159,12 +145,12 @@ class Routes:
                     method=method,
                     path=self.prefix + path,
                     handler=handler,
-                    needs=needs,
+                    needs=Needs(scope=how.get("scope", scope), who=how.get("who", "admin")),
                     gives=_json_of(get_type_hints(handler, include_extras=True)["return"]),
-                    status=status,
-                    faults=faults,
-                    also=also,
-                    media=media,
+                    status=how.get("status", 200),
+                    faults=how.get("faults", ()),
+                    also=how.get("also", {}),
+                    media=how.get("media", {}),
                     id=f"{family}_{handler.__name__}",
                 )
             )
@@ -178,7 +164,11 @@ class Route(APIRoute):
 
     declared: Declared
 
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        return super().matches(self._as_got(scope))
+
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope = self._as_got(scope)
         if self.methods and scope["method"] in self.methods:
             missing = self.declared.needs.missing(caller_of(scope))
             if missing is not None:
@@ -189,6 +179,12 @@ class Route(APIRoute):
                 if name not in known:
                     raise BadField(name, "is not known here")
         await super().handle(scope, receive, send)
+
+    def _as_got(self, scope: Scope) -> Scope:
+        """HEAD is answered as GET; the server leaves out the body."""
+        if scope["type"] == "http" and scope["method"] == "HEAD" and "HEAD" in self.declared.methods:
+            return {**scope, "method": "GET"}
+        return scope
 
 
 def _answering(declared: Declared) -> Callable[..., Awaitable[Response]]:

@@ -56,7 +56,7 @@ def _connected(app: App, to: str) -> None:
         raise Refused(f"there is no bot {key!r}; there are: {', '.join(known)}")
     if not known[key]:
         raise Refused(f"{key} is switched off; give it a token: parley init")
-    state = next((each for each in app.channels if each.name == key), None)
+    state = next((each for each in app.platforms.channels if each.name == key), None)
     if state is None:
         raise Refused("no gateway is running, so nothing was sent; start it with `parley run` and send again")
     if state.account is None:

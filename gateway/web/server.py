@@ -8,7 +8,8 @@ import socket
 from typing import TYPE_CHECKING
 
 from gateway import log
-from gateway.app import App, socket_path
+from gateway.app import App
+from gateway.socket_path import socket_path
 from gateway.vendors import loopback
 from gateway.web.listening import Unix, tcp
 
@@ -76,7 +77,7 @@ async def _run(server: Http, sockets: list[socket.socket]) -> None:
 async def _after_start_up(app: App) -> None:
     """Channels come first: whoever writes now waits for nothing."""
     until = asyncio.get_running_loop().time() + START_UP
-    while any(each.state == "starting" for each in app.channels):
+    while any(each.state == "starting" for each in app.platforms.channels):
         if asyncio.get_running_loop().time() >= until:
             return
         await asyncio.sleep(LOOK_EVERY)
@@ -86,7 +87,9 @@ def _prepare(app: App) -> tuple[Http, Http | None]:
     build = importlib.import_module("gateway.web.api").build
     http = importlib.import_module("gateway.web.http").Http
     webhooks = importlib.import_module("gateway.web.webhooks").Webhooks
-    remote = http(webhooks(build(app, local=False), app.webhooks)) if app.settings.web.port > 0 else None
+    remote = (
+        http(webhooks(build(app, local=False), app.platforms.webhooks)) if app.settings.web.port > 0 else None
+    )
     return http(build(app, local=True)), remote
 
 

@@ -16,13 +16,8 @@ from gateway.types import Filter, SessionState
 from gateway.web.body import WHOLE, Body, Id, Name, Skip
 from gateway.web.caller import Caller, Calling
 from gateway.web.encoding import Json
-from gateway.web.finding import Tag, Trigger
+from gateway.web.finding import Address, Channel, Limit, Tag, Trigger, whose
 from gateway.web.routes import Routes
-
-MOST = 1000  # sessions at once
-
-Address = Annotated[str, Query(min_length=3, max_length=200)]
-Channel = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
 
 
 class Opening(Body):
@@ -81,7 +76,7 @@ def _reading(routes: Routes, app: App) -> None:
     @routes.get("", who="user", faults=(404, 409))
     async def listed(
         caller: Calling,
-        limit: Annotated[int, Query(ge=1, le=MOST)] = 20,
+        limit: Limit = 20,
         skip: Skip = 0,
         channel: Channel | None = None,
         tag: Tag | None = None,
@@ -94,8 +89,8 @@ def _reading(routes: Routes, app: App) -> None:
 
         Archived ones only with that state; *trigger* is the job that began it, *person* as channel:number.
         """
-        whose = None if person is None else await manager.person_of(person)
-        filter = Filter(channel=channel, tag=tag, state=state, unread=unread, trigger=trigger, person=whose)
+        theirs = await whose(manager, person, caller)
+        filter = Filter(channel=channel, tag=tag, state=state, unread=unread, trigger=trigger, person=theirs)
         return await manager.list(filter, limit=limit, skip=skip, viewer=caller.viewer)
 
     @routes.get("/{id}", who="user", faults=(404,))

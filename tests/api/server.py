@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from gateway import log
-from gateway.app import run
+from gateway.process import run
 from gateway.settings import load
 from gateway.web import admission, feed
 

@@ -17,7 +17,7 @@ from gateway.failpoints import Point
 from gateway.types import Kind, Place
 from tests.bill.truth import Seen, asked_last, seen
 from tests.conftest import Clock
-from tests.fakes.llm import Ask, Call, Pace, Recorded, Reply, Vendor
+from tests.fakes.llm import Ask, Call, Pace, Page, Recorded, Reply, Search, Vendor
 from tests.fakes.llm_shape import Body
 from tests.path import ANN, BOB
 from tests.wires import MINI, MUTE, SONNET, UNLISTED, CountingLLM, Wired
@@ -27,6 +27,7 @@ PEOPLE = (ANN, BOB, CAT)
 GROUPS = ("-500", "-501")
 MODELS = (SONNET, SONNET, MINI, MINI, MUTE, UNLISTED)
 LONG = "word " * 60
+FOUND = (Search("w", (Page("https://a.example/", "A"),)), Search("ww", (Page("https://b.example/", "B"),)))
 SOON = 0.01  # seconds
 # What a provider may do with a request; several in a row are an answer, its retries and its fallbacks.
 FATES: dict[str, Reply] = {
@@ -37,13 +38,13 @@ FATES: dict[str, Reply] = {
     "tool": Reply(text="", calls=(Call("now", {}),)),
     "tools": Reply(text="Both.", calls=(Call("now", {}), Call("nobody", {}))),
     "bad call": Reply(text="", calls=(Call("now", "{broken"),)),
+    "searches": Reply(text="Found.", searches=FOUND),
+    "searches, tool": Reply(text="", opening="I look.", searches=FOUND, calls=(Call("now", {}),)),
+    "searches, cut": Reply(text=LONG, searches=FOUND, cut_after=5),
     "429": Reply(status=429, retry_after=SOON),
     "500": Reply(status=500),
     "503": Reply(status=503, retry_after=SOON),
     "529": Reply(status=529, retry_after=SOON),
-    "400": Reply(status=400, message="no"),
-    "404": Reply(status=404),
-    "413": Reply(status=413),
     "context": Reply(status=400, code="context_length_exceeded"),
     "cut at once": Reply(text=LONG, cut_after=0),
     "cut": Reply(text=LONG, cut_after=6),
@@ -52,6 +53,10 @@ FATES: dict[str, Reply] = {
     "error": Reply(text=LONG, error_after=1),
     "error late": Reply(text=LONG, error_after=7),
     "stalled": Reply(text=LONG, stall_after=5),
+    # Whoever is answered after these is taken for one that cannot search.
+    "400": Reply(status=400, message="no"),
+    "404": Reply(status=404),
+    "413": Reply(status=413),
 }
 STALLED = "stalled"
 OPEN = """

@@ -11,14 +11,17 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.bill.truth import WORD, Prices, Seen, due, rates_of, told
+from tests.bill.truth import CENT, WORD, Prices, Seen, due, rates_of, told
 
 ROWS = """
 SELECT id, state, at, session, purpose, turn, provider || ':' || model_asked, model, provider_id, tok_in,
-       tok_read, tok_w5m, tok_w1h, tok_out, cost, cost_state, reserved FROM usage ORDER BY id"""
+       tok_read, tok_w5m, tok_w1h, tok_out, cost, cost_state, reserved, uid, units FROM usage ORDER BY id"""
 WORDS = """
 SELECT session, body FROM entry WHERE kind = 'user'"""
-PLACES = "SELECT turn, step, attempt, count(*) FROM usage WHERE turn IS NOT NULL GROUP BY 1, 2, 3 HAVING count(*) > 1"
+PLACES = """
+SELECT turn, step, attempt, count(*) FROM usage WHERE turn IS NOT NULL AND purpose <> 'search'
+ GROUP BY 1, 2, 3 HAVING count(*) > 1"""
+BESIDE = "/search"  # behind the uid of a request: that of its searches
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +41,8 @@ class Row:
     cost: int | None
     cost_state: str
     reserved: int | None
+    uid: str
+    units: int | None
 
 
 @dataclass(slots=True)
@@ -75,6 +80,8 @@ def reckon(database: Path, books: Sequence[Seen], prices: Prices, *, excused: in
     """*excused*: how many whole answers may be estimated at most."""
     with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)) as db:
         rows = [_row(each) for each in db.execute(ROWS)]
+        searches = {row.uid.removesuffix(BESIDE): row for row in rows if row.uid.endswith(BESIDE)}
+        rows = [row for row in rows if not row.uid.endswith(BESIDE)]
         places = {
             word: place
             for place, body in db.execute(WORDS)
@@ -88,10 +95,13 @@ def reckon(database: Path, books: Sequence[Seen], prices: Prices, *, excused: in
         found.states[row.state] += 1
         found.total += row.cost or 0
         _judge(row, pairs.get(row.id), prices, found)
+        _judge_searches(row, searches.pop(row.uid, None), pairs.get(row.id), found)
+    found.miss(searches, f"searches without a request: {sorted(searches)}")
     for each in books:
         if each.made is not None:
             ref = next((row.ref for row in rows if row.id in pairs and pairs[row.id] is each), None)
             found.least += (due(rates_of(prices, ref), each.made) or 0) if ref else 0
+            found.least += each.made.searches * CENT
     found.miss(found.excused > excused, f"{found.excused} whole answers are estimated, {excused} could be")
     found.miss(found.total < found.least, f"{found.total} is billed, the providers ask for {found.least}")
     found.miss(found.difference, f"known rows differ by {found.difference} nano-dollars")
@@ -150,6 +160,30 @@ def _judge(row: Row, request: Seen | None, prices: Prices, found: Reckoning) -> 
         found.miss((row.cost or 0) < (price or 0), f"{name}: {row.cost} is billed, {price} was used")
 
 
+def _judge_searches(row: Row, beside: Row | None, request: Seen | None, found: Reckoning) -> None:
+    """The row of a request's searches, beside its own; each costs a cent."""
+    made = request.made.searches if request is not None and request.made is not None else 0
+    if beside is None:
+        found.miss(made, f"row {row.id}: {made} searches have no row")
+        return
+    name, units = f"row {beside.id} ({row.ref}, {beside.state}, of {row.state})", beside.units or 0
+    found.total += beside.cost or 0
+    found.miss(beside.turn != row.turn or beside.session != row.session, f"{name}: of another turn")
+    found.miss(beside.cost != units * CENT, f"{name}: {units} for {beside.cost}")
+    found.miss((beside.cost or 0) > (beside.reserved or 0), f"{name}: over what was reserved")
+    match beside.state:
+        case "known":
+            found.billed, found.owed = found.billed + (beside.cost or 0), found.owed + made * CENT
+            found.miss(row.state != "known" or units != made, f"{name}: {units}, {made} were made")
+        case "void":
+            found.miss(row.state == "estimated" or made or units, f"{name}: {made} were made")
+        case "estimated":
+            found.estimated += beside.cost or 0
+            found.miss(row.state != "estimated" or units < made, f"{name}: {units}, {made} were made")
+        case _:
+            found.miss(True, f"{name}: it is not settled")
+
+
 def _states(row: Row, request: Seen | None, found: Reckoning) -> Iterator[str]:
     match row.state:
         case "known" if request is None or request.made is None:
@@ -182,5 +216,5 @@ def _row(row: tuple[object, ...]) -> Row:
     return Row(
         id=row[0], state=row[1], at=row[2], session=row[3], notes=row[4] == "compaction", turn=row[5],
         ref=row[6], model=row[7], provider_id=row[8], tokens=tokens, cost=row[14], cost_state=row[15],
-        reserved=row[16],
+        reserved=row[16], uid=row[17], units=row[18],
     )  # type: ignore[arg-type]  # fmt: skip

@@ -14,10 +14,11 @@ from storage import Store
 
 BY_HAND = """
 SELECT coalesce(sum(tok_in), 0), coalesce(sum(tok_read), 0), coalesce(sum(tok_w5m), 0), coalesce(sum(tok_w1h), 0),
-       coalesce(sum(tok_out), 0), coalesce(sum(cost), 0), count(*),
+       coalesce(sum(tok_out), 0), coalesce(sum(cost), 0),
+       count(*) FILTER (WHERE purpose <> 'search') + coalesce(sum(units) FILTER (WHERE purpose = 'search'), 0),
        count(*) FILTER (WHERE cost IS NULL AND state <> 'failed'), count(*) FILTER (WHERE state = 'estimated'),
        coalesce(sum(cost) FILTER (WHERE state = 'estimated'), 0), coalesce(sum(saved), 0)
-  FROM usage WHERE state <> 'open' AND at >= {since} AND at < {until}"""
+  FROM usage WHERE state NOT IN ('open', 'void') AND at >= {since} AND at < {until}"""
 TURNS = "SELECT count(DISTINCT turn) FROM usage WHERE state <> 'open' AND at >= {since} AND at < {until}"
 SPAN = "SELECT min(at), max(at) FROM usage"
 EVER = (-(2**62), 2**62)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.manager import SessionManager
-from gateway.usage import Rates
+from gateway.price import Rates
 from storage import open_store
 from tests.bill.load import OPEN
 from tests.bill.provider import from_json, question

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
 from typing import Literal
 
-from gateway.usage import Rates
+from gateway.price import Rates
 from tests.fakes.llm import Recorded, Usage, dumps
 from tests.fakes.llm_shape import Body
 
 Prices = Mapping[str, Rates | Literal["free"]]
 """By provider/model, or provider/* for all of its models."""
 
+CENT = 10_000_000  # nano-dollars
 WORD = re.compile(r"w\d{5}")  # every question of a load has one of its own, numbered as they come
 # Rates that leave halves of a nano-dollar, so that the rounding shows.
 PRICES: Prices = {
@@ -30,6 +31,15 @@ PRICES: Prices = {
         uncached=Decimal("0.2505"), read=Decimal("0.02512345"), output=Decimal("2.0005")
     ),
     "mute/*": Rates(uncached=Decimal("0.1"), read=Decimal("0.01"), output=Decimal("0.4")),
+}
+
+
+# A search costs a cent with the vendors that have any.
+SEARCHED: Prices = {
+    name: replace(rates, search=Decimal("0.01"))
+    if isinstance(rates, Rates) and name[:5] != "mute/"
+    else rates
+    for name, rates in PRICES.items()
 }
 
 
@@ -74,7 +84,7 @@ def seen(record: Recorded, made: Usage | None, *, at: int) -> Seen:
 
 def asked_last(body: Body) -> str:
     """The word of the question that a request is about; a session may begin with the end of the one before."""
-    return max(WORD.findall(dumps(body.get("messages", []))), default="")
+    return max(WORD.findall(dumps(body.get("messages") or body.get("input", []))), default="")
 
 
 def rates_of(prices: Prices, ref: str) -> Rates | None:

@@ -11,9 +11,10 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from gateway import log
-from gateway.app import App, run
+from gateway.app import App
 from gateway.core import system_clock
 from gateway.errors import Refused, StoreError
+from gateway.process import run
 from gateway.protocols import Tool, ToolContext, ToolSpec
 from gateway.settings import Settings
 from gateway.types import Json

@@ -104,9 +104,9 @@ def anthropic_cost(requests: Sequence[Request]) -> str:
                     "amount": f"{_cost(made) * 100:f}",
                     "workspace_id": None,
                     "description": f"{model} Usage",
-                    "cost_type": "tokens",
+                    "cost_type": "tokens" if model != "web_search" else model,
                     "context_window": "0-200k",
-                    "model": model,
+                    "model": model if model != "web_search" else None,
                     "service_tier": "standard",
                     "token_type": "output_tokens",
                 }

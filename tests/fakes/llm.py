@@ -1,4 +1,4 @@
-"""A fake of the Anthropic Messages and OpenAI Chat Completions servers, over real HTTP."""
+"""A fake of the Anthropic Messages, OpenAI Chat Completions and OpenAI Responses servers, over real HTTP."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ from typing import Literal, Protocol
 
 from aiohttp import web
 
+from tests.fakes import llm_responses, llm_search
 from tests.fakes.hearing import Ears
+from tests.fakes.llm_search import Page, Search
 from tests.fakes.llm_shape import (
     Body,
     Refusal,
@@ -60,10 +62,13 @@ class Reply:
     *status* over 399 is an error answer, *code* one of the CODES or OpenAI's own, *message* the error's text.
     After that many stream events: *cut_after* closes the connection, *stall_after* sends nothing more
     until the client goes or the server stops, *error_after* sends an error event. Without streaming any
-    number means before the answer, and the error event is an error answer.
+    number means before the answer, and the error event is an error answer. *searches* that the model makes before
+    its text, as far as the request allows, *opening*: what it says before those (Anthropic).
     """
 
     text: str | None = None
+    opening: str = ""
+    searches: tuple[Search, ...] = ()
     calls: tuple[Call, ...] = ()
     thinking: str = ""
     status: int = 200
@@ -79,7 +84,12 @@ class Reply:
     @classmethod
     def from_json(cls, body: Body) -> Reply:
         """The reply that POST /control/script describes with the same names."""
-        return cls(**{**body, "calls": tuple(Call(**call) for call in body.get("calls", ()))})
+        calls = tuple(Call(**call) for call in body.get("calls", ()))
+        searches = tuple(
+            Search(each["query"], tuple(Page(**page) for page in each.get("pages", ())))
+            for each in body.get("searches", ())
+        )
+        return cls(**{**body, "calls": calls, "searches": searches})
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +137,7 @@ class Usage:
     cache_write_5m_tokens: int = 0
     cache_write_1h_tokens: int = 0
     output_tokens: int = 0
+    searches: int = 0
 
     @property
     def cache_write_tokens(self) -> int:
@@ -179,6 +190,9 @@ class Answer:
     model: str
     thinking: str
     text: str
+    opening: str
+    searches: tuple[Search, ...]
+    first: Usage  # of the prompt alone, before any search
     calls: tuple[Call, ...]
     cut: bool  # at the request's token limit
     usage: Usage
@@ -213,6 +227,7 @@ def total(usages: Iterable[Usage]) -> Usage:
         "cache_write_5m_tokens",
         "cache_write_1h_tokens",
         "output_tokens",
+        "searches",
     )
     sums = dict.fromkeys(names, 0)
     for usage in usages:
@@ -262,6 +277,7 @@ class Anthropic:
 
     def check(self, request: web.Request, body: Body) -> None:
         check_anthropic(body, version=request.headers["anthropic-version"])
+        llm_search.check(body)
 
     def error_event(self, refusal: Refusal) -> bytes:
         return _sse("error", dumps(self.error(refusal, None)))
@@ -289,8 +305,13 @@ class Anthropic:
         content: list[Body] = []
         if answer.thinking:
             content.append({"type": "thinking", "thinking": answer.thinking, "signature": "c2lnbmVk"})
+        if answer.opening:
+            content.append({"type": "text", "text": answer.opening})
+        for search in answer.searches:
+            content += [llm_search.use(search), llm_search.result(search)]
         if answer.text:
-            content.append({"type": "text", "text": answer.text})
+            notes = [llm_search.citation(page) for page in llm_search.cited(answer.searches)]
+            content.append({"type": "text", "text": answer.text, **({"citations": notes} if notes else {})})
         for call in answer.calls:
             content.append({"type": "tool_use", "id": call.id, "name": call.name, "input": call.arguments})
         return {
@@ -302,7 +323,7 @@ class Anthropic:
 
     def events(self, answer: Answer, chunk: int) -> Iterator[Event]:
         # message_start is sent when one token is made, so that is the output it tells.
-        start = replace(answer.usage, output_tokens=1)
+        start = replace(answer.first, output_tokens=1)
         head = {**_message_head(answer), "usage": anthropic_usage(start)}
         yield Event(_sse("message_start", dumps({"type": "message_start", "message": head})), start)
         yield Event(_sse("ping", '{"type":"ping"}'))
@@ -312,8 +333,19 @@ class Anthropic:
             deltas.append(_delta(0, "signature_delta", "signature", "c2lnbmVk"))
             yield from _content_block(index, {"type": "thinking", "thinking": "", "signature": ""}, deltas)
             index += 1
+        if answer.opening:
+            deltas = [_delta(index, "text_delta", "text", answer.opening)]
+            yield from _content_block(index, {"type": "text", "text": ""}, deltas)
+            index += 1
+        for search in answer.searches:
+            asked = llm_search.use(search)
+            deltas = [_delta(index, "input_json_delta", "partial_json", dumps(asked["input"]))]
+            yield from _content_block(index, {**asked, "input": {}}, deltas)
+            yield from _content_block(index + 1, llm_search.result(search), ())
+            index += 2
         if answer.text:
             deltas = [_delta(index, "text_delta", "text", piece) for piece in pieces(answer.text, chunk)]
+            deltas += [_citation(index, page) for page in llm_search.cited(answer.searches)]
             yield from _content_block(index, {"type": "text", "text": ""}, deltas)
             index += 1
         for call in answer.calls:
@@ -338,7 +370,13 @@ class Anthropic:
 
 
 # Messages API, message_delta: the counts so far, without their breakdown.
-DELTA_USAGE = {"input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens", "output_tokens"}
+DELTA_USAGE = {
+    "input_tokens",
+    "cache_creation_input_tokens",
+    "cache_read_input_tokens",
+    "output_tokens",
+    "server_tool_use",
+}
 
 
 def anthropic_usage(usage: Usage) -> Body:
@@ -352,6 +390,7 @@ def anthropic_usage(usage: Usage) -> Body:
         },
         "output_tokens": usage.output_tokens,
         "service_tier": "standard",
+        "server_tool_use": {"web_search_requests": usage.searches} if usage.searches else None,
     }
 
 
@@ -381,6 +420,13 @@ def _delta(index: int, kind: str, name: str, piece: str) -> Event:
     delta = f'{{"type":"{kind}","{name}":{dumps(piece)}}}'
     data = f'{{"type":"content_block_delta","index":{index},"delta":{delta}}}'
     return Event(_sse("content_block_delta", data))
+
+
+def _citation(index: int, page: Page) -> Event:
+    delta = {"type": "citations_delta", "citation": llm_search.citation(page)}
+    return Event(
+        _sse("content_block_delta", dumps({"type": "content_block_delta", "index": index, "delta": delta}))
+    )
 
 
 def _content_block(index: int, block: Body, deltas: Iterable[Event]) -> Iterator[Event]:
@@ -587,8 +633,39 @@ def openai_parts(body: Body) -> list[Part]:
     return parts
 
 
+class Responses(OpenAI):
+    """The other API of the same server."""
+
+    def check(self, request: web.Request, body: Body) -> None:
+        llm_responses.check(body)
+
+    def user_text(self, body: Body) -> str:
+        return llm_responses.user_text(body)
+
+    def limit(self, body: Body) -> int | None:
+        return body.get("max_output_tokens")
+
+    def count(self, cache: PromptCache, body: Body) -> Usage:
+        extended = body.get("prompt_cache_retention") == "24h"
+        found = cache.openai(body["model"], llm_responses.parts(body), extended=extended)
+        return counted("openai", body["model"], found)
+
+    def fresh_id(self, kind: Literal["answer", "call", "request"]) -> str:
+        return f"resp_{uuid.uuid4().hex[:24]}" if kind == "answer" else super().fresh_id(kind)
+
+    def whole(self, answer: Answer) -> Body:
+        return llm_responses.whole(answer)
+
+    def events(self, answer: Answer, chunk: int) -> Iterator[Event]:
+        for number, (kind, event) in enumerate(llm_responses.events(answer, chunk)):
+            data = dumps({"type": kind, "sequence_number": number, **event})
+            ended = kind in ("response.completed", "response.incomplete")
+            yield Event(_sse(kind, data), answer.usage if ended else None)
+
+
 ANTHROPIC: Vendor = Anthropic()
 OPENAI: Vendor = OpenAI()
+RESPONSES: Vendor = Responses()
 WINDOWS = {"anthropic": 200_000, "openai": 128_000}  # tokens, when a script asks for an overflow
 
 
@@ -646,6 +723,7 @@ class FakeLLM:
     def _add_routes(self, router: web.UrlDispatcher) -> None:
         router.add_post("/v1/messages", self._messages)
         router.add_post("/v1/chat/completions", self._completions)
+        router.add_post("/v1/responses", self._responses)
         router.add_post("/v1/audio/transcriptions", self.ears.serve)
         router.add_get("/v1/models", self._models)
         router.add_get("/control/state", self._state)
@@ -696,6 +774,9 @@ class FakeLLM:
 
     async def _completions(self, request: web.Request) -> web.StreamResponse:
         return await self._serve(request, OPENAI)
+
+    async def _responses(self, request: web.Request) -> web.StreamResponse:
+        return await self._serve(request, RESPONSES)
 
     async def _models(self, request: web.Request) -> web.StreamResponse:
         vendor = ANTHROPIC if "anthropic-version" in request.headers else OPENAI
@@ -902,15 +983,22 @@ def _answer(vendor: Vendor, body: Body, reply: Reply, usage: Usage) -> Answer:
     if cut and limit is not None:
         text = text.encode()[: limit * BYTES_PER_TOKEN].decode(errors="ignore")
     calls = () if cut else tuple(replace(c, id=c.id or vendor.fresh_id("call")) for c in reply.calls)
+    sign = {"anthropic": "srvtoolu_", "openai": "ws_"}[vendor.name]
+    wanted = reply.searches[: llm_search.allowed(body)]
+    searches = tuple(replace(each, id=sign + uuid.uuid4().hex[:24]) for each in wanted)
     made = tokens(reply.thinking) + tokens(text) + sum(tokens(call.name + call.text) for call in calls)
+    made += tokens(reply.opening) + sum(tokens(each.query) for each in searches)
     return Answer(
         id=vendor.fresh_id("answer"),
         model=body["model"],
         thinking=reply.thinking,
         text=text,
+        opening=reply.opening,
+        searches=searches,
+        first=usage,
         calls=calls,
         cut=cut,
-        usage=replace(usage, output_tokens=max(1, made)),
+        usage=llm_search.billed(replace(usage, output_tokens=max(1, made)), len(searches)),
         tell_usage=bool((body.get("stream_options") or {}).get("include_usage")),
         created=int(time.time()),
     )

@@ -19,7 +19,15 @@ MAX_BREAKPOINTS = 4  # Messages API, prompt caching
 ANTHROPIC_BLOCKS = {
     "user": {"text", "image", "document", "search_result", "tool_result", "container_upload"},
     "system": {"text"},
-    "assistant": {"text", "tool_use", "thinking", "redacted_thinking", "server_tool_use", "compaction"},
+    "assistant": {
+        "text",
+        "tool_use",
+        "thinking",
+        "redacted_thinking",
+        "server_tool_use",
+        "web_search_tool_result",
+        "compaction",
+    },
 }
 OPENAI_ROLES = ("system", "assistant", "user", "function", "tool", "developer")
 # The models from before that; Messages API, mid-conversation system messages.

@@ -47,6 +47,7 @@ class ScriptedModel:
     base_url: str = ""
     thinking: bool = False
     seeing: bool = True
+    searching: bool = False
     queue: list[Script] = field(default_factory=list)
     reply: Callable[[str], str] = lambda text: f"You said: {text}"
     asked: list[Prompt] = field(default_factory=list)
@@ -59,6 +60,9 @@ class ScriptedModel:
 
     async def sees(self) -> bool:
         return self.seeing
+
+    async def searches(self) -> bool:
+        return self.searching
 
     async def thinks(self) -> bool:
         return self.thinking

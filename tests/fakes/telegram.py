@@ -169,8 +169,10 @@ class FakeTelegram(Sharing):
         clock: Callable[[], float] = time.monotonic,
         log: IO[str] | None = None,
         local: bool = False,
+        sparse: bool = False,
     ) -> None:
         self.token = token
+        self.sparse = sparse  # as simple emulators are: it never waits, and says no more than it must
         self.port = port
         self.reply_delay = reply_delay
         self.calls: list[Call] = []
@@ -553,6 +555,8 @@ class FakeTelegram(Sharing):
                 self._count_early(call)
                 call.result = self.world.call(call.method, params)
                 self.courier.wake()
+                if self.sparse:
+                    call.result = _sparse(call.method, call.result)
         except Refusal as refusal:
             call.status = refusal.code
             response = _failed(refusal)
@@ -617,7 +621,7 @@ class FakeTelegram(Sharing):
         mine = self._poll
         self._pushed.set()
         limit, timeout = self.world.poll_settings(params)
-        deadline = time.monotonic() + timeout
+        deadline = time.monotonic() + (0 if self.sparse else timeout)
         self.waiting += 1
         try:
             while True:
@@ -791,6 +795,17 @@ def found_entities(text: str) -> list[Entity]:
 def _request(message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> web.BaseRequest:
     loop = asyncio.get_running_loop()
     return web.BaseRequest(message, payload, protocol, writer, task, loop, client_max_size=BODY_LIMIT)
+
+
+def _sparse(method: str, result: Any) -> Any:
+    """What a simple emulator answers: a bot without its flags, nothing for an edited message."""
+    match method:
+        case "getMe":
+            return {name: result[name] for name in ("id", "first_name", "username")}
+        case "editMessageText":
+            return None
+        case _:
+            return result
 
 
 async def _read(request: web.BaseRequest) -> dict[str, Any]:

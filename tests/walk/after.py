@@ -10,7 +10,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from gateway.delivery import OVER
+from gateway.outgoing import OVER
 from gateway.texts import say
 from gateway.types import Kind
 from tests.fakes.channel import LONGEST

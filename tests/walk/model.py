@@ -39,6 +39,9 @@ class WalkModel:
     async def ready(self) -> None:
         return
 
+    async def searches(self) -> bool:
+        return False
+
     async def thinks(self) -> bool:
         return False
 

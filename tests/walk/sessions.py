@@ -15,10 +15,10 @@ from gateway.core import build
 from gateway.errors import ParleyError
 from gateway.habits import Habits
 from gateway.manager import SessionManager
+from gateway.price import Rates
 from gateway.pricing import Pricing
 from gateway.progress import Options
 from gateway.types import Entry
-from gateway.usage import Rates
 from storage import Store
 from tests.path import OneModel
 from tests.walk.book import Known, Row

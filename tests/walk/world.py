@@ -19,12 +19,12 @@ from gateway.failpoints import Point
 from gateway.floods import Limits
 from gateway.habits import Habits
 from gateway.manager import SessionManager
+from gateway.price import Rates
 from gateway.pricing import Pricing
 from gateway.progress import Options
 from gateway.protocols import ToolContext, ToolSpec
 from gateway.roster import Roster
 from gateway.types import Account, Inbound, Json, Kind, Place, Sender
-from gateway.usage import Rates
 from storage import Store
 from tests.path import OneModel
 from tests.walk.model import WalkModel
