@@ -215,8 +215,8 @@ def main() -> int:
         size, took = database.stat().st_size / 1e6, time.monotonic() - began
         print(
             f"{time.strftime('%Y-%m-%d')}; {args.sessions:,} sessions, {args.messages:,} messages, {size:,.0f} MB, "
-            f"made in {took:.0f} s; Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, {os.cpu_count()} "
-            f"cores, load {os.getloadavg()[0]:.1f}\n"
+            f"made in {took:.0f} s; Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, "
+            f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}\n"
         )
         rows = asyncio.run(looked(database))
         start = first_poll(database)
