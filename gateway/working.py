@@ -54,6 +54,7 @@ class Working:
         self._patience = patience
         self._token = secrets.token_urlsafe(16) if line.channel.can.button else None
         self._task: asyncio.Task[None] | None = None
+        self._said = turn.attempt > 1  # an earlier life may have said it
 
     def start(self) -> None:
         self._task = asyncio.create_task(self._watch(), name=f"working-{self._turn.id}")
@@ -63,6 +64,8 @@ class Working:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
+        if not self._said:
+            return
         try:
             await self._delivery.take_back(f"{ORIGIN}{self._turn.id}")
         except StoreError as error:
@@ -110,6 +113,7 @@ class Working:
                 await unit.outbox.button(token, action="stop", args=args, conversation=place)
             return rows
 
+        self._said = True
         self._delivery.enqueue(await self._store.commit(Point.NOTICE, work))
 
     async def _renew(self) -> None:

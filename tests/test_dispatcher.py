@@ -17,7 +17,7 @@ from gateway.types import HOUR, Json, Kind
 from storage import Store, Unit
 from tests.conftest import Clock
 from tests.fakes.model import Script, ScriptedModel
-from tests.path import ANN, BOB, path
+from tests.path import ANN, BOB, Path, path
 
 LONG = (
     "Here is a first sentence that is longer than the eighty characters which an opening may have, and more. "
@@ -505,3 +505,22 @@ async def test_a_turn_that_had_begun_nothing_is_not_blamed_for_a_crash(store: St
     async with path(store, clock=clock) as p:
         await p.channel.until(ANN, "You said: innocent")
         assert await p.rows("SELECT state, attempt FROM turn") == [("done", 3)]
+
+
+async def test_an_answer_takes_five_commits(store: Store, clock: Clock) -> None:
+    """Accepted, begun, the request opened, finished, sent; each is a wait for the disk."""
+    async with path(store, clock=clock) as p:
+        await p.says("one")
+        await p.channel.until(ANN, "You said: one")
+        await idle(p)
+        before = store.commits
+        await p.says("two")
+        await p.channel.until(ANN, "You said: two")
+        await idle(p)
+        assert store.commits - before == 5
+
+
+async def idle(p: Path) -> None:
+    async with asyncio.timeout(5):
+        while p.core.dispatcher.under_way or not p.core.delivery.idle(1):
+            await asyncio.sleep(0.005)
