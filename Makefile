@@ -62,7 +62,7 @@ bill: $(VENV)/.dev ## many random loads, also with kill -9, each reckoned agains
 demo-bill: $(VENV)/.dev ## a random week, reconciled with the providers' books; 200 turns that stop at a cap
 	@$(BIN)/python -m tests.bill.demo
 
-bench: $(VENV)/.dev ## side by side with a bare bot, both platforms at once, bad files, rendering, dollars, jobs; see bench/RESULTS.md
+bench: $(VENV)/.dev ## side by side with a bare bot, both platforms at once, bad files, rendering, dollars, jobs, a million messages; see bench/RESULTS.md
 	@$(BIN)/python -m bench
 	@$(BIN)/python -m bench.mixed
 	@$(BIN)/python -m bench.files
@@ -70,6 +70,7 @@ bench: $(VENV)/.dev ## side by side with a bare bot, both platforms at once, bad
 	@$(BIN)/python -m bench.prompts
 	@$(BIN)/python -m bench.bill
 	@$(BIN)/python -m bench.jobs
+	@$(BIN)/python -m bench.sessions
 
 lock: ## renew the locked versions (needs uv)
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header -o requirements.lock pyproject.toml requirements-build.in

@@ -9,6 +9,8 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
+import platform
 import random
 import shutil
 import sqlite3
@@ -36,7 +38,7 @@ PEOPLE = 50
 LONG = 1_000  # messages of the longest session
 WORDS = 2_000  # different ones; the first are said most
 GOAL, PROMPT_GOAL, START_GOAL = 0.100, 0.050, 5.0  # seconds
-TIMES = 100
+TIMES = 300
 LANDMARK = "landmark"  # is in the title of the longest one alone
 
 
@@ -122,6 +124,7 @@ def fill(database: Path, sessions: int, messages: int) -> None:
 async def looked(database: Path) -> list[Row]:
     """What people and the operator ask for, each many times with other words and sessions."""
     words, rows = vocabulary(), list[Row]()
+    long = next(word for word in words if len(word) > 6)  # the most common one of that length
     chooser = random.Random(3)
     async with await SessionManager.open(f"sqlite:///{database}") as manager:
         person = await manager.person_of("telegram:1000")
@@ -146,6 +149,13 @@ async def looked(database: Path) -> list[Row]:
             ("search, the word that is everywhere", GOAL, lambda: manager.search(words[0])),
             ("search, two common words", GOAL, lambda: manager.search(f"{words[1]} {words[2]}")),
             ("search, a beginning", GOAL, lambda: manager.search(f"{chooser.choice(words)[:3]}*")),
+            ("search, four letters that are everywhere", GOAL, lambda: manager.search(f"{words[0][:4]}*")),
+            ("search, six letters of a common word", GOAL, lambda: manager.search(f"{long[:6]}*")),
+            (
+                "search, a common word and a beginning",
+                GOAL,
+                lambda: manager.search(f"{words[0]} {long[:5]}*"),
+            ),
             ("search, a person's own", GOAL, lambda: manager.search(words[5], viewer=own)),
             ("search, nowhere", GOAL, lambda: manager.search("nowhereatall")),
             ("show", GOAL, lambda: manager.show(chooser.choice(every))),
@@ -204,7 +214,9 @@ def main() -> int:
         fill(database, args.sessions, args.messages)
         size, took = database.stat().st_size / 1e6, time.monotonic() - began
         print(
-            f"{args.sessions:,} sessions, {args.messages:,} messages, {size:,.0f} MB, made in {took:.0f} s\n"
+            f"{time.strftime('%Y-%m-%d')}; {args.sessions:,} sessions, {args.messages:,} messages, {size:,.0f} MB, "
+            f"made in {took:.0f} s; Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, "
+            f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}\n"
         )
         rows = asyncio.run(looked(database))
         start = first_poll(database)

@@ -130,7 +130,7 @@ async def test_nothing_of_a_session_is_there_for_anybody_else_on_any_route(locke
             assert "narwhal" not in told, path
             assert session not in told or path.startswith("costs"), path
         nobody = await locked.ask(key, "GET", f"/v1/sessions/find?code={session[:6]}")
-        assert nobody.status_code == 409 and "narwhal" not in nobody.text
+        assert nobody.status_code == 404 and "narwhal" not in nobody.text
         body = {"model": "parley", "messages": [{"role": "user", "content": "what was said?"}]}
         async with locked.web.remote(authorization=f"Bearer {key}", **{"x-parley-session": session}) as http:
             assert (await http.post("/v1/chat/completions", json=body)).status_code == 404
