@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from gateway.types import Address, Chunk, OutboxRow
+from gateway.types.outbound import Chunk, OutboxRow
+from gateway.types.places import Address
 
 if TYPE_CHECKING:
     from storage import Unit

@@ -13,7 +13,9 @@ from fractions import Fraction
 from hashlib import sha256
 from typing import Literal
 
-from gateway.types import DOLLAR, Json, Tokens
+from gateway.types.json import Json
+from gateway.types.measures import DOLLAR
+from gateway.types.usage import Tokens
 
 KINDS = ("uncached", "read", "write_5m", "write_1h", "output")
 RATES = (*KINDS, "request", "search")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from gateway.types import Tokens
+from gateway.types.usage import Tokens
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
