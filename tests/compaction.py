@@ -17,12 +17,16 @@ def sized(prompt: Prompt) -> int:
     return (len(prompt.stable.encode()) + bytes_of(prompt.messages)) // 4
 
 
+LEFT = """
+SELECT (SELECT count(*) FROM inbox WHERE state = 'waiting')
+     + (SELECT count(*) FROM outbox WHERE state NOT IN ('sent', 'dead'))
+"""
+
+
 async def idle(p: Path) -> None:
-    """Until nobody is at work: also what is done after an answer has been delivered."""
+    """Until nobody is at work, and all that was said has gone out: also what is done after an answer."""
     async with asyncio.timeout(10):
-        while p.core.dispatcher.under_way or await p.value(
-            "SELECT count(*) FROM inbox WHERE state = 'waiting'"
-        ):
+        while p.core.dispatcher.under_way or await p.value(LEFT):
             await asyncio.sleep(0.005)
 
 
