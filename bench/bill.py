@@ -22,7 +22,7 @@ from gateway import SessionManager
 from gateway.manager.accounting import BREAKDOWNS
 from gateway.moments import local, midnight
 from gateway.price import Price, Rates
-from gateway.types import SECOND
+from gateway.types.measures import SECOND
 from storage import Store, open_store
 
 YEAR = 365 * 86_400 * SECOND

@@ -19,7 +19,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from bench.measure import Server
-from gateway.types import HOUR, MINUTE, SECOND
+from gateway.types.measures import HOUR, MINUTE, SECOND
 from tests.crash.clock import FileClock
 from tests.crash.model import MESSAGE
 from tests.fakes.llm import KEY, OPENAI_MODELS

@@ -24,9 +24,11 @@ from typing import Any, cast
 from bench.least import Sent, least
 from gateway.price import Rates
 from gateway.progress import Options
-from gateway.protocols import Tool, ToolContext, ToolSpec
+from gateway.protocols.tool import Tool, ToolContext, ToolSpec
 from gateway.tools import default_tools
-from gateway.types import DOLLAR, SECOND, Json, Tokens
+from gateway.types.json import Json
+from gateway.types.measures import DOLLAR, SECOND
+from gateway.types.usage import Tokens
 from gateway.usage import find_price
 from gateway.vendors import VENDORS
 from storage import open_store

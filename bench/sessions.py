@@ -27,7 +27,8 @@ from bench.measure import Server
 from gateway import history, transcript
 from gateway.manager import Filter, SessionManager, Viewer
 from gateway.sessions import new_code, title_of
-from gateway.types import DAY, SECOND, Entry
+from gateway.types.measures import DAY, SECOND
+from gateway.types.turns import Entry
 from tests.fakes.telegram import TOKEN
 
 if TYPE_CHECKING:

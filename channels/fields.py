@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from gateway.types import Json
+from gateway.types.json import Json
 
 
 class Unreadable(ValueError):

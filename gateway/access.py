@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from gateway.types import Conversation, Identity, Kind, Place, Role, Sender
+from gateway.types.inbound import Kind
+from gateway.types.people import Identity, Role, Sender
+from gateway.types.places import Conversation, Place
 
 # Doors that only this machine's own user and our own schedule can use.
 LOCAL = frozenset({"main", "job"})

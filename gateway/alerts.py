@@ -11,8 +11,8 @@ from gateway.delivery import Delivery
 from gateway.errors import DeliveryError, StoreError
 from gateway.failpoints import Point
 from gateway.notices import notice
-from gateway.protocols import Clock
-from gateway.types import HOUR
+from gateway.protocols.clock import Clock
+from gateway.types.measures import HOUR
 from gateway.whereabouts import conversation_of
 
 if TYPE_CHECKING:

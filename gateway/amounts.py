@@ -5,7 +5,7 @@ from __future__ import annotations
 from gateway.reports import UsageSummary
 from gateway.texts import say
 from gateway.texts.forms import money, tokens
-from gateway.types import MINUTE
+from gateway.types.measures import MINUTE
 
 
 def cost(usage: UsageSummary, lang: str = "") -> str:

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gateway.notices import put
-from gateway.types import DAY, Chunk, Conversation, Identity, OutboxRow
+from gateway.types.measures import DAY
+from gateway.types.outbound import Chunk, OutboxRow
+from gateway.types.people import Identity
+from gateway.types.places import Conversation
 
 if TYPE_CHECKING:
     from storage import Unit

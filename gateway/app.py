@@ -34,7 +34,8 @@ from gateway.manager import SessionManager
 from gateway.models.catalogue import Catalogue
 from gateway.nightly import Nightly
 from gateway.platforms import Platforms
-from gateway.protocols import Clock, Tool
+from gateway.protocols.clock import Clock
+from gateway.protocols.tool import Tool
 from gateway.roster import Roster
 from gateway.settings import Changes, Settings, compare, load
 from gateway.tools import default_tools

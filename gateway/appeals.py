@@ -22,20 +22,12 @@ from gateway.pairing import deciders, private_chat
 from gateway.progress import Outcome, Started
 from gateway.texts import say
 from gateway.texts.forms import money
-from gateway.types import (
-    DAY,
-    DOLLAR,
-    HOUR,
-    Button,
-    Chunk,
-    Conversation,
-    Inbound,
-    Json,
-    Kind,
-    Lane,
-    OutboxRow,
-    Turn,
-)
+from gateway.types.inbound import Inbound, Kind, Lane
+from gateway.types.json import Json
+from gateway.types.measures import DAY, DOLLAR, HOUR
+from gateway.types.outbound import Button, Chunk, OutboxRow
+from gateway.types.places import Conversation
+from gateway.types.turns import Turn
 
 if TYPE_CHECKING:
     from storage import Store, Unit

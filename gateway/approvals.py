@@ -21,9 +21,15 @@ from gateway.errors import Refused
 from gateway.failpoints import Point, passing
 from gateway.linking import named
 from gateway.notices import put, under
-from gateway.protocols import Clock, Consented, Tool, ToolContext, ToolFailed
+from gateway.protocols.clock import Clock
+from gateway.protocols.tool import Consented, Tool, ToolContext, ToolFailed
 from gateway.texts import say
-from gateway.types import DAY, Button, Chunk, Conversation, Identity, Json, OutboxRow, Role, Turn
+from gateway.types.json import Json
+from gateway.types.measures import DAY
+from gateway.types.outbound import Button, Chunk, OutboxRow
+from gateway.types.people import Identity, Role
+from gateway.types.places import Conversation
+from gateway.types.turns import Turn
 
 if TYPE_CHECKING:
     from storage import Store, Unit

@@ -12,7 +12,9 @@ from gateway import rewinding, transcript
 from gateway.errors import Refused
 from gateway.media import telling
 from gateway.moments import local
-from gateway.types import Entry, Json, Session
+from gateway.types.json import Json
+from gateway.types.sessions import Session
+from gateway.types.turns import Entry
 
 VERSION = 1
 KINDS = frozenset({"user", "assistant", "results", "note", "summary", "mark"})

@@ -16,11 +16,17 @@ from gateway.media import telling
 from gateway.media.gallery import Gallery
 from gateway.others_words import with_overheard
 from gateway.progress import Options, Progress, Started, think_of
-from gateway.protocols import Answer, Delta, Model, Prompt, Think, Thought, ToolSpec, UserMessage
+from gateway.protocols.answer import Answer, Delta, Thought
+from gateway.protocols.messages import UserMessage
+from gateway.protocols.model import Model
+from gateway.protocols.prompt import Prompt, Think
+from gateway.protocols.tool import ToolSpec
 from gateway.retention import Retention
 from gateway.texts import say
 from gateway.transcript import Text
-from gateway.types import Entry, Json, Session
+from gateway.types.json import Json
+from gateway.types.sessions import Session
+from gateway.types.turns import Entry
 
 if TYPE_CHECKING:
     from storage import Unit

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from gateway.moments import clock
 from gateway.notices import put, under
 from gateway.texts import say
-from gateway.types import Button, Chunk, OutboxRow
+from gateway.types.outbound import Button, Chunk, OutboxRow
 
 if TYPE_CHECKING:
     from storage import Unit

@@ -19,22 +19,14 @@ from gateway.failpoints import Point, passing
 from gateway.gauges import Gauges
 from gateway.halt import Halt
 from gateway.pricing import Pricing
-from gateway.protocols import (
-    Answer,
-    Asked,
-    Clock,
-    Counted,
-    Delta,
-    Hearing,
-    Model,
-    Prompt,
-    Think,
-    Thought,
-    Transcript,
-)
+from gateway.protocols.answer import Answer, Counted, Delta, Thought
+from gateway.protocols.clock import Clock
+from gateway.protocols.hearing import Hearing, Transcript
+from gateway.protocols.model import Asked, Model
+from gateway.protocols.prompt import Prompt, Think
 from gateway.settling import Settling
 from gateway.spending import Acting, Past, Reserved, reserve, stored_role
-from gateway.types import Purpose, Tokens, UsageOpen, UsageSettled
+from gateway.types.usage import Purpose, Tokens, UsageOpen, UsageSettled
 
 if TYPE_CHECKING:
     from storage import Store, Unit

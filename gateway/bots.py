@@ -8,7 +8,7 @@ from functools import partial
 from gateway.config_bots import TelegramAccount
 from gateway.platforms import ChannelState, Platforms
 from gateway.settings import Settings
-from gateway.types import MenuEntry
+from gateway.types.outbound import MenuEntry
 
 
 def add(platforms: Platforms, settings: Settings, menu: Sequence[MenuEntry]) -> None:

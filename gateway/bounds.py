@@ -10,7 +10,9 @@ from itertools import takewhile
 from typing import assert_never
 from unicodedata import normalize
 
-from gateway.protocols import Asked, AssistantMessage, Message, Prompt, ResultsMessage, UserMessage
+from gateway.protocols.messages import AssistantMessage, Message, ResultsMessage, UserMessage
+from gateway.protocols.model import Asked
+from gateway.protocols.prompt import Prompt
 from gateway.transcript import Opaque, Part, Text, ToolUse
 from gateway.usage import HIDDEN_INPUT
 

@@ -8,7 +8,10 @@ from gateway import rewinding, transcript, units
 from gateway.errors import Refused
 from gateway.session_views import Rewound
 from gateway.sessions import new_code, title_of
-from gateway.types import Conversation, Identity, Inbound, Kind, Lane, Session
+from gateway.types.inbound import Inbound, Kind, Lane
+from gateway.types.people import Identity
+from gateway.types.places import Conversation
+from gateway.types.sessions import Session
 
 if TYPE_CHECKING:
     from storage import Unit

@@ -14,7 +14,8 @@ from gateway.errors import ModelError, Refused
 from gateway.moments import local, midnight, shown
 from gateway.texts import say
 from gateway.texts.forms import money
-from gateway.types import DOLLAR, Role
+from gateway.types.measures import DOLLAR
+from gateway.types.people import Role
 
 Scope = Literal["person", "chat", "session", "job", "channel", "gateway", "request"]
 Period = Literal["day", "month", "total"]

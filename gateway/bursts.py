@@ -5,7 +5,8 @@ An ordinary message never waits. These wait for the rest a moment, and become on
 
 from __future__ import annotations
 
-from gateway.types import SECOND, Inbound, Kind
+from gateway.types.inbound import Inbound, Kind
+from gateway.types.measures import SECOND
 
 PAUSE = 8 * SECOND // 10  # of silence after which a burst is whole
 LONGEST = 5 * SECOND  # that a message waits in all, however much follows it

@@ -14,8 +14,8 @@ from itertools import pairwise
 from typing import Literal
 
 from gateway.price import Rates
-from gateway.protocols import Cache
-from gateway.types import HOUR, MINUTE
+from gateway.protocols.prompt import Cache
+from gateway.types.measures import HOUR, MINUTE
 
 Setting = Literal["auto", "5m", "1h", "off"]
 

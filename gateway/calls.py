@@ -6,7 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-from gateway.types import Conversation, File, Identity, Json, MenuEntry, Role, Waiting
+from gateway.types.inbound import Waiting
+from gateway.types.json import Json
+from gateway.types.outbound import File, MenuEntry
+from gateway.types.people import Identity, Role
+from gateway.types.places import Conversation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

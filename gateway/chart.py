@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from gateway.reports import DayCost
 from gateway.texts import say
 from gateway.texts.forms import dated, money, rate
-from gateway.types import DOLLAR
+from gateway.types.measures import DOLLAR
 
 if TYPE_CHECKING:
     from PIL.ImageDraw import ImageDraw

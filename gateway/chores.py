@@ -11,7 +11,7 @@ from gateway.manager import SessionManager
 from gateway.nightly import Chore
 from gateway.schedule import Cron
 from gateway.settings import Settings, redacted
-from gateway.types import DAY
+from gateway.types.measures import DAY
 
 if TYPE_CHECKING:
     from gateway.backup.making import Made

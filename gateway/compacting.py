@@ -13,8 +13,11 @@ from gateway.failpoints import Point
 from gateway.flights import Flights, to_its_end
 from gateway.folding import Prune
 from gateway.message_size import bytes_of
-from gateway.protocols import Clock, Message
-from gateway.types import Compaction, Entry, Session
+from gateway.protocols.clock import Clock
+from gateway.protocols.messages import Message
+from gateway.types.compactions import Compaction
+from gateway.types.sessions import Session
+from gateway.types.turns import Entry
 
 if TYPE_CHECKING:
     from storage import Store, Unit

@@ -10,9 +10,12 @@ from collections.abc import Sequence
 from gateway import history
 from gateway.folding import Prune, kept, shortened
 from gateway.message_size import bytes_of
-from gateway.protocols import AssistantMessage, Message, Prompt, ResultsMessage, UserMessage
+from gateway.protocols.messages import AssistantMessage, Message, ResultsMessage, UserMessage
+from gateway.protocols.prompt import Prompt
 from gateway.transcript import Text, ToolUse
-from gateway.types import Entry, Session, Weighed
+from gateway.types.sessions import Session
+from gateway.types.turns import Entry
+from gateway.types.usage import Weighed
 from gateway.usage import HIDDEN_INPUT
 
 NEAR_LIMIT = 0.8  # of a context window

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from pydantic_settings import BaseSettings, EnvSettingsSource
 
 from gateway.config_file import Key, Problem, read
-from gateway.types import Json
+from gateway.types.json import Json
 
 PREFIX = "PARLEY_"
 NESTED = "__"  # between the names of tables and keys in an environment variable

@@ -13,7 +13,7 @@ from pydantic_core import ErrorDetails
 from gateway.config_file import Key, Problem
 from gateway.config_layers import Layer, found, name_of
 from gateway.config_values import Mistake
-from gateway.types import Json
+from gateway.types.json import Json
 from gateway.vendors import KINDS
 
 ANY = "<name>"  # in a known path: a name that the person chooses, or an element of a list

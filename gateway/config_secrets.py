@@ -15,7 +15,7 @@ from gateway.config_file import Key, Problem
 from gateway.config_layers import FILE, Layer, found
 from gateway.config_problems import placed
 from gateway.config_values import Mistake, home
-from gateway.types import Json
+from gateway.types.json import Json
 from gateway.vendors import VENDORS
 
 HIDDEN = "***"

@@ -21,11 +21,12 @@ from gateway.outside import Rules as Outside
 from gateway.price import Own, Rates
 from gateway.pricing import Pricing
 from gateway.progress import Options
-from gateway.protocols import Tool
+from gateway.protocols.tool import Tool
 from gateway.settings import Settings
 from gateway.tools import instructions
 from gateway.tools.web_fetch import FetchBounds, WebFetch
-from gateway.types import DAY, DOLLAR, MINUTE, Role
+from gateway.types.measures import DAY, DOLLAR, MINUTE
+from gateway.types.people import Role
 from gateway.vendors import VENDORS
 
 

@@ -15,9 +15,12 @@ from gateway.failpoints import Point
 from gateway.hub import Hub, Seen
 from gateway.lanes import command_of
 from gateway.notices import put, under
-from gateway.protocols import Clock
+from gateway.protocols.clock import Clock
 from gateway.texts import say
-from gateway.types import Button, Chunk, Conversation, Identity, Kind, OutboxRow, Place, Role, Waiting
+from gateway.types.inbound import Kind, Waiting
+from gateway.types.outbound import Button, Chunk, OutboxRow
+from gateway.types.people import Identity, Role
+from gateway.types.places import Conversation, Place
 
 if TYPE_CHECKING:
     from storage import Store, Unit

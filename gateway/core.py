@@ -36,12 +36,16 @@ from gateway.media.hearing import Transcription
 from gateway.models.catalogue import Catalogue
 from gateway.pricing import Pricing
 from gateway.progress import Options
-from gateway.protocols import Clock, Model, Prompt, Tool
+from gateway.protocols.clock import Clock
+from gateway.protocols.model import Model
+from gateway.protocols.prompt import Prompt
+from gateway.protocols.tool import Tool
 from gateway.retention import Retention
 from gateway.room import Room
 from gateway.toolbox import Toolbox
 from gateway.turn import TurnRunner
-from gateway.types import Entry, Session
+from gateway.types.sessions import Session
+from gateway.types.turns import Entry
 
 if TYPE_CHECKING:
     from storage import Store

@@ -15,8 +15,8 @@ from gateway.jobs import slots, sync
 from gateway.jobs.carrier import Carrier
 from gateway.jobs.reasons import DROPPED
 from gateway.jobs.spec import JobSpec
-from gateway.protocols import Clock
-from gateway.types import MINUTE
+from gateway.protocols.clock import Clock
+from gateway.types.measures import MINUTE
 
 if TYPE_CHECKING:
     from storage import Store

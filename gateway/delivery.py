@@ -24,9 +24,12 @@ from gateway.outgoing import (
     to_sent,
     to_state,
 )
-from gateway.protocols import Channel, Clock
+from gateway.protocols.channel import Channel
+from gateway.protocols.clock import Clock
 from gateway.rate import Priority, RateGate
-from gateway.types import DAY, SECOND, Account, Address, Chunk, File, OutboxRow
+from gateway.types.measures import DAY, SECOND
+from gateway.types.outbound import Chunk, File, OutboxRow
+from gateway.types.places import Account, Address
 
 if TYPE_CHECKING:
     from storage import Store, Unit

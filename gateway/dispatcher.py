@@ -26,7 +26,7 @@ from gateway.kept import Kept
 from gateway.media.enclosed import Enclosures
 from gateway.outage import Outage
 from gateway.progress import Outcome
-from gateway.protocols import Clock
+from gateway.protocols.clock import Clock
 from gateway.reactions import Reactions
 from gateway.recovery import Recovery
 from gateway.room import Room
@@ -34,18 +34,12 @@ from gateway.runs import Live, Runs
 from gateway.sessions import gap_of
 from gateway.texts import say
 from gateway.turn import TurnRunner
-from gateway.types import (
-    SECOND,
-    Account,
-    Chunk,
-    Conversation,
-    Identity,
-    Inbound,
-    Lane,
-    Receipt,
-    Role,
-    UsageSettled,
-)
+from gateway.types.inbound import Inbound, Lane, Receipt
+from gateway.types.measures import SECOND
+from gateway.types.outbound import Chunk
+from gateway.types.people import Identity, Role
+from gateway.types.places import Account, Conversation
+from gateway.types.usage import UsageSettled
 from gateway.workers import Workers
 
 if TYPE_CHECKING:

@@ -12,8 +12,13 @@ from gateway.errors import OPERATOR_FAULTS, RETRYABLE, ModelError, Refused
 from gateway.folding import Prune
 from gateway.notes import Notes, Wanted
 from gateway.progress import Options
-from gateway.protocols import Asked, Message, Model, Prompt, UserMessage
-from gateway.types import Cause, Compaction, Entry, Session, Weighed
+from gateway.protocols.messages import Message, UserMessage
+from gateway.protocols.model import Asked, Model
+from gateway.protocols.prompt import Prompt
+from gateway.types.compactions import Cause, Compaction
+from gateway.types.sessions import Session
+from gateway.types.turns import Entry
+from gateway.types.usage import Weighed
 
 if TYPE_CHECKING:
     from storage import Store, Unit

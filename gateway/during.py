@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from gateway.types import Conversation
+from gateway.types.places import Conversation
 
 During = Literal["queue", "steer", "interrupt", "reject"]
 MODES: tuple[During, ...] = get_args(During)

@@ -21,11 +21,13 @@ from gateway.jobs.ends import End, Pen
 from gateway.kept import Kept
 from gateway.outage import Outage
 from gateway.progress import Outcome, Progress, Started
-from gateway.protocols import Clock
+from gateway.protocols.clock import Clock
 from gateway.reports import usage_summary
 from gateway.texts import say
 from gateway.transcript import Text
-from gateway.types import HOUR, Chunk, Turn
+from gateway.types.measures import HOUR
+from gateway.types.outbound import Chunk
+from gateway.types.turns import Turn
 
 if TYPE_CHECKING:
     from storage import Store, Unit

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gateway import compaction, history, rewinding, transcript
-from gateway.protocols import Prompt, UserMessage
+from gateway.protocols.messages import UserMessage
+from gateway.protocols.prompt import Prompt
 from gateway.sessions import title_of
-from gateway.types import Entry
+from gateway.types.turns import Entry
 
 LONGEST = 10_000  # characters of a summary that is given
 QUOTE = 200  # characters of the last message, and of its answer

@@ -18,7 +18,7 @@ from __future__ import annotations
 from typing import Literal
 
 from gateway.texts import say
-from gateway.types import Tokens
+from gateway.types.usage import Tokens
 
 ModelErrorKind = Literal[
     "connect",  # nothing was sent: safe to ask again

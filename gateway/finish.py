@@ -14,9 +14,9 @@ from gateway.notices import nonce, notice
 from gateway.opening import first_state
 from gateway.outgoing import OVER
 from gateway.progress import Outcome, Progress, Started
-from gateway.protocols import Channel
+from gateway.protocols.channel import Channel
 from gateway.texts import say
-from gateway.types import Chunk, OutboxRow
+from gateway.types.outbound import Chunk, OutboxRow
 
 if TYPE_CHECKING:
     from storage import Unit

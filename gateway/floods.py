@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from gateway.types import MINUTE, Kind
+from gateway.types.inbound import Kind
+from gateway.types.measures import MINUTE
 
 WINDOW = MINUTE
 # What was sent earlier waited for us, not we for it: a day's worth at once after an absence is no flood.

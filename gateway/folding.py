@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from gateway import rewinding
-from gateway.types import Entry, Json
+from gateway.types.json import Json
+from gateway.types.turns import Entry
 
 PUT_AWAY = "[put away by the gateway: what this call gave, {} bytes; make the call again if it is needed]"
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from gateway.amounts import line, sizes
 from gateway.reports import UsageSummary
 from gateway.texts import say
-from gateway.types import UsageSettled
+from gateway.types.usage import UsageSettled
 
 
 def under(text: str, what: str, earlier: UsageSummary, last: UsageSettled | None, lang: str = "") -> str:

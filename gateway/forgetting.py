@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gateway.types import Session
+from gateway.types.sessions import Session
 
 if TYPE_CHECKING:
     from storage import Unit

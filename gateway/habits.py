@@ -13,7 +13,8 @@ from gateway.floods import Limits
 from gateway.media.collecting import Bounds
 from gateway.media.hearing import Speech
 from gateway.reactions import Shown
-from gateway.types import HOUR, MINUTE, Conversation
+from gateway.types.measures import HOUR, MINUTE
+from gateway.types.places import Conversation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

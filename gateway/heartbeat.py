@@ -13,7 +13,7 @@ from gateway import transcript
 from gateway.jobs import silence
 from gateway.jobs.reasons import ASLEEP, FILE_EMPTY, FILE_MISSING
 from gateway.moments import local
-from gateway.types import DAY
+from gateway.types.measures import DAY
 
 if TYPE_CHECKING:
     from gateway.jobs.runs import Owed

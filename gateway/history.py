@@ -17,11 +17,11 @@ from gateway import transcript
 from gateway.folding import in_order, kept, shortened
 from gateway.media import telling
 from gateway.others_words import named, quoted
-from gateway.protocols import AssistantMessage, Message, ResultsMessage, UserMessage
+from gateway.protocols.messages import AssistantMessage, Message, ResultsMessage, UserMessage
 from gateway.sendable import json_object, tool_name, unused_id
 from gateway.storable import clean
 from gateway.transcript import Opaque, Part, Text, ToolResult, ToolUse
-from gateway.types import Entry
+from gateway.types.turns import Entry
 
 RESULT_BYTES = 50_000
 SUMMARY = "[Summary of the earlier conversation, made by the gateway; context, not a request]\n"

@@ -14,7 +14,7 @@ from gateway.errors import StoreError
 from gateway.manager import SessionManager
 from gateway.platforms import Platforms
 from gateway.settings import Settings
-from gateway.types import DAY, MINUTE
+from gateway.types.measures import DAY, MINUTE
 
 TICK = 60.0  # seconds between two rounds
 SUMS_AFTER = 5.0  # seconds after the start

@@ -15,21 +15,11 @@ from gateway.notices import enter
 from gateway.pairing import knock
 from gateway.storable import cleaned
 from gateway.texts import say
-from gateway.types import (
-    Account,
-    Chunk,
-    Conversation,
-    Identity,
-    Inbound,
-    Json,
-    Kind,
-    Lane,
-    OutboxRow,
-    Place,
-    Receipt,
-    Role,
-    Sender,
-)
+from gateway.types.inbound import Inbound, Kind, Lane, Receipt
+from gateway.types.json import Json
+from gateway.types.outbound import Chunk, OutboxRow
+from gateway.types.people import Identity, Role, Sender
+from gateway.types.places import Account, Conversation, Place
 
 if TYPE_CHECKING:
     from storage import Unit

@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from gateway.errors import LeaseLost
-from gateway.types import Turn
+from gateway.types.turns import Turn
 
 if TYPE_CHECKING:
     from storage import Unit

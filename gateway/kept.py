@@ -14,7 +14,7 @@ from gateway.hub import Hub, Seen
 from gateway.notices import notice
 from gateway.outage import Outage
 from gateway.progress import Outcome, Started
-from gateway.protocols import Clock
+from gateway.protocols.clock import Clock
 from gateway.texts import say
 
 if TYPE_CHECKING:

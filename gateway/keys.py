@@ -12,9 +12,10 @@ from gateway import key_secret
 from gateway.access import Policy, enough, lets_in, standing
 from gateway.errors import NotFound, Refused, StoreError
 from gateway.failpoints import Point
-from gateway.protocols import Clock
+from gateway.protocols.clock import Clock
 from gateway.roster import NOBODY, OPERATOR, Actor, parse
-from gateway.types import MINUTE, Identity, Role
+from gateway.types.measures import MINUTE
+from gateway.types.people import Identity, Role
 
 if TYPE_CHECKING:
     from storage import Store, Unit

@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING, Literal
 
 from gateway import bursts, during, transcript
 from gateway.access import LOCAL
-from gateway.types import Account, Conversation, Identity, Inbound, Json, Kind, Lane
+from gateway.types.inbound import Inbound, Kind, Lane
+from gateway.types.json import Json
+from gateway.types.people import Identity
+from gateway.types.places import Account, Conversation
 
 if TYPE_CHECKING:
     from gateway.intake import Door

@@ -9,7 +9,8 @@ from gateway import tries
 from gateway.access import Policy, enough
 from gateway.codes import digest, matching, new_code
 from gateway.plain import plain
-from gateway.types import HOUR, Identity
+from gateway.types.measures import HOUR
+from gateway.types.people import Identity
 
 if TYPE_CHECKING:
     from storage import Unit

@@ -11,7 +11,7 @@ from gateway import log
 from gateway.delivery import Delivery
 from gateway.errors import DeliveryError, StoreError
 from gateway.rate import Priority
-from gateway.types import OutboxRow
+from gateway.types.outbound import OutboxRow
 
 if TYPE_CHECKING:
     from storage import Store

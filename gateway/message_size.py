@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 
-from gateway.protocols import AssistantMessage, Message, ResultsMessage, UserMessage
+from gateway.protocols.messages import AssistantMessage, Message, ResultsMessage, UserMessage
 from gateway.transcript import Opaque, Part, Text, ToolUse
-from gateway.types import Json
+from gateway.types.json import Json
 
 
 def bytes_of(messages: Sequence[Message]) -> int:

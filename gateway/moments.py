@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from gateway.texts import say
 from gateway.texts.forms import dated
-from gateway.types import SECOND
+from gateway.types.measures import SECOND
 
 DAY = 24 * 3600 * SECOND
 EPOCH = date(1970, 1, 1).toordinal()

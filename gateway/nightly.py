@@ -12,9 +12,9 @@ from gateway import log
 from gateway.alerts import OVER
 from gateway.errors import Refused, StoreError
 from gateway.failpoints import Point
-from gateway.protocols import Clock
+from gateway.protocols.clock import Clock
 from gateway.schedule import Cron, missed
-from gateway.types import HOUR
+from gateway.types.measures import HOUR
 
 if TYPE_CHECKING:
     from storage import Store

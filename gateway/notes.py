@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 from gateway import compaction, log
 from gateway.billing import Biller, Booking, Request
 from gateway.errors import RETRYABLE, ModelError, Refused
-from gateway.protocols import Answer, Model, Prompt
+from gateway.protocols.answer import Answer
+from gateway.protocols.model import Model
+from gateway.protocols.prompt import Prompt
 from gateway.transcript import Text
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from gateway.types import Button, Chunk, OutboxRow
+from gateway.types.outbound import Button, Chunk, OutboxRow
 
 if TYPE_CHECKING:
     from storage import Unit

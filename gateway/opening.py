@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from gateway.protocols import Channel
-from gateway.types import Chunk, PlaceKind
+from gateway.protocols.channel import Channel
+from gateway.types.outbound import Chunk
+from gateway.types.places import PlaceKind
 
 PLACEHOLDER = Chunk(text="…")
 

@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from gateway.protocols import Clock
-from gateway.types import MINUTE, SECOND
+from gateway.protocols.clock import Clock
+from gateway.types.measures import MINUTE, SECOND
 
 PROBE_EVERY = MINUTE
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from gateway.types import Address, Chunk, OutboxRow
+from gateway.types.outbound import Chunk, OutboxRow
+from gateway.types.places import Address
 
 if TYPE_CHECKING:
     from storage import Unit
@@ -17,6 +18,7 @@ TAKEN_BACK = "taken back"  # what stands as the error of a notice that is not to
 
 
 async def to_state(unit: Unit, id: int, state: str, now: int) -> Chunk | None:
+    """Gives what is to be sent, as it stands by now; None: nothing any more."""
     return await unit.outbox.state(id, state, now=now)
 
 
@@ -34,6 +36,7 @@ async def to_sent(unit: Unit, row: OutboxRow, now: int, message_id: str | None) 
 
 
 async def taken_back(unit: Unit, origin: str) -> list[OutboxRow]:
+    """Gives the rows that want to show OVER now."""
     return await unit.outbox.take_back(origin, OVER, error=TAKEN_BACK)
 
 
@@ -43,6 +46,7 @@ def _run_of(row: OutboxRow) -> int | None:
 
 
 async def to_placed(unit: Unit, row: OutboxRow, message_id: str) -> OutboxRow | None:
+    """None when it was given up meanwhile."""
     found = await unit.outbox.placed(row.id, message_id)
     return found and replace(row, payload=found.payload, state="placed", message_id=message_id)
 
@@ -52,6 +56,7 @@ async def repaid(unit: Unit, id: int, chunk: Chunk) -> None:
 
 
 async def to_later(unit: Unit, id: int, until: int, state: str, error: str) -> Chunk | None:
+    """As `to_state`; not before *until*, microseconds UTC."""
     return await unit.outbox.put_off(id, not_before=until, state=state, error=error)
 
 

@@ -10,7 +10,11 @@ from gateway.access import LOCAL, Policy
 from gateway.codes import digest, matching, new_code
 from gateway.notices import Pen, enter
 from gateway.texts import say
-from gateway.types import DAY, HOUR, Account, Button, Conversation, Identity, Inbound, Kind, OutboxRow, Place
+from gateway.types.inbound import Inbound, Kind
+from gateway.types.measures import DAY, HOUR
+from gateway.types.outbound import Button, OutboxRow
+from gateway.types.people import Identity
+from gateway.types.places import Account, Conversation, Place
 
 if TYPE_CHECKING:
     from storage import Unit

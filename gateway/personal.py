@@ -11,7 +11,8 @@ from gateway.forgetting import BITE, SAID, UNMERGED, Bite
 from gateway.jobs.spec import spec_of
 from gateway.sessions import title_of
 from gateway.transcript import Text
-from gateway.types import Identity, Json
+from gateway.types.json import Json
+from gateway.types.people import Identity
 
 if TYPE_CHECKING:
     from storage import Unit

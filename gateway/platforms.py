@@ -12,8 +12,10 @@ from gateway.delivery import Delivery
 from gateway.dispatcher import Dispatcher
 from gateway.errors import DeliveryError, StoreError
 from gateway.failpoints import Point
-from gateway.protocols import Channel, Clock, Webhook
-from gateway.types import MINUTE, Account
+from gateway.protocols.channel import Channel, Webhook
+from gateway.protocols.clock import Clock
+from gateway.types.measures import MINUTE
+from gateway.types.places import Account
 from gateway.whereabouts import open_private
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ from gateway import transcript, units
 from gateway.errors import Refused
 from gateway.notices import put
 from gateway.sessions import Continue
-from gateway.types import Chunk, Conversation, OutboxRow
+from gateway.types.outbound import Chunk, OutboxRow
+from gateway.types.places import Conversation
 
 if TYPE_CHECKING:
     from storage import Unit

@@ -12,9 +12,10 @@ from gateway.errors import DeliveryError, StoreError
 from gateway.failpoints import Point
 from gateway.notices import nonce
 from gateway.opening import opening
-from gateway.protocols import Clock
+from gateway.protocols.clock import Clock
 from gateway.rate import Priority
-from gateway.types import Address, Chunk, OutboxRow
+from gateway.types.outbound import Chunk, OutboxRow
+from gateway.types.places import Address
 
 if TYPE_CHECKING:
     from storage import Store, Unit

@@ -6,21 +6,16 @@ Money is nano-dollars. A rate that is not known is None, never nought.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 from hashlib import sha256
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-from gateway.types import DOLLAR, Json, Tokens
-
-if TYPE_CHECKING:
-    from genai_prices.types import TieredPrices
-
-    Listed = Decimal | TieredPrices | None
-    Pick = Callable[[Listed], Decimal | None]
-
+from gateway.types.json import Json
+from gateway.types.measures import DOLLAR
+from gateway.types.usage import Tokens
 
 KINDS = ("uncached", "read", "write_5m", "write_1h", "output")
 RATES = (*KINDS, "request", "search")

@@ -17,14 +17,12 @@ if TYPE_CHECKING:
 
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-SELLING = (
-    "anthropic",
-    "openai",
-    "google",
-)  # models of one's own, which nobody else runs; as the list calls them
+# Vendors of models of their own, which nobody else runs; as the list calls them.
+SELLING = ("anthropic", "openai", "google")
 
 
 def own_price(provider_name: str, model: str, overrides: Overrides) -> Price | None:
+    """That of the configuration; None when it has none for this model."""
     for key in (f"{provider_name}/{model}", f"{provider_name}/*"):
         match overrides.get(key):
             case Rates() as rates:
@@ -43,6 +41,7 @@ def _sold(model: str) -> bool:
 
 
 def discounted(provider_name: str, model: str, listed: Rates, discount: Decimal) -> Price:
+    """A listed price, multiplied by *discount*."""
     return Price(
         provider=provider_name,
         model=model,
@@ -53,6 +52,7 @@ def discounted(provider_name: str, model: str, listed: Rates, discount: Decimal)
 
 
 def listed_model(provider_kind: str | None, base_url: str | None, model: str) -> ModelInfo | None:
+    """None when it is not in the list. *provider_kind* and *base_url* as for usage.find_price; both None: anybody's."""
     from genai_prices.data_snapshot import get_snapshot
 
     snapshot = get_snapshot()
@@ -69,6 +69,7 @@ def listed_model(provider_kind: str | None, base_url: str | None, model: str) ->
 def listed_rates(
     provider_kind: str, base_url: str | None, model: str, at: int, pick: Pick, *, images: bool
 ) -> Rates | None:
+    """The listed rates of a request made *at* then; *pick* chooses among the tiers. None: not in the list."""
     listed = listed_model(provider_kind, base_url, model)
     if listed is None:
         return None

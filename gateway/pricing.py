@@ -9,8 +9,8 @@ from typing import Literal
 
 from gateway import searching, usage
 from gateway.price import LIST, Overrides, Price, Rates, cost, saved
-from gateway.protocols import Asked
-from gateway.types import Tokens, UsageSettled
+from gateway.protocols.model import Asked
+from gateway.types.usage import Tokens, UsageSettled
 
 
 class Pricing:

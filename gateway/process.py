@@ -11,7 +11,8 @@ from gateway import heap, log
 from gateway.app import App, start
 from gateway.config_file import SettingsError
 from gateway.core import system_clock
-from gateway.protocols import Clock, Tool
+from gateway.protocols.clock import Clock
+from gateway.protocols.tool import Tool
 from gateway.settings import Settings
 from gateway.web.server import serve
 

@@ -10,9 +10,15 @@ from gateway.billing import Request
 from gateway.budgets import Budget, Shortfall
 from gateway.caching import Setting
 from gateway.jobs.spec import JobSpec
-from gateway.protocols import THINK, Think
+from gateway.protocols.prompt import THINK, Think
 from gateway.transcript import Text, ToolUse
-from gateway.types import Conversation, Entry, File, Identity, Json, Session, Turn, Waiting
+from gateway.types.inbound import Waiting
+from gateway.types.json import Json
+from gateway.types.outbound import File
+from gateway.types.people import Identity
+from gateway.types.places import Conversation
+from gateway.types.sessions import Session
+from gateway.types.turns import Entry, Turn
 
 if TYPE_CHECKING:
     from gateway.compacting import Done

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from itertools import count
 
-from gateway.types import Limits, PlaceKind
+from gateway.types.abilities import Limits
+from gateway.types.places import PlaceKind
 
 PENALTY = 600.0  # seconds at the documented pace after the server complained
 TOGETHER = 60.0  # seconds within which complaints from two chats mean the whole account

@@ -11,9 +11,9 @@ from gateway.delivery import Delivery
 from gateway.errors import DeliveryError, StoreError
 from gateway.failpoints import Point
 from gateway.notices import notice
-from gateway.protocols import Clock
+from gateway.protocols.clock import Clock
 from gateway.rate import Priority
-from gateway.types import Reaction
+from gateway.types.outbound import Reaction
 
 if TYPE_CHECKING:
     from storage import Store

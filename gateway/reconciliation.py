@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeVar
 from gateway.exports import Entry, Export
 from gateway.moments import EPOCH, local
 from gateway.price import KINDS
-from gateway.types import Tokens
+from gateway.types.usage import Tokens
 
 Sum = TypeVar("Sum", int, Tokens)
 Verdict = Literal["equal", "estimated", "differs", "theirs", "ours"]

@@ -12,8 +12,9 @@ from gateway.delivery import Delivery
 from gateway.failpoints import Point
 from gateway.habits import Habits
 from gateway.halt import Halt
-from gateway.protocols import Clock
-from gateway.types import UsageSettled, Waiting
+from gateway.protocols.clock import Clock
+from gateway.types.inbound import Waiting
+from gateway.types.usage import UsageSettled
 from gateway.workers import Workers
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ from decimal import Decimal
 from typing import Any, Literal
 
 from gateway.moments import EPOCH
-from gateway.types import DOLLAR, Tokens
+from gateway.types.measures import DOLLAR
+from gateway.types.usage import Tokens
 
 By = Literal["user", "model", "day", "channel", "chat", "trigger", "purpose", "session", "turn", "tool"]
 

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 from gateway.caching import Asking, Rhythm, Setting, choose
 from gateway.message_size import bytes_of
 from gateway.pricing import Pricing
-from gateway.protocols import Asked, Cache, Clock, Prompt
-from gateway.types import Tokens
+from gateway.protocols.clock import Clock
+from gateway.protocols.model import Asked
+from gateway.protocols.prompt import Cache, Prompt
+from gateway.types.usage import Tokens
 
 if TYPE_CHECKING:
     from storage import Store

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gateway import transcript
-from gateway.types import Entry, Json
+from gateway.types.json import Json
+from gateway.types.turns import Entry
 
 TALK = frozenset({"user", "assistant", "results", "note"})  # or notes: what was taken back stays so
 

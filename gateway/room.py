@@ -14,10 +14,14 @@ from gateway.errors import ModelError, Refused
 from gateway.failpoints import Point
 from gateway.journal import check
 from gateway.progress import Options, Progress, Started
-from gateway.protocols import Model, Prompt
+from gateway.protocols.model import Model
+from gateway.protocols.prompt import Prompt
 from gateway.texts import say
 from gateway.texts.forms import percent
-from gateway.types import Compaction, Entry, Session, Weighed
+from gateway.types.compactions import Compaction
+from gateway.types.sessions import Session
+from gateway.types.turns import Entry
+from gateway.types.usage import Weighed
 
 if TYPE_CHECKING:
     from storage import Store, Unit

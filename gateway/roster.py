@@ -12,8 +12,10 @@ from gateway.access import LOCAL, Policy, enough
 from gateway.delivery import Delivery
 from gateway.errors import NotFound, Refused
 from gateway.failpoints import Point
-from gateway.protocols import Clock
-from gateway.types import Chunk, Conversation, Identity, OutboxRow, Role
+from gateway.protocols.clock import Clock
+from gateway.types.outbound import Chunk, OutboxRow
+from gateway.types.people import Identity, Role
+from gateway.types.places import Conversation
 
 if TYPE_CHECKING:
     from storage import Store, Unit

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from gateway import transcript
 from gateway.transcript import ToolUse
-from gateway.types import Entry
+from gateway.types.turns import Entry
 
 
 def circling(entries: Sequence[Entry], turn: int, *, same: int, errors: int) -> bool:

@@ -19,11 +19,13 @@ from gateway.hub import Hub, Seen
 from gateway.notices import notice
 from gateway.preview import Preview
 from gateway.progress import Outcome, Progress, Started, resumed
-from gateway.protocols import Clock
+from gateway.protocols.clock import Clock
 from gateway.reactions import Reactions
 from gateway.room import Room
 from gateway.turn import TurnRunner
-from gateway.types import Conversation, Reaction, Waiting
+from gateway.types.inbound import Waiting
+from gateway.types.outbound import Reaction
+from gateway.types.places import Conversation
 
 if TYPE_CHECKING:
     from storage import Store

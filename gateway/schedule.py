@@ -22,7 +22,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from cronsim import CronSim, CronSimError
 
 from gateway.texts import say
-from gateway.types import DAY, HOUR, SECOND
+from gateway.types.measures import DAY, HOUR, SECOND
 
 MAX_TEXT = 200  # characters of a schedule; a list of all sixty minutes has 169
 MAX_ZONE = 64  # characters of a name that is looked for among those that exist

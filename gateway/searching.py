@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from gateway.price import LIST, Overrides, Price, Rates
 from gateway.price_list import discounted, listed_model, own_price
-from gateway.types import DOLLAR
+from gateway.types.measures import DOLLAR
 
 MOST_SEARCHES = 10  # in one request; Messages API, web search: the server pauses an answer after ten rounds
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -9,7 +9,9 @@ from typing import Generic, TypeVar
 
 from gateway.texts import say
 from gateway.texts.direction import isolated
-from gateway.types import MINUTE, CloseReason, Conversation, Session
+from gateway.types.measures import MINUTE
+from gateway.types.places import Conversation
+from gateway.types.sessions import CloseReason, Session
 
 # Crockford's base32 leaves out I, L, O and U: nothing in a code can be misread, and it seldom spells a word.
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"

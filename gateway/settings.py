@@ -40,7 +40,7 @@ from gateway.config_tables import (
 from gateway.config_upkeep import BackupSettings, RetentionSettings
 from gateway.config_values import Table
 from gateway.config_warnings import shortcomings
-from gateway.types import Json
+from gateway.types.json import Json
 
 DEFAULT_FILE = Path("parley.toml")
 EXAMPLE = "config.example.toml"

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from gateway.errors import ModelError
 from gateway.pricing import Pricing
-from gateway.protocols import Answer, Clock, Transcript
-from gateway.types import Tokens, UsageSettled
+from gateway.protocols.answer import Answer
+from gateway.protocols.clock import Clock
+from gateway.protocols.hearing import Transcript
+from gateway.types.usage import Tokens, UsageSettled
 
 if TYPE_CHECKING:
     from gateway.billing import Request

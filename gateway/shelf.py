@@ -7,7 +7,8 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from gateway.types import SECOND, Session
+from gateway.types.measures import SECOND
+from gateway.types.sessions import Session
 
 
 def name_of(session: Session) -> str:

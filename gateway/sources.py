@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 from urllib.parse import quote, urlsplit
 
-from gateway.protocols import Answer, Source
+from gateway.protocols.answer import Answer, Source
 from gateway.texts import say
 from gateway.transcript import Part, Text
 

@@ -21,7 +21,8 @@ from gateway.budgets import (
     judge,
     span,
 )
-from gateway.types import HOUR, Identity, Role
+from gateway.types.measures import HOUR
+from gateway.types.people import Identity, Role
 
 if TYPE_CHECKING:
     from storage import Unit

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from gateway.types import Inbound
+from gateway.types.inbound import Inbound
 
 
 def cleaned(event: Inbound) -> Inbound:

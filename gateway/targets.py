@@ -10,7 +10,7 @@ from gateway.finish import Target
 from gateway.jobs import places
 from gateway.lanes import AGAIN
 from gateway.progress import Started
-from gateway.types import Chunk, File
+from gateway.types.outbound import Chunk, File
 
 if TYPE_CHECKING:
     from storage import Store

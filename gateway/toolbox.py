@@ -13,9 +13,11 @@ from gateway.approvals import Approvals
 from gateway.failpoints import Point, passing
 from gateway.journal import check, whole
 from gateway.progress import Options, Progress, Started
-from gateway.protocols import Clock, Consented, Tool, ToolContext, ToolFailed, ToolSpec
+from gateway.protocols.clock import Clock
+from gateway.protocols.tool import Consented, Tool, ToolContext, ToolFailed, ToolSpec
 from gateway.transcript import ToolResult, ToolUse
-from gateway.types import Entry, Json
+from gateway.types.json import Json
+from gateway.types.turns import Entry
 
 if TYPE_CHECKING:
     from storage import Store, Unit

@@ -2,18 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from decimal import Decimal
-from typing import TYPE_CHECKING
 
-from gateway.types import Tokens
-
-if TYPE_CHECKING:
-    from genai_prices.types import TieredPrices
-
-    Listed = Decimal | TieredPrices | None
-    Pick = Callable[[Listed], Decimal | None]
+from gateway.types.usage import Tokens
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

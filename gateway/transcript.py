@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
-from gateway.types import Json, Quote, Waiting
+from gateway.types.inbound import Quote, Waiting
+from gateway.types.json import Json
 
 VERSION = 1
 

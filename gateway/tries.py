@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from gateway.types import HOUR, Identity
+from gateway.types.measures import HOUR
+from gateway.types.people import Identity
 
 if TYPE_CHECKING:
     from storage import Unit

@@ -19,13 +19,17 @@ from gateway.journal import check, whole
 from gateway.media.gallery import Gallery
 from gateway.media.kinds import SUFFIXES
 from gateway.progress import Options, Outcome, Progress, Started
-from gateway.protocols import Answer, Clock, Made, Prompt
+from gateway.protocols.answer import Answer, Made
+from gateway.protocols.clock import Clock
+from gateway.protocols.prompt import Prompt
 from gateway.room import Room
 from gateway.runaway import circling
 from gateway.texts import say
 from gateway.toolbox import Toolbox
 from gateway.transcript import Text, ToolUse
-from gateway.types import Entry, File, Waiting
+from gateway.types.inbound import Waiting
+from gateway.types.outbound import File
+from gateway.types.turns import Entry
 
 if TYPE_CHECKING:
     from storage import Store, Unit

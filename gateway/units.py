@@ -19,7 +19,10 @@ from gateway.sessions import (
 )
 from gateway.texts import say
 from gateway.texts.direction import isolated
-from gateway.types import OPERATOR, Account, CloseReason, Conversation, Identity, Place, Session, Turn, Viewer
+from gateway.types.people import OPERATOR, Identity, Viewer
+from gateway.types.places import Account, Conversation, Place
+from gateway.types.sessions import CloseReason, Session
+from gateway.types.turns import Turn
 from gateway.views import Generated, SessionMeta, meta_of
 
 if TYPE_CHECKING:

@@ -13,7 +13,8 @@ from fractions import Fraction
 
 from gateway.price import LIST, PER_TOKEN, Overrides, Price, Rates
 from gateway.price_list import EPOCH, discounted, listed_model, listed_rate, listed_rates, own_price, tier
-from gateway.types import DOLLAR, Tokens
+from gateway.types.measures import DOLLAR
+from gateway.types.usage import Tokens
 
 # A cache write costs at most twice the plain rate: Anthropic, prompt caching, one-hour writes.
 DEAREST_WRITE = 2

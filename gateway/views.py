@@ -8,9 +8,12 @@ from decimal import Decimal
 from gateway import transcript
 from gateway.budgets import Shortfall
 from gateway.pricing import Pricing
-from gateway.protocols import Model
+from gateway.protocols.model import Model
 from gateway.reports import UsageSummary
-from gateway.types import Compaction, Conversation, Entry, Session, SessionState
+from gateway.types.compactions import Compaction
+from gateway.types.places import Conversation
+from gateway.types.sessions import Session, SessionState
+from gateway.types.turns import Entry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,8 +9,8 @@ from gateway.access import Policy
 from gateway.delivery import Delivery, Line
 from gateway.errors import DeliveryError
 from gateway.failpoints import Point
-from gateway.protocols import Channel
-from gateway.types import Account, Conversation, Place
+from gateway.protocols.channel import Channel
+from gateway.types.places import Account, Conversation, Place
 
 if TYPE_CHECKING:
     from storage import Store, Unit

@@ -16,10 +16,13 @@ from gateway.notices import put
 from gateway.rate import Priority
 from gateway.texts import say
 from gateway.texts.forms import length
-from gateway.types import SECOND, Address, Button, Chunk, OutboxRow, Turn
+from gateway.types.measures import SECOND
+from gateway.types.outbound import Button, Chunk, OutboxRow
+from gateway.types.places import Address
+from gateway.types.turns import Turn
 
 if TYPE_CHECKING:
-    from gateway.protocols import Clock
+    from gateway.protocols.clock import Clock
     from storage import Store, Unit
 
 PATIENCE = 20.0  # seconds without a word

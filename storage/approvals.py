@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Literal
 
-from gateway.types import Json
+from gateway.types.json import Json
 from storage.database import Row, Tx
 
 ApprovalState = Literal["waiting", "approved", "done", "failed", "unknown", "denied", "expired"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.types import Compaction
+from gateway.types.compactions import Compaction
 from storage.database import Row, Tx, scalar
 
 COLUMNS = (

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from gateway.types import Entry
+from gateway.types.turns import Entry
 from storage.costs import SUMMED
 from storage.database import Row, Tx, scalar
 from storage.jobs import COLUMNS, Job, job

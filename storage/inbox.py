@@ -6,7 +6,8 @@ import json
 from collections.abc import Iterable
 from typing import Literal
 
-from gateway.types import Inbound, Json, Kind, Lane, Waiting
+from gateway.types.inbound import Inbound, Kind, Lane, Waiting
+from gateway.types.json import Json
 from storage.database import Row, Tx, scalar
 
 COLUMNS = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-from gateway.types import Json
+from gateway.types.json import Json
 from storage.database import Row, Tx, scalar
 
 COLUMNS = "id, name, kind, source, spec, zone, state, next_at, failures, identity, conversation, created"

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from gateway.types import Filter, Session, Viewer
+from gateway.types.people import Viewer
+from gateway.types.sessions import Filter, Session
 from storage import beginnings
 from storage.database import Row, Tx, scalar
 from storage.sessions import COLUMNS, session

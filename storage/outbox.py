@@ -6,7 +6,8 @@ import json
 from dataclasses import asdict
 from typing import Literal
 
-from gateway.types import Button, Chunk, File, Json, OutboxRow
+from gateway.types.json import Json
+from gateway.types.outbound import Button, Chunk, File, OutboxRow
 from storage.database import Row, Tx, scalar
 
 COLUMNS = (

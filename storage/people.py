@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Literal
 
-from gateway.types import Account, Identity, Role
+from gateway.types.people import Identity, Role
+from gateway.types.places import Account
 from storage.database import Row, Tx, scalar
 
 ACCOUNT_PUT = """

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-from gateway.types import Account, Conversation, Json, Place
+from gateway.types.json import Json
+from gateway.types.places import Account, Conversation, Place
 from storage.database import Row, Tx
 from storage.moving import move
 

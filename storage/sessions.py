@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 
-from gateway.types import CloseReason, Json, Session
+from gateway.types.json import Json
+from gateway.types.sessions import CloseReason, Session
 from storage.database import Row, Tx, scalar
 
 COLUMNS = (

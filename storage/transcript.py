@@ -6,7 +6,8 @@ import json
 from collections.abc import Sequence
 from typing import Literal
 
-from gateway.types import Entry, Json
+from gateway.types.json import Json
+from gateway.types.turns import Entry
 from storage.database import Row, Tx, scalar
 
 ADD = """

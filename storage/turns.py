@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gateway.types import Turn
+from gateway.types.turns import Turn
 from storage.database import Row, Tx, scalar
 
 COLUMNS = "id, session, n, conversation, identity, trigger, job_run, attempt, fence, state, started, finished, error_kind, error, over"

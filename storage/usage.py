@@ -6,7 +6,7 @@ import hashlib
 import json
 from dataclasses import replace
 
-from gateway.types import Tokens, UsageOpen, UsageSettled, Weighed
+from gateway.types.usage import Tokens, UsageOpen, UsageSettled, Weighed
 from storage.database import Row, Tx, scalar
 
 SEARCH = "/search"  # behind the uid of a request: that of the searches made for it

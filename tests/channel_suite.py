@@ -7,7 +7,9 @@ from dataclasses import dataclass
 import pytest
 
 from gateway.errors import DeliveryError, DiskFull, StoreError
-from gateway.types import Account, Address, Button, Chunk, File, Kind, Quote
+from gateway.types.inbound import Kind, Quote
+from gateway.types.outbound import Button, Chunk, File
+from gateway.types.places import Account, Address
 from tests.inbox import Inbox
 
 

@@ -12,9 +12,12 @@ from gateway.calls import Call
 from gateway.commands.table import Right, Table
 from gateway.manager import Generated, SessionManager
 from gateway.progress import Options
-from gateway.protocols import Tool
+from gateway.protocols.tool import Tool
 from gateway.roster import Roster
-from gateway.types import Chunk, Conversation, Kind, Lane, Place, Sender, Waiting
+from gateway.types.inbound import Kind, Lane, Waiting
+from gateway.types.outbound import Chunk
+from gateway.types.people import Sender
+from gateway.types.places import Conversation, Place
 from storage import Store
 from tests.conftest import Clock
 from tests.fakes.channel import contains

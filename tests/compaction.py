@@ -6,8 +6,9 @@ import asyncio
 
 from gateway.manager import SessionManager
 from gateway.message_size import bytes_of
-from gateway.protocols import Prompt, ToolContext, ToolSpec
-from gateway.types import Json
+from gateway.protocols.prompt import Prompt
+from gateway.protocols.tool import ToolContext, ToolSpec
+from gateway.types.json import Json
 from tests.path import Path
 
 

@@ -23,7 +23,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from gateway.digest import summaries
-from gateway.types import SECOND
+from gateway.types.measures import SECOND
 from tests.crash.clock import FileClock
 from tests.fakes.llm import OPENAI_MODELS, Ask, FakeLLM, Pace, Reply
 from tests.fakes.telegram import FakeTelegram

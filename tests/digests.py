@@ -11,7 +11,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from gateway.jobs.book import RunView
-from gateway.types import SECOND
+from gateway.types.measures import SECOND
 from storage import Store
 from tests.chats import Chat, chatting
 from tests.jobs import HandClock, Office, until

@@ -4,7 +4,7 @@ import asyncio
 import time
 
 from channels.discord import Discord
-from gateway.types import Account, Address
+from gateway.types.places import Account, Address
 from tests.inbox import Inbox
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from gateway.types import Lane, Receipt
+from gateway.types.inbound import Lane, Receipt
 
 
 class Inbox:

@@ -12,7 +12,8 @@ from typing import Any
 from gateway import SessionManager
 from gateway.cron import Cron
 from gateway.jobs.book import Jobs, JobSpec, Requester, RunView
-from gateway.types import HOUR, SECOND, Identity
+from gateway.types.measures import HOUR, SECOND
+from gateway.types.people import Identity
 from storage import Store
 from tests.path import ANN, BOB, Path, path
 

@@ -19,8 +19,10 @@ from gateway.habits import Habits
 from gateway.price import Rates
 from gateway.pricing import Pricing
 from gateway.progress import Options
-from gateway.protocols import Tool
-from gateway.types import Account, Inbound, Kind, Place, Receipt, Sender
+from gateway.protocols.tool import Tool
+from gateway.types.inbound import Inbound, Kind, Receipt
+from gateway.types.people import Sender
+from gateway.types.places import Account, Place
 from storage import Store
 from tests.conftest import Clock
 from tests.fakes.channel import FakeChannel

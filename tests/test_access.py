@@ -7,7 +7,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from gateway.access import IMPERSONAL, Policy, Verdict, enough, may, role_of
-from gateway.types import Kind, Place, Sender
+from gateway.types.inbound import Kind
+from gateway.types.people import Sender
+from gateway.types.places import Place
 
 LISTED, OWNER, STRANGER = "100", "1", "666"
 POLICY = Policy(

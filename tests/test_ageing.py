@@ -13,7 +13,7 @@ from gateway.app import start
 from gateway.chores import keeping
 from gateway.errors import DeliveryError
 from gateway.settings import Settings
-from gateway.types import DAY, HOUR, MINUTE
+from gateway.types.measures import DAY, HOUR, MINUTE
 from storage import Store
 from tests.fakes.model import Script
 from tests.jobs import ANN, BOB, EIGHT, HandClock, Office, at, office, spec, until

@@ -17,12 +17,15 @@ from gateway.errors import NotFound
 from gateway.failpoints import Point
 from gateway.manager import SessionManager
 from gateway.progress import Options
-from gateway.protocols import ResultsMessage, ToolContext, ToolSpec, UserMessage
+from gateway.protocols.messages import ResultsMessage, UserMessage
+from gateway.protocols.tool import ToolContext, ToolSpec
 from gateway.roster import Roster
 from gateway.texts import say
 from gateway.texts.forms import money
 from gateway.transcript import ToolUse
-from gateway.types import Json, Kind, Place
+from gateway.types.inbound import Kind
+from gateway.types.json import Json
+from gateway.types.places import Place
 from storage import Store, open_store
 from tests.conftest import Clock
 from tests.fakes.model import Script, ScriptedModel

@@ -16,11 +16,11 @@ import pytest
 from gateway.commands.table import Table
 from gateway.failpoints import ENVIRONMENT
 from gateway.manager import SessionManager
-from gateway.protocols import ResultsMessage, UserMessage
+from gateway.protocols.messages import ResultsMessage, UserMessage
 from gateway.roster import Roster
 from gateway.texts import say
 from gateway.transcript import ToolUse
-from gateway.types import Kind
+from gateway.types.inbound import Kind
 from storage import Store, open_store
 from tests.chats import GROUP, ROOM, Chat, chatting
 from tests.conftest import Clock

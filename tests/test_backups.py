@@ -13,7 +13,7 @@ from gateway.backup import archive, making, rotation
 from gateway.backup.making import UNFINISHED, make
 from gateway.errors import StoreError
 from gateway.settings import Settings
-from gateway.types import DAY
+from gateway.types.measures import DAY
 from storage import Store
 from tests.jobs import HandClock, at
 

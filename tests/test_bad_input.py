@@ -15,10 +15,13 @@ from gateway.calls import Call, Commands, Reply
 from gateway.commands.table import Table
 from gateway.floods import Limits
 from gateway.manager import SessionManager
-from gateway.protocols import UserMessage
+from gateway.protocols.messages import UserMessage
 from gateway.roster import Roster
 from gateway.texts import say
-from gateway.types import Inbound, Json, Kind, Place, Sender
+from gateway.types.inbound import Inbound, Kind
+from gateway.types.json import Json
+from gateway.types.people import Sender
+from gateway.types.places import Place
 from storage import Store, open_store
 from tests.conftest import Clock
 from tests.fakes.model import ScriptedModel

@@ -16,17 +16,11 @@ from hypothesis import strategies as st
 from gateway.bounds import CONTEXT, Measures, picture_tokens, whole
 from gateway.models.catalogue import Catalogue
 from gateway.others_words import with_overheard
-from gateway.protocols import (
-    Answer,
-    AssistantMessage,
-    Message,
-    Model,
-    Picture,
-    Prompt,
-    ResultsMessage,
-    ToolSpec,
-    UserMessage,
-)
+from gateway.protocols.answer import Answer
+from gateway.protocols.messages import AssistantMessage, Message, Picture, ResultsMessage, UserMessage
+from gateway.protocols.model import Model
+from gateway.protocols.prompt import Prompt
+from gateway.protocols.tool import ToolSpec
 from gateway.transcript import Opaque, Text, ToolResult, ToolUse
 from tests.fakes.llm import FakeLLM, Reply
 from tests.fakes.llm_shape import Body, blocks

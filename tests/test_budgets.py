@@ -23,12 +23,16 @@ from gateway.errors import ModelError, Refused
 from gateway.failpoints import Point
 from gateway.manager import SessionManager
 from gateway.progress import Options
-from gateway.protocols import Prompt, UserMessage
+from gateway.protocols.messages import UserMessage
+from gateway.protocols.prompt import Prompt
 from gateway.roster import Roster
 from gateway.settings import Settings
 from gateway.texts import say
 from gateway.texts.forms import money
-from gateway.types import DOLLAR, Kind, Place, Role
+from gateway.types.inbound import Kind
+from gateway.types.measures import DOLLAR
+from gateway.types.people import Role
+from gateway.types.places import Place
 from storage import Store, open_store
 from tests.conftest import Clock
 from tests.fakes.model import Script, ScriptedModel

@@ -9,7 +9,8 @@ import pytest
 from gateway import bursts
 from gateway.bursts import CUT, LONGEST, PAUSE, expects_more, units
 from gateway.texts import say
-from gateway.types import Inbound, Kind, Place, Quote
+from gateway.types.inbound import Inbound, Kind, Quote
+from gateway.types.places import Place
 from storage import Store
 from tests.conftest import Clock
 from tests.path import ANN, BOB, path

@@ -21,12 +21,14 @@ from gateway.history import with_pictures
 from gateway.models.convert import same_machine
 from gateway.models.marks import Mark, marks
 from gateway.price import Rates
-from gateway.protocols import AssistantMessage, Message, Picture, Prompt, ResultsMessage, UserMessage
+from gateway.protocols.messages import AssistantMessage, Message, Picture, ResultsMessage, UserMessage
+from gateway.protocols.prompt import Prompt
 from gateway.settings import Settings
 from gateway.tools import default_tools
 from gateway.tools.jobs import job_tools
 from gateway.transcript import Opaque, Text, ToolResult, ToolUse
-from gateway.types import HOUR, MINUTE, SECOND, Place
+from gateway.types.measures import HOUR, MINUTE, SECOND
+from gateway.types.places import Place
 from storage import Store
 from tests.bill.truth import PRICES
 from tests.conftest import Clock

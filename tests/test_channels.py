@@ -7,7 +7,8 @@ import pytest
 
 from channels.discord import Discord
 from channels.telegram import Telegram
-from gateway.types import Address, MenuEntry
+from gateway.types.outbound import MenuEntry
+from gateway.types.places import Address
 from tests.fakes.discord import FakeDiscord
 from tests.fakes.telegram import FakeTelegram
 

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image, ImageColor, ImageFont
 
 from gateway.chart import COLOURS, OTHERS, SIZE, TOP, Day, chart, fitting, ticks
-from gateway.types import DOLLAR
+from gateway.types.measures import DOLLAR
 from storage import Store
 from tests.chats import chatting
 from tests.conftest import Clock

@@ -22,7 +22,9 @@ from gateway.manager import SessionManager, UsageRecord
 from gateway.reports import CostOverview, DayCost, Share, UsageSummary
 from gateway.roster import Roster
 from gateway.texts import LANGUAGES, forms, say
-from gateway.types import DAY, HOUR, SECOND, Identity, Tokens
+from gateway.types.measures import DAY, HOUR, SECOND
+from gateway.types.people import Identity
+from gateway.types.usage import Tokens
 from storage import Store
 from tests.chats import ZONE, Chat, call, chatting
 from tests.conftest import Clock

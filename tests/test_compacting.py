@@ -12,7 +12,8 @@ from gateway.failpoints import Point
 from gateway.hub import Seen
 from gateway.manager import SessionManager
 from gateway.progress import Options
-from gateway.protocols import Prompt, ResultsMessage, UserMessage
+from gateway.protocols.messages import ResultsMessage, UserMessage
+from gateway.protocols.prompt import Prompt
 from gateway.texts import say
 from gateway.transcript import ToolUse
 from storage import Store

@@ -14,7 +14,7 @@ import pytest
 from openai import AsyncOpenAI
 
 from gateway.completions.shown import Shown
-from gateway.protocols import UserMessage
+from gateway.protocols.messages import UserMessage
 from gateway.settings import Settings
 from tests import files
 from tests.fakes.model import ScriptedModel

@@ -29,7 +29,9 @@ from gateway.moments import DAY, midnight, offsets
 from gateway.price import Price, Rates, saved
 from gateway.price import cost as priced
 from gateway.reports import CostOverview, UsageSummary
-from gateway.types import DOLLAR, SECOND, Place, Tokens, UsageOpen, UsageSettled
+from gateway.types.measures import DOLLAR, SECOND
+from gateway.types.places import Place
+from gateway.types.usage import Tokens, UsageOpen, UsageSettled
 from storage import Store, Unit, open_store
 from storage.migrate import DIALECT, migrations
 

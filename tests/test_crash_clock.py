@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.types import SECOND
+from gateway.types.measures import SECOND
 from tests.crash.harness import Stage, stage
 from tests.jobs import at
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from gateway.jobs.slots import MISSED
-from gateway.types import HOUR
+from gateway.types.measures import HOUR
 from tests.crash.jobs import astray, courses, proved, told
 from tests.jobs import at
 

@@ -25,7 +25,10 @@ from gateway.models.demo import DemoModel
 from gateway.pricing import Pricing
 from gateway.progress import Options
 from gateway.schedule import ScheduleError
-from gateway.types import HOUR, MINUTE, SECOND, Capabilities, Chunk, Limits, Place
+from gateway.types.abilities import Capabilities, Limits
+from gateway.types.measures import HOUR, MINUTE, SECOND
+from gateway.types.outbound import Chunk
+from gateway.types.places import Place
 
 
 def at(text):

@@ -12,7 +12,8 @@ from gateway.manager import SessionManager
 from gateway.notices import nonce, notice
 from gateway.outgoing import TAKEN_BACK
 from gateway.texts import say
-from gateway.types import Address, Chunk, OutboxRow, Place
+from gateway.types.outbound import Chunk, OutboxRow
+from gateway.types.places import Address, Place
 from storage import Store, Unit
 from tests.conftest import Clock
 from tests.fakes.channel import FakeChannel

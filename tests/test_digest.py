@@ -19,7 +19,9 @@ from gateway.errors import ModelError, Refused
 from gateway.failpoints import Point
 from gateway.jobs.reasons import ONLY_DIGEST
 from gateway.moments import local
-from gateway.types import DAY, HOUR, MINUTE, Place, Sender, Viewer
+from gateway.types.measures import DAY, HOUR, MINUTE
+from gateway.types.people import Sender, Viewer
+from gateway.types.places import Place
 from storage import Store
 from tests.chats import GROUP
 from tests.digests import ANN, BERLIN, BOB, MONDAY, SATURDAY, SUNDAY, Readers, berlin, readers, until

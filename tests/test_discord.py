@@ -10,7 +10,10 @@ from pydantic import SecretStr
 
 from channels.discord import Discord
 from gateway.errors import DeliveryError, DiskFull, StoreError
-from gateway.types import MINUTE, SECOND, Button, Chunk, Kind, MenuEntry, Place, Quote
+from gateway.types.inbound import Kind, Quote
+from gateway.types.measures import MINUTE, SECOND
+from gateway.types.outbound import Button, Chunk, MenuEntry
+from gateway.types.places import Place
 from tests.discord_bench import Bot, to
 from tests.fakes.discord import TOKEN, FakeDiscord
 

@@ -8,7 +8,9 @@ from channels.discord.files import Ref, files
 from channels.discord.inbound import Manner, to_inbound
 from channels.discord.words import Me
 from gateway.errors import DeliveryError
-from gateway.types import MINUTE, Button, Chunk, File, Kind, MenuEntry
+from gateway.types.inbound import Kind
+from gateway.types.measures import MINUTE
+from gateway.types.outbound import Button, Chunk, File, MenuEntry
 from tests.discord_bench import Bot, to
 from tests.fakes.discord import TOKEN, FakeDiscord
 

@@ -10,10 +10,13 @@ from gateway.errors import DeliveryError, ModelError
 from gateway.failpoints import Point
 from gateway.habits import Habits
 from gateway.progress import Options
-from gateway.protocols import ResultsMessage, ToolContext, ToolSpec, UserMessage
+from gateway.protocols.messages import ResultsMessage, UserMessage
+from gateway.protocols.tool import ToolContext, ToolSpec
 from gateway.texts import say
 from gateway.transcript import ToolUse
-from gateway.types import HOUR, Json, Kind
+from gateway.types.inbound import Kind
+from gateway.types.json import Json
+from gateway.types.measures import HOUR
 from storage import Store, Unit
 from tests.conftest import Clock
 from tests.fakes.model import Script, ScriptedModel

@@ -2,7 +2,7 @@
 
 from gateway.access import Policy
 from gateway.errors import DeliveryError
-from gateway.types import Place
+from gateway.types.places import Place
 from tests.fakes.channel import LONGEST
 from tests.fakes.model import Script, ScriptedModel
 from tests.path import ANN, path

@@ -10,10 +10,12 @@ import pytest
 from gateway.during import MODES, Busy, becomes, mode_of
 from gateway.errors import DeliveryError
 from gateway.failpoints import Point
-from gateway.protocols import ResultsMessage, ToolContext, ToolSpec, UserMessage
+from gateway.protocols.messages import ResultsMessage, UserMessage
+from gateway.protocols.tool import ToolContext, ToolSpec
 from gateway.texts import say
 from gateway.transcript import ToolUse
-from gateway.types import Conversation, Json, Place
+from gateway.types.json import Json
+from gateway.types.places import Conversation, Place
 from storage import Store
 from tests.conftest import Clock
 from tests.fakes.model import Script, ScriptedModel

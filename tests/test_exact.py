@@ -7,7 +7,8 @@ import asyncio
 from gateway.errors import DeliveryError
 from gateway.failpoints import Point
 from gateway.notices import put
-from gateway.types import Address, Chunk, Place
+from gateway.types.outbound import Chunk
+from gateway.types.places import Address, Place
 from storage import Store
 from tests.conftest import Clock
 from tests.fakes.channel import FakeChannel

@@ -14,9 +14,11 @@ from gateway import compaction, folding, history, transcript
 from gateway.folding import Prune
 from gateway.history import INTERRUPTED
 from gateway.message_size import bytes_of
-from gateway.protocols import Message, ResultsMessage, UserMessage
+from gateway.protocols.messages import Message, ResultsMessage, UserMessage
 from gateway.transcript import Text, ToolResult, ToolUse
-from gateway.types import Entry, Json, Weighed
+from gateway.types.json import Json
+from gateway.types.turns import Entry
+from gateway.types.usage import Weighed
 from tests.test_history import legal
 
 

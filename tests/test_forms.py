@@ -18,7 +18,8 @@ from gateway.plain import plain
 from gateway.reports import CostOverview, DayCost, Share, ToolUsage, UsageSummary
 from gateway.sessions import reset_notice
 from gateway.texts import forms, say
-from gateway.types import DAY, HOUR, SECOND, Tokens, UsageSettled
+from gateway.types.measures import DAY, HOUR, SECOND
+from gateway.types.usage import Tokens, UsageSettled
 
 NB = "\N{NO-BREAK SPACE}"
 BERLIN, NEW_YORK, KATHMANDU = "Europe/Berlin", "America/New_York", "Asia/Kathmandu"

@@ -9,7 +9,9 @@ import pytest
 
 from gateway.access import Policy
 from gateway.floods import Limits
-from gateway.types import Inbound, Kind, Place, Sender
+from gateway.types.inbound import Inbound, Kind
+from gateway.types.people import Sender
+from gateway.types.places import Place
 from storage import Store
 from tests.conftest import Clock
 from tests.path import ANN, BOB, Path, path

@@ -12,7 +12,7 @@ import pytest
 from gateway.app import App, default_model, start
 from gateway.settings import Settings
 from gateway.texts import say
-from gateway.types import Json
+from gateway.types.json import Json
 from tests.conftest import Clock
 from tests.fakes.llm import KEY, FakeLLM, Pace
 from tests.fakes.telegram import FakeTelegram

@@ -9,10 +9,12 @@ import pytest
 
 from gateway.calls import Call, Reply
 from gateway.others_words import OVERHEARD, with_overheard
-from gateway.protocols import AssistantMessage, UserMessage
+from gateway.protocols.messages import AssistantMessage, UserMessage
 from gateway.texts import say
 from gateway.transcript import Text
-from gateway.types import MINUTE, Place, Quote
+from gateway.types.inbound import Quote
+from gateway.types.measures import MINUTE
+from gateway.types.places import Place
 from storage import Store
 from tests.conftest import Clock
 from tests.fakes.model import ScriptedModel

@@ -16,7 +16,7 @@ from gateway.jobs import silence
 from gateway.jobs.reasons import ASLEEP, FILE_EMPTY, FILE_MISSING
 from gateway.jobs.spec import JobSpec
 from gateway.settings import Settings
-from gateway.types import DAY, HOUR, MINUTE
+from gateway.types.measures import DAY, HOUR, MINUTE
 from storage import Store
 from tests.fakes.model import Script
 from tests.jobs import ANN, EIGHT, Office, at, office, spec

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from gateway import transcript
 from gateway.history import GO_ON, INTERRUPTED, NOTE, NOTHING, OPENING, SUMMARY, build, pending_calls
 from gateway.message_size import bytes_of
-from gateway.protocols import AssistantMessage, ResultsMessage, UserMessage
+from gateway.protocols.messages import AssistantMessage, ResultsMessage, UserMessage
 from gateway.transcript import Opaque, Text, ToolResult, ToolUse
-from gateway.types import Entry
+from gateway.types.turns import Entry
 
 THINKING = Opaque("anthropic", {"type": "thinking", "thinking": "hm", "signature": "c2ln"})
 

@@ -15,7 +15,7 @@ from gateway.progress import Options
 from gateway.roster import Roster
 from gateway.texts import say
 from gateway.transcript import Text, ToolResult, ToolUse
-from gateway.types import Json
+from gateway.types.json import Json
 from storage import Store
 from tests.conftest import Clock
 from tests.fakes.llm import Call, Pace, Reply

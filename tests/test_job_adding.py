@@ -10,7 +10,7 @@ import pytest
 from gateway.errors import ModelError, NotFound, Refused
 from gateway.jobs.book import OPERATOR, Requester
 from gateway.roster import Roster
-from gateway.types import HOUR
+from gateway.types.measures import HOUR
 from storage import Store
 from tests.fakes.model import Script, ScriptedModel
 from tests.jobs import ANN, BOB, NINE, Office, office, spec, until

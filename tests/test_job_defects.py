@@ -13,7 +13,7 @@ import pytest
 from gateway import SessionManager
 from gateway.errors import ModelError
 from gateway.jobs.slots import MISSED
-from gateway.types import DAY, HOUR, MINUTE, SECOND
+from gateway.types.measures import DAY, HOUR, MINUTE, SECOND
 from storage import Store
 from tests.crash.harness import stage
 from tests.crash.jobs import Alarm

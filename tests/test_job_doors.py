@@ -17,7 +17,7 @@ from gateway.errors import NotFound, Refused
 from gateway.jobs.book import OPERATOR, JobSpec
 from gateway.manager import Generated
 from gateway.roster import Roster
-from gateway.types import DOLLAR
+from gateway.types.measures import DOLLAR
 from tests.jobs import until
 from tests.test_web import Web, free_port, listening, settings
 

@@ -9,7 +9,7 @@ from gateway.jobs import line, phrases, reasons, slots, words
 from gateway.jobs.spec import CHAT
 from gateway.schedule import Once, ScheduleError, parse
 from gateway.texts import LANGUAGES
-from gateway.types import DOLLAR, HOUR
+from gateway.types.measures import DOLLAR, HOUR
 from tests.jobs import at
 
 ZONE = "Europe/Berlin"

@@ -8,7 +8,7 @@ import random
 import pytest
 
 from gateway import SessionManager
-from gateway.types import MINUTE
+from gateway.types.measures import MINUTE
 from storage import Store
 from tests.jobs import EIGHT, office, spec, until
 

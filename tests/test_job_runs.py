@@ -14,7 +14,7 @@ from gateway.jobs.ends import MOST_FAILED
 from gateway.jobs.reasons import STILL_RUNNING, TOO_MANY
 from gateway.jobs.slots import MOST_QUEUED
 from gateway.progress import Options
-from gateway.types import DAY, HOUR, MINUTE, SECOND
+from gateway.types.measures import DAY, HOUR, MINUTE, SECOND
 from storage import Store
 from tests.fakes.model import Script
 from tests.jobs import ANN, BOB, EIGHT, NINE, Office, office, spec, until
@@ -465,7 +465,7 @@ async def test_a_member_with_a_session_of_their_own_goes_on_with_it_too(store: S
     """What is delivered to a group was said to the whole of it."""
     import dataclasses
 
-    from gateway.types import Place
+    from gateway.types.places import Place
 
     async with office(store) as here:
         dispatcher = here.path.core.dispatcher

@@ -9,7 +9,9 @@ from contextlib import asynccontextmanager
 import pytest
 
 from gateway.models.demo import reply
-from gateway.protocols import Prompt, ResultsMessage, Tool, UserMessage
+from gateway.protocols.messages import ResultsMessage, UserMessage
+from gateway.protocols.prompt import Prompt
+from gateway.protocols.tool import Tool
 from gateway.texts import say
 from gateway.tools.jobs import CreateJob, ListJobs, RemoveJob, job_tools
 from gateway.transcript import Text, ToolUse

@@ -17,7 +17,8 @@ from gateway.floods import Limits
 from gateway.key_secret import MARK
 from gateway.keys import Keys
 from gateway.roster import Actor
-from gateway.types import DAY, MINUTE, Identity
+from gateway.types.measures import DAY, MINUTE
+from gateway.types.people import Identity
 from gateway.web.admission import MOST_WRONG
 from gateway.web.caller import Caller, Needs
 from gateway.web.span import BadField, until

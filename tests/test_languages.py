@@ -9,7 +9,8 @@ import pytest
 
 from gateway.errors import ModelError, NotFound, Refused
 from gateway.texts import say
-from gateway.types import Place, Sender
+from gateway.types.people import Sender
+from gateway.types.places import Place
 from storage import Store
 from tests.conftest import Clock
 from tests.fakes.model import Script, ScriptedModel

@@ -15,7 +15,9 @@ from gateway.failpoints import Point
 from gateway.price import Rates
 from gateway.reports import Share, UsageSummary
 from gateway.texts import say
-from gateway.types import Kind, Place, Tokens
+from gateway.types.inbound import Kind
+from gateway.types.places import Place
+from gateway.types.usage import Tokens
 from storage import Store
 from tests.bill.truth import PRICES, due, rates_of, told
 from tests.conftest import Clock

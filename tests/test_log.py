@@ -14,10 +14,10 @@ import pytest
 from gateway import log
 from gateway.errors import DeliveryError
 from gateway.progress import Options
-from gateway.protocols import ToolContext, ToolSpec
+from gateway.protocols.tool import ToolContext, ToolSpec
 from gateway.texts import say
 from gateway.transcript import ToolUse
-from gateway.types import Json
+from gateway.types.json import Json
 from storage import Store
 from tests.conftest import Clock
 from tests.fakes.llm import Pace, Reply

@@ -16,7 +16,7 @@ from gateway.errors import Locked, NotFound, Refused
 from gateway.hub import Seen
 from gateway.manager import Generated, UsageRecord
 from gateway.sessions import Continue, New
-from gateway.types import MINUTE
+from gateway.types.measures import MINUTE
 
 NAMES = (
     "open",

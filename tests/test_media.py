@@ -19,8 +19,10 @@ from gateway.manager import SessionManager
 from gateway.media.collecting import Bounds
 from gateway.media.folder import Folder
 from gateway.media.kinds import encoding_of, type_of
-from gateway.protocols import Made, Prompt, UserMessage
-from gateway.types import Attachment, Kind, MediaKind
+from gateway.protocols.answer import Made
+from gateway.protocols.messages import UserMessage
+from gateway.protocols.prompt import Prompt
+from gateway.types.inbound import Attachment, Kind, MediaKind
 from storage import Store, Unit
 from tests import files
 from tests.conftest import Clock

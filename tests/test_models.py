@@ -21,19 +21,12 @@ from gateway.models.legal import BEFORE, GO_ON, NO_OUTPUT, NO_RESULT, legal
 from gateway.models.sight import sees
 from gateway.models.transport import translated
 from gateway.others_words import with_overheard
-from gateway.protocols import (
-    Answer,
-    AssistantMessage,
-    Counted,
-    Delta,
-    Picture,
-    Prompt,
-    ResultsMessage,
-    ToolSpec,
-    UserMessage,
-)
+from gateway.protocols.answer import Answer, Counted, Delta
+from gateway.protocols.messages import AssistantMessage, Picture, ResultsMessage, UserMessage
+from gateway.protocols.prompt import Prompt
+from gateway.protocols.tool import ToolSpec
 from gateway.transcript import Opaque, Text, ToolResult, ToolUse
-from gateway.types import Tokens
+from gateway.types.usage import Tokens
 from tests.fakes.llm import KEY, Call, FakeLLM, Pace, Reply
 
 REFS = {"anthropic": "anthropic:claude-sonnet-5", "openai": "openai:gpt-5-mini"}
@@ -883,7 +876,8 @@ def test_the_sdk_of_a_provider_that_is_not_configured_is_never_imported(kind, sd
 import asyncio, json, sys
 from gateway.models.catalogue import Catalogue, ProviderConfig
 from gateway.errors import ModelError
-from gateway.protocols import Prompt, UserMessage
+from gateway.protocols.messages import UserMessage
+from gateway.protocols.prompt import Prompt
 async def main():
     config = ProviderConfig("p", {kind!r}, "k", "http://127.0.0.1:9")
     catalogue = Catalogue(providers={{"p": config}}, default="p:m/m")

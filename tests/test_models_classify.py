@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gateway.models.classify import MAX_MESSAGE, Failure, kind_of, message_of, model_error, retry_after
-from gateway.types import Tokens
+from gateway.types.usage import Tokens
 
 NOW = 1_800_000_000.0  # Fri, 15 Jan 2027 08:00:00 GMT
 

@@ -9,21 +9,12 @@ import pytest
 
 from gateway.errors import ModelError
 from gateway.models.catalogue import Catalogue, ProviderConfig
-from gateway.protocols import (
-    Answer,
-    AssistantMessage,
-    Counted,
-    Delta,
-    Made,
-    Picture,
-    Prompt,
-    ResultsMessage,
-    Thought,
-    ToolSpec,
-    UserMessage,
-)
+from gateway.protocols.answer import Answer, Counted, Delta, Made, Thought
+from gateway.protocols.messages import AssistantMessage, Picture, ResultsMessage, UserMessage
+from gateway.protocols.prompt import Prompt
+from gateway.protocols.tool import ToolSpec
 from gateway.transcript import Opaque, Text, ToolResult, ToolUse
-from gateway.types import Tokens
+from gateway.types.usage import Tokens
 from tests.fakes.recorded import Recorded
 
 KEY = "test-key"

@@ -7,7 +7,10 @@ import asyncio
 import pytest
 
 from gateway.failpoints import Point
-from gateway.types import Account, Chunk, Conversation, Inbound, Kind, Lane, Place, PlaceKind, Session
+from gateway.types.inbound import Inbound, Kind, Lane
+from gateway.types.outbound import Chunk
+from gateway.types.places import Account, Conversation, Place, PlaceKind
+from gateway.types.sessions import Session
 from storage import Store, Unit
 from tests.conftest import Clock
 from tests.fakes.model import Script, ScriptedModel

@@ -9,7 +9,7 @@ import pytest
 from gateway.errors import StoreError
 from gateway.nightly import AGAIN, Chore, Nightly
 from gateway.schedule import Cron
-from gateway.types import DAY, HOUR, MINUTE
+from gateway.types.measures import DAY, HOUR, MINUTE
 from storage import Store
 from tests.jobs import HandClock, at
 

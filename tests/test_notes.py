@@ -10,8 +10,9 @@ import pytest
 from gateway.errors import ModelError
 from gateway.message_size import bytes_of
 from gateway.progress import Options
-from gateway.protocols import Prompt, UserMessage
-from gateway.types import DOLLAR
+from gateway.protocols.messages import UserMessage
+from gateway.protocols.prompt import Prompt
+from gateway.types.measures import DOLLAR
 from storage import Store
 from tests.compaction import idle, manager_of
 from tests.conftest import Clock

@@ -12,7 +12,7 @@ import pytest
 from gateway.errors import NotFound, Refused
 from gateway.manager import SessionManager, Viewer
 from gateway.manager.documents import parsed
-from gateway.protocols import UserMessage
+from gateway.protocols.messages import UserMessage
 from gateway.transcript import ToolUse
 from storage import Store
 from tests.chats import Chat, chatting

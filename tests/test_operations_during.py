@@ -11,7 +11,7 @@ from gateway.manager import SessionManager
 from gateway.manager.documents import parsed
 from gateway.models.legal import legal
 from gateway.texts import say
-from gateway.types import OPERATOR
+from gateway.types.people import OPERATOR
 from storage import Store
 from tests.chats import Chat, chatting
 from tests.conftest import Clock

@@ -9,10 +9,10 @@ import pytest
 from gateway.errors import NotFound, Refused
 from gateway.failpoints import Point
 from gateway.manager import Filter, SessionManager
-from gateway.protocols import ToolContext, ToolSpec
+from gateway.protocols.tool import ToolContext, ToolSpec
 from gateway.session_views import SNIPPET, snippet
 from gateway.transcript import ToolUse
-from gateway.types import Json
+from gateway.types.json import Json
 from gateway.words import searched
 from storage import Store
 from tests.chats import Chat, chatting

@@ -12,7 +12,8 @@ from gateway.commands.command import viewer_of
 from gateway.errors import NotFound, Refused
 from gateway.failpoints import Point
 from gateway.manager import Filter, SessionManager, Viewer
-from gateway.types import OPERATOR, Place
+from gateway.types.people import OPERATOR
+from gateway.types.places import Place
 from storage import Store
 from tests.chats import ROOM, Chat, call, chatting
 from tests.conftest import Clock

@@ -8,9 +8,9 @@ import pytest
 
 from gateway.errors import NotFound, Refused
 from gateway.manager import SessionManager
-from gateway.protocols import UserMessage
+from gateway.protocols.messages import UserMessage
 from gateway.transcript import ToolUse
-from gateway.types import Viewer
+from gateway.types.people import Viewer
 from storage import Store
 from tests.chats import Chat, chatting
 from tests.conftest import Clock

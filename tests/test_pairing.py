@@ -15,7 +15,9 @@ from gateway.errors import Refused
 from gateway.manager import SessionManager
 from gateway.roster import Roster
 from gateway.texts import say
-from gateway.types import Kind, Place, Sender
+from gateway.types.inbound import Kind
+from gateway.types.people import Sender
+from gateway.types.places import Place
 from storage import Store
 from tests.conftest import Clock
 from tests.path import ANN, BOB, Path, path

@@ -18,7 +18,9 @@ from gateway.floods import Limits
 from gateway.manager import SessionManager
 from gateway.roster import Roster, parse
 from gateway.texts import say
-from gateway.types import Identity, Kind, Place
+from gateway.types.inbound import Kind
+from gateway.types.people import Identity
+from gateway.types.places import Place
 from storage import Store
 from tests.conftest import Clock
 from tests.fakes.channel import FakeChannel
@@ -326,7 +328,7 @@ def test_a_name_is_no_address(address: str) -> None:
 
 async def test_somebody_with_an_old_name_is_not_who_had_it(p: Path) -> None:
     """S3: only the number counts, whatever a name says."""
-    from gateway.types import Sender
+    from gateway.types.people import Sender
 
     await p.says("Hello", user=ANN, sender=Sender(user_id=ANN, name="Renamed"))
     taken = Sender(user_id="666", name="Ann")

@@ -11,7 +11,7 @@ import pytest
 from gateway.failpoints import Point
 from gateway.price import Price, Rates
 from gateway.pricing import Pricing
-from gateway.types import Tokens, UsageOpen, UsageSettled
+from gateway.types.usage import Tokens, UsageOpen, UsageSettled
 from storage import Store, Unit
 
 AT = 1_790_000_000_000_000

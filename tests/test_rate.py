@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.rate import FEW, PENALTY, Priority, RateGate
-from gateway.types import Limits
+from gateway.types.abilities import Limits
 
 FINAL, APPROVAL, EDIT, TYPING, BULK = Priority
 LIMITS = Limits()

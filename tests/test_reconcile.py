@@ -23,7 +23,8 @@ from gateway.exports import ExportError, read
 from gateway.failpoints import Point
 from gateway.models.catalogue import Catalogue, ProviderConfig
 from gateway.reconciliation import Reconciliation, called
-from gateway.types import SECOND, Purpose, Tokens, UsageOpen, UsageSettled
+from gateway.types.measures import SECOND
+from gateway.types.usage import Purpose, Tokens, UsageOpen, UsageSettled
 from storage import Store, Unit, open_store
 from tests.fakes import exports
 from tests.fakes.exports import ANTHROPIC, OPENAI, Request

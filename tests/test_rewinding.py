@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from gateway import history, rewinding, transcript
 from gateway.models.legal import legal
 from gateway.transcript import Text, ToolResult, ToolUse
-from gateway.types import Entry, Json
+from gateway.types.json import Json
+from gateway.types.turns import Entry
 
 Row = tuple[str, Json, int | None]
 

@@ -11,12 +11,13 @@ import pytest
 
 from gateway import configured, transcript
 from gateway.progress import Options
-from gateway.protocols import ToolContext, ToolFailed, ToolSpec
+from gateway.protocols.tool import ToolContext, ToolFailed, ToolSpec
 from gateway.runaway import circling
 from gateway.settings import Settings
 from gateway.texts import say
 from gateway.transcript import Text, ToolResult, ToolUse
-from gateway.types import Entry, Json
+from gateway.types.json import Json
+from gateway.types.turns import Entry
 from storage import Store
 from tests.conftest import Clock
 from tests.fakes.llm import Call, Reply

@@ -13,7 +13,7 @@ import pytest
 from gateway.errors import DeliveryError
 from gateway.hub import Seen
 from gateway.manager import Generated
-from gateway.types import Filter
+from gateway.types.sessions import Filter
 from storage import Store
 from tests.chats import GROUP, Chat, chatting
 from tests.conftest import Clock

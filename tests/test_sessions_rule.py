@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.sessions import Continue, New, carried_over, new_code, reset_notice, resolve, title_of
-from gateway.types import DAY, HOUR, MINUTE, Session
+from gateway.types.measures import DAY, HOUR, MINUTE
+from gateway.types.sessions import Session
 
 NOON = 1_800_000_000_000_000
 GAP = 360  # minutes

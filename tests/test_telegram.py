@@ -16,7 +16,9 @@ from channels.telegram.channel import REACTIONS
 from channels.telegram.keyboard import keyboard
 from channels.telegram.refusal import refusal
 from gateway.errors import DeliveryError, DiskFull, StoreError
-from gateway.types import Account, Address, Button, Chunk, Kind, Lane, MenuEntry, Place, Receipt
+from gateway.types.inbound import Kind, Lane, Receipt
+from gateway.types.outbound import Button, Chunk, MenuEntry
+from gateway.types.places import Account, Address, Place
 from tests.fakes.telegram import TOKEN, FakeTelegram
 
 ANN = 7001

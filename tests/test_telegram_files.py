@@ -11,7 +11,9 @@ from channels.filenames import cleaned
 from channels.telegram import Telegram
 from channels.telegram.inbound import to_inbound
 from gateway.errors import DeliveryError
-from gateway.types import Account, Address, Attachment, Button, Chunk, File, Kind
+from gateway.types.inbound import Attachment, Kind
+from gateway.types.outbound import Button, Chunk, File
+from gateway.types.places import Account, Address
 from tests.fakes.telegram import FakeTelegram
 from tests.fakes.telegram_files import picture
 from tests.inbox import Inbox

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 from channels.telegram.inbound import to_inbound
 from channels.telegram.page import read_page
-from gateway.types import Inbound, Kind, Place, Quote, Sender
+from gateway.types.inbound import Inbound, Kind, Quote
+from gateway.types.people import Sender
+from gateway.types.places import Place
 
 BOT = 123456
 NAME = "parley_bot"

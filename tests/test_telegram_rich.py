@@ -13,7 +13,8 @@ from channels.telegram.rich import wanted
 from gateway.app import start
 from gateway.errors import DeliveryError
 from gateway.settings import Settings
-from gateway.types import Address, Chunk
+from gateway.types.outbound import Chunk
+from gateway.types.places import Address
 from tests.fakes.llm import KEY, FakeLLM, Pace
 from tests.fakes.telegram import FakeTelegram
 

@@ -24,7 +24,7 @@ from gateway.errors import DeliveryError
 from gateway.failpoints import Point
 from gateway.settings import Settings, load
 from gateway.socket_path import socket_path
-from gateway.types import Account
+from gateway.types.places import Account
 from gateway.web import webhooks
 from gateway.web.server import serve
 from tests.fakes.telegram import TOKEN, FakeTelegram

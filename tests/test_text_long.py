@@ -10,7 +10,7 @@ from channels.text import long
 from channels.text.discord import MAX_TEXT as DISCORD_MOST
 from channels.text.telegram import MAX_TEXT as TELEGRAM_MOST
 from channels.text.telegram import utf16_len
-from gateway.types import Chunk, File
+from gateway.types.outbound import Chunk, File
 from tests.fakes.telegram_text import settled as accepted
 
 BOTH = pytest.mark.parametrize(

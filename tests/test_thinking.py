@@ -8,7 +8,7 @@ from gateway import verbose
 from gateway.failpoints import Point
 from gateway.tools import default_tools
 from gateway.transcript import ToolUse
-from gateway.types import Place
+from gateway.types.places import Place
 from storage import Store, Unit
 from tests.conftest import Clock
 from tests.fakes.model import Script, ScriptedModel

@@ -15,8 +15,9 @@ from gateway.halt import Halt
 from gateway.models.catalogue import Catalogue, ProviderConfig
 from gateway.price import Overrides, Rates
 from gateway.pricing import Pricing
-from gateway.protocols import Hearing, Transcript
-from gateway.types import DOLLAR, Tokens
+from gateway.protocols.hearing import Hearing, Transcript
+from gateway.types.measures import DOLLAR
+from gateway.types.usage import Tokens
 from gateway.usage import longest
 from storage import Store
 from tests.conftest import Clock

@@ -16,10 +16,12 @@ from gateway.errors import NotFound, Refused
 from gateway.manager import SessionManager
 from gateway.message_size import bytes_of
 from gateway.progress import Options
-from gateway.protocols import Message
+from gateway.protocols.messages import Message
 from gateway.texts import say
 from gateway.transcript import ToolUse
-from gateway.types import Entry, Session, Viewer
+from gateway.types.people import Viewer
+from gateway.types.sessions import Session
+from gateway.types.turns import Entry
 from storage import Store, Unit, open_store
 from tests.chats import Chat, chatting
 from tests.compaction import Big, idle, manager_of, sized

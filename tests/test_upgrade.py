@@ -10,7 +10,7 @@ import pytest
 
 from gateway import SessionManager
 from gateway.backup.schema import latest, version
-from gateway.types import MINUTE
+from gateway.types.measures import MINUTE
 from tests.crash.harness import Stage, stage
 from tests.jobs import at
 

@@ -31,11 +31,11 @@ from gateway.errors import ModelError, StoreError
 from gateway.manager import UsageRecord
 from gateway.models.catalogue import DEMO
 from gateway.price import Rates
-from gateway.protocols import Clock
+from gateway.protocols.clock import Clock
 from gateway.settings import Settings, load
 from gateway.socket_path import socket_path
 from gateway.texts import say
-from gateway.types import Tokens
+from gateway.types.usage import Tokens
 from gateway.web.admission import MOST_WRONG, WRONG_WINDOW, Attempts, served
 from gateway.web.encoding import plain
 from gateway.web.guard import LARGEST_BODY

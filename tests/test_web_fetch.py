@@ -15,7 +15,7 @@ from gateway.media.charset import decoded
 from gateway.media.folder import Folder
 from gateway.media.page import short_links
 from gateway.outside import Rules
-from gateway.protocols import ToolContext, ToolFailed
+from gateway.protocols.tool import ToolContext, ToolFailed
 from gateway.tools import default_tools, instructions
 from gateway.tools.fence import RULE, fenced
 from gateway.tools.web_fetch import FetchBounds, WebFetch

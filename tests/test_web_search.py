@@ -20,13 +20,16 @@ from gateway.cli.prices import lines
 from gateway.config_file import SettingsError
 from gateway.price import Price, Rates
 from gateway.progress import Options
-from gateway.protocols import Answer, Prompt, Source, UserMessage
+from gateway.protocols.answer import Answer, Source
+from gateway.protocols.messages import UserMessage
+from gateway.protocols.prompt import Prompt
 from gateway.searching import cost, most_input, search_price
 from gateway.settings import load
 from gateway.sources import named
 from gateway.texts import say
 from gateway.transcript import Text, ToolUse
-from gateway.types import DOLLAR, Tokens
+from gateway.types.measures import DOLLAR
+from gateway.types.usage import Tokens
 from storage import Store
 from tests.bill.reports import untrue
 from tests.bill.truth import CENT, PRICES, SEARCHED, Prices, due

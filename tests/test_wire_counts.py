@@ -16,8 +16,10 @@ from aiohttp import web
 
 from gateway.models.catalogue import Catalogue, ProviderConfig
 from gateway.price import cost
-from gateway.protocols import Answer, Prompt, UserMessage
-from gateway.types import Tokens
+from gateway.protocols.answer import Answer
+from gateway.protocols.messages import UserMessage
+from gateway.protocols.prompt import Prompt
+from gateway.types.usage import Tokens
 from gateway.usage import find_price
 
 Body = dict[str, Any]

@@ -11,7 +11,9 @@ from gateway.failpoints import Point
 from gateway.manager import SessionManager
 from gateway.roster import Roster
 from gateway.texts import say
-from gateway.types import Chunk, Kind, Place
+from gateway.types.inbound import Kind
+from gateway.types.outbound import Chunk
+from gateway.types.places import Place
 from storage import Store
 from tests.conftest import Clock
 from tests.fakes.model import Script, ScriptedModel

@@ -13,7 +13,8 @@ from gateway.failpoints import Point
 from gateway.texts import say
 from gateway.tools.now import Now
 from gateway.transcript import ToolUse
-from gateway.types import HOUR, SECOND, Sender
+from gateway.types.measures import HOUR, SECOND
+from gateway.types.people import Sender
 from storage import Store
 from tests.chats import Chat, chatting
 from tests.conftest import Clock

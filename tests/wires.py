@@ -18,7 +18,7 @@ from gateway.models.catalogue import Catalogue, ProviderConfig
 from gateway.price import Rates
 from gateway.pricing import Pricing
 from gateway.progress import Options
-from gateway.protocols import Tool
+from gateway.protocols.tool import Tool
 from gateway.runs import Live
 from gateway.tools import default_tools
 from storage import Store

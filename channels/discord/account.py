@@ -20,9 +20,13 @@ from channels.discord.press import Press
 from channels.discord.refusal import ApiError
 from channels.discord.snowflake import is_id
 from gateway.errors import StoreError
-from gateway.protocols import Accept, Clock
+from gateway.protocols.channel import Accept
+from gateway.protocols.clock import Clock
 from gateway.texts import say
-from gateway.types import MINUTE, Account, Inbound, Json, Kind, Receipt
+from gateway.types.inbound import Inbound, Kind, Receipt
+from gateway.types.json import Json
+from gateway.types.measures import MINUTE
+from gateway.types.places import Account
 
 ALIVE_EVERY = 30.0  # seconds
 SLACK = MINUTE  # between two clocks; what we had taken in already is a duplicate, and changes nothing

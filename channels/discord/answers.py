@@ -15,8 +15,9 @@ from channels.discord.press import Press
 from channels.discord.refusal import LATE, ApiError
 from channels.discord.stored import as_meant
 from channels.discord.uploads import Upload
-from gateway.protocols import Clock
-from gateway.types import Chunk, Json
+from gateway.protocols.clock import Clock
+from gateway.types.json import Json
+from gateway.types.outbound import Chunk
 
 T = TypeVar("T")
 

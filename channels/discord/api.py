@@ -9,7 +9,7 @@ from channels.discord.press import Press
 from channels.discord.refusal import ANSWERED, HAS_THREAD, ApiError
 from channels.discord.snowflake import is_id
 from channels.discord.uploads import Upload
-from gateway.types import Json
+from gateway.types.json import Json
 
 PAGE = 100  # messages; Get Channel Messages
 MANAGERS = 1 << 3 | 1 << 5  # ADMINISTRATOR, MANAGE_GUILD; Bitwise Permission Flags

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from channels.discord.inbound import TOKEN
 from channels.discord.uploads import Upload
-from gateway.types import Button, Chunk, Json
+from gateway.types.json import Json
+from gateway.types.outbound import Button, Chunk
 
 QUIET = 1 << 2  # SUPPRESS_EMBEDS: no previews of what a model links to; Message Flags
 HIDDEN = 1 << 6  # EPHEMERAL

@@ -13,8 +13,9 @@ from channels.discord.pages import Raw
 from channels.discord.places import DM, Places, Spot
 from channels.discord.refusal import ApiError
 from channels.discord.snowflake import is_id, made_at, said_at, tells_time
-from gateway.protocols import Clock
-from gateway.types import MINUTE, Json
+from gateway.protocols.clock import Clock
+from gateway.types.json import Json
+from gateway.types.measures import MINUTE
 
 ALIVE = "alive"  # the scope of a cursor that is no channel's
 AT_ONCE = 4  # histories being read

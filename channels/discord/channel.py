@@ -19,8 +19,11 @@ from channels.text import discord as text
 from channels.text import long
 from gateway.errors import DeliveryError
 from gateway.failpoints import Point, passing
-from gateway.protocols import Accept, Clock
-from gateway.types import Account, Address, Capabilities, Chunk, Limits, MenuEntry, Place, Reaction
+from gateway.protocols.channel import Accept
+from gateway.protocols.clock import Clock
+from gateway.types.abilities import Capabilities, Limits
+from gateway.types.outbound import Chunk, MenuEntry, Reaction
+from gateway.types.places import Account, Address, Place
 
 if TYPE_CHECKING:
     from channels.discord.api import Api

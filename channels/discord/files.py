@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from channels.discord.snowflake import is_id
 from channels.discord.words import answered, snapshots
 from channels.fields import a_text
-from gateway.types import Attachment, Json, MediaKind
+from gateway.types.inbound import Attachment, MediaKind
+from gateway.types.json import Json
 
 MOST_NAME = 400  # characters of a name; what is beyond is no name
 MOST = 10  # files of one message; Create Message

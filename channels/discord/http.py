@@ -19,7 +19,7 @@ from discord.http import HTTPClient, Route
 
 from channels.discord.refusal import ApiError, refusal
 from channels.discord.uploads import Upload
-from gateway.types import Json
+from gateway.types.json import Json
 
 CALL_SECONDS = 30.0  # for one try
 UPLOAD_SECONDS = 180.0  # for one with a file

@@ -11,7 +11,10 @@ from channels.discord.press import MOST_TITLE, Hint, Press
 from channels.discord.snowflake import is_id, made_at
 from channels.discord.words import Me, answered_id, name_of, quotes, spoken
 from channels.fields import Unreadable, a_text, an_object, encoded, storable
-from gateway.types import Inbound, Json, Kind, Place, Sender
+from gateway.types.inbound import Inbound, Kind
+from gateway.types.json import Json
+from gateway.types.people import Sender
+from gateway.types.places import Place
 
 SPOKEN = (0, 19)  # Message Types: default and reply; all others are notices of the chat
 COMMAND, COMPONENT = 2, 3  # Interaction Types

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from channels.discord.inbound import ASK
-from gateway.types import Json, MenuEntry
+from gateway.types.json import Json
+from gateway.types.outbound import MenuEntry
 
 # Application Command Object: installed by servers and users; used in servers, our private chats, and others'.
 EVERYWHERE: Json = {"integration_types": [0, 1], "contexts": [0, 1, 2]}

@@ -13,8 +13,11 @@ from channels.discord.refusal import NO_RIGHT, UNKNOWN_CHANNEL, ApiError
 from channels.discord.snowflake import first_at, said_at
 from channels.discord.stored import as_meant
 from channels.discord.uploads import Upload, upload
-from gateway.protocols import Clock
-from gateway.types import SECOND, Address, Chunk, Json, Place
+from gateway.protocols.clock import Clock
+from gateway.types.json import Json
+from gateway.types.measures import SECOND
+from gateway.types.outbound import Chunk
+from gateway.types.places import Address, Place
 
 NONCE_SURE = 60 * SECOND  # a repeat is recognised for "the past few minutes"; Create Message
 SKEW = 60 * SECOND  # between Discord's clock and ours

@@ -13,8 +13,9 @@ from channels.discord.health import Health
 from channels.discord.places import Spot
 from gateway.errors import StoreError
 from gateway.failpoints import Point, passing
-from gateway.protocols import Accept
-from gateway.types import Account, Inbound, Receipt
+from gateway.protocols.channel import Accept
+from gateway.types.inbound import Inbound, Receipt
+from gateway.types.places import Account
 
 MOST = 100  # events in one commit
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from channels.discord.snowflake import is_id
-from gateway.types import Json
+from gateway.types.json import Json
 
 # Channel types; API reference, Channel Types.
 DM = 1

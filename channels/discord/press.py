@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, dataclass
 
 from channels.discord.snowflake import is_id, made_at
-from gateway.types import SECOND
+from gateway.types.measures import SECOND
 
 LIFE = 14 * 60 * SECOND  # microseconds; a token lives 15 minutes (Interactions, Followup Messages)
 MOST_TITLE = 90  # characters; a thread's name may have 100

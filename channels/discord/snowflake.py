@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from gateway.types import DAY, SECOND, Json
+from gateway.types.json import Json
+from gateway.types.measures import DAY, SECOND
 
 EPOCH = 1_420_070_400_000  # milliseconds since 1970: the first second of 2015
 

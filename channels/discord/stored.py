@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable
 
-from gateway.types import Chunk, Json
+from gateway.types.json import Json
+from gateway.types.outbound import Chunk
 
 log = logging.getLogger(__name__)
 

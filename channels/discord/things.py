@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from channels.fields import a_text
-from gateway.types import Json
+from gateway.types.json import Json
 
 MOST = 1000  # characters of one value
 

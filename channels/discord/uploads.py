@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from channels.filenames import cleaned
-from gateway.types import File, Json
+from gateway.types.json import Json
+from gateway.types.outbound import File
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

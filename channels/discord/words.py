@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from channels.discord.things import things_in
 from channels.fields import Unreadable, a_text, storable
-from gateway.types import Json, Quote
+from gateway.types.inbound import Quote
+from gateway.types.json import Json
 
 FORWARD = 1  # Message Reference Types
 REPLY = 19  # Message Types

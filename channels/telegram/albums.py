@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import replace
 
-from gateway.types import Inbound
+from gateway.types.inbound import Inbound
 
 MOST = 1000  # albums to remember; the parts of one come within seconds
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from gateway.types import Inbound, Kind
+from gateway.types.inbound import Inbound, Kind
 
 MOVED = "moved:"  # begins the scope of a cursor that says where a chat has moved
 

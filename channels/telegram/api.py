@@ -14,7 +14,8 @@ from channels.telegram.fields import a_name, a_number, a_text, is_number
 from channels.telegram.refusal import ApiError
 from channels.telegram.request import Request, last_answer
 from channels.telegram.uploads import Upload
-from gateway.types import Json, MenuEntry
+from gateway.types.json import Json
+from gateway.types.outbound import MenuEntry
 
 CALL_SECONDS = 30.0  # for a whole call
 FILE_SECONDS = 60.0  # to bring a file

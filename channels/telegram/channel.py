@@ -22,18 +22,12 @@ from channels.text import long
 from channels.text import telegram as text
 from gateway.errors import DeliveryError
 from gateway.failpoints import Point, passing
-from gateway.protocols import Accept, Clock, Webhook
-from gateway.types import (
-    Account,
-    Address,
-    Capabilities,
-    Chunk,
-    Inbound,
-    Limits,
-    MenuEntry,
-    Place,
-    Reaction,
-)
+from gateway.protocols.channel import Accept, Webhook
+from gateway.protocols.clock import Clock
+from gateway.types.abilities import Capabilities, Limits
+from gateway.types.inbound import Inbound
+from gateway.types.outbound import Chunk, MenuEntry, Reaction
+from gateway.types.places import Account, Address, Place
 
 if TYPE_CHECKING:
     from channels.telegram.api import Api

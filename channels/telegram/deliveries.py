@@ -11,8 +11,9 @@ from channels.telegram.health import Health
 from channels.telegram.inbound import unreadable
 from gateway.errors import DeliveryError, StoreError
 from gateway.failpoints import Point, passing
-from gateway.protocols import Accept
-from gateway.types import Account, Inbound
+from gateway.protocols.channel import Accept
+from gateway.types.inbound import Inbound
+from gateway.types.places import Account
 
 SECRET = "x-telegram-bot-api-secret-token"  # noqa: S105 - the header's name; Bot API, setWebhook
 

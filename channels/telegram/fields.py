@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TypeGuard
 
 from channels.fields import Unreadable, a_text, an_object, encoded, storable
-from gateway.types import Json
+from gateway.types.json import Json
 
 __all__ = [
     "MOST", "Unreadable", "a_name", "a_number", "a_text", "an_object", "encoded", "is_number", "number_of", "storable",

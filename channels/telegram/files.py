@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from channels.telegram.fields import a_text, is_number
 from channels.telegram.words import answered
-from gateway.types import Attachment, Json, MediaKind
+from gateway.types.inbound import Attachment, MediaKind
+from gateway.types.json import Json
 
 MOST_NAME = 400  # characters of a name; what is beyond is no name
 LONGEST_SIDE = 2560  # pixels; of a photo the largest size up to that is taken

@@ -22,7 +22,11 @@ from channels.telegram.files import asked_about, files
 from channels.telegram.quotes import quotes
 from channels.telegram.things import name_of
 from channels.telegram.words import Me, answered, spoken
-from gateway.types import SECOND, Inbound, Json, Kind, Place, Sender
+from gateway.types.inbound import Inbound, Kind
+from gateway.types.json import Json
+from gateway.types.measures import SECOND
+from gateway.types.people import Sender
+from gateway.types.places import Place
 
 # Accounts of Telegram's own that speak for others; Bot API, Message.from and Chat.
 SPOKESMEN = frozenset({1087968824, 136817688, 777000})  # anonymous admins, channels, forwarded channel posts

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gateway.types import Button, Json
+from gateway.types.json import Json
+from gateway.types.outbound import Button
 
 ROW = 3  # buttons, and
 ROW_TEXT = 30  # characters that a phone shows side by side

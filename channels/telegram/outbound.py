@@ -11,7 +11,9 @@ from channels.telegram.keyboard import keyboard
 from channels.telegram.refusal import ApiError
 from channels.telegram.uploads import MOST, NO_PHOTO, upload
 from gateway.errors import DeliveryError
-from gateway.types import Address, Chunk, File, Json
+from gateway.types.json import Json
+from gateway.types.outbound import Chunk, File
+from gateway.types.places import Address
 
 log = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from channels.telegram.fields import MOST, number_of
 from channels.telegram.inbound import unreadable
-from gateway.types import Inbound
+from gateway.types.inbound import Inbound
 
 # The server writes update_id first, and within a JSON text an unescaped quote is impossible: this is a begin.
 _BEGIN = re.compile(r'\{\s*"update_id"\s*:\s*(\d{1,16})\b')

@@ -14,8 +14,9 @@ from channels.telegram.page import Page, read_page
 from channels.telegram.refusal import ApiError
 from gateway.errors import StoreError
 from gateway.failpoints import Point, passing
-from gateway.protocols import Accept
-from gateway.types import Account, Inbound
+from gateway.protocols.channel import Accept
+from gateway.types.inbound import Inbound
+from gateway.types.places import Account
 
 GRACE = 10.0  # seconds a poll may take longer than it asked for, before its connection counts as dead
 STRIKES = 3  # refusals of the token before we believe it

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from channels.telegram.fields import a_name, a_text
 from channels.telegram.things import name_of, thing_in
 from channels.telegram.words import Me, answered
-from gateway.types import Json, Quote
+from gateway.types.inbound import Quote
+from gateway.types.json import Json
 
 MOST_TEXT = 4000  # characters of a quote
 MOST_NAME = 200

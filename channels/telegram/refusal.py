@@ -9,7 +9,7 @@ from telegram.error import TelegramError
 
 from channels.telegram.fields import is_number
 from gateway.errors import DeliveryError, DeliveryErrorKind
-from gateway.types import Json
+from gateway.types.json import Json
 
 FLOOD_SECONDS = 5.0  # for a 429 that does not say how long
 MOST_FLOOD = 86_400.0

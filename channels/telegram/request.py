@@ -16,7 +16,7 @@ from yarl import URL
 
 from channels.telegram.refusal import ApiError, refusal
 from channels.telegram.uploads import Upload
-from gateway.types import Json
+from gateway.types.json import Json
 
 CONNECT_SECONDS = 10.0
 PIECE = 1 << 16  # bytes

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from channels.telegram.fields import a_name, a_text, is_number
-from gateway.types import Json
+from gateway.types.json import Json
 
 MOST = 1000  # characters of one value
 # Bot API, Message: what a person can send that is no text. All else without text is a notice of the chat.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from channels.filenames import cleaned
-from gateway.types import File
+from gateway.types.outbound import File
 
 PHOTOS = frozenset({"image/jpeg", "image/png", "image/webp"})
 MOST_PHOTO = 10_000_000  # bytes; Bot API, sendPhoto: 10 MB

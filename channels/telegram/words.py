@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from channels.telegram.fields import Unreadable, a_text, is_number, storable
 from channels.telegram.things import CONTENT, thing_in
-from gateway.types import Json
+from gateway.types.json import Json
 
 
 @dataclass(frozen=True, slots=True)

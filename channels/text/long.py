@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from channels.text import blocks, split
-from gateway.types import Chunk, File
+from gateway.types.outbound import Chunk, File
 
 MOST = 5  # messages of an answer; a longer one is a file
 CODE = 2  # messages of one block of code; a longer one is a file

@@ -17,7 +17,7 @@ from io import BytesIO
 from pathlib import Path
 
 from gateway.errors import Refused, StoreError
-from gateway.types import Json
+from gateway.types.json import Json
 
 DATABASE, MEDIA, SETTINGS = "parley.db", "media", "settings.json"
 BESIDE = ("", "-wal", "-shm")  # a SQLite database is up to three files; renamed alike they stay one

@@ -14,7 +14,7 @@ from gateway.backup import archive, rotation
 from gateway.backup.copying import backup
 from gateway.errors import Refused, StoreError
 from gateway.ownership import folder_at, hand_over_all
-from gateway.types import Json
+from gateway.types.json import Json
 
 UNFINISHED = ".parley-backup-"  # folders that the next backup removes if this process dies in one
 SPARE = 200 * 1024 * 1024  # bytes of disk that a backup leaves free

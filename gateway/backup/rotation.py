@@ -7,7 +7,7 @@ from collections.abc import Container, Iterable
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from gateway.types import SECOND
+from gateway.types.measures import SECOND
 
 # Two families: making one of the one never removes one of the other, nor a file of any other name.
 NIGHTLY = re.compile(r"parley-nightly-[0-9]{8}-[0-9]{4}\.tar\.gz")

@@ -12,7 +12,8 @@ from gateway.begin.rules import Rules, language
 from gateway.begin.steps import Begun, Collect, Command, Nothing
 from gateway.errors import LeaseLost
 from gateway.jobs.spec import CHAT, spec_of
-from gateway.types import Conversation, Kind
+from gateway.types.inbound import Kind
+from gateway.types.places import Conversation
 
 if TYPE_CHECKING:
     from storage import Unit

@@ -15,7 +15,12 @@ from gateway.notices import put
 from gateway.progress import Job, Started
 from gateway.sessions import title_of
 from gateway.texts import say
-from gateway.types import Conversation, Identity, Json, Kind, Session, Turn, Waiting
+from gateway.types.inbound import Kind, Waiting
+from gateway.types.json import Json
+from gateway.types.people import Identity
+from gateway.types.places import Conversation
+from gateway.types.sessions import Session
+from gateway.types.turns import Turn
 
 if TYPE_CHECKING:
     from storage import Unit

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 from gateway import access
 from gateway.begin.rules import Rules
-from gateway.types import Conversation, Identity, Kind, Place, Sender, Waiting
+from gateway.types.inbound import Kind, Waiting
+from gateway.types.people import Identity, Sender
+from gateway.types.places import Conversation, Place
 
 if TYPE_CHECKING:
     from storage import Unit

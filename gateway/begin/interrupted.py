@@ -15,7 +15,8 @@ from gateway.notices import nonce
 from gateway.outgoing import OVER
 from gateway.progress import Started
 from gateway.texts import say
-from gateway.types import Conversation, Turn
+from gateway.types.places import Conversation
+from gateway.types.turns import Turn
 
 if TYPE_CHECKING:
     from storage import Unit

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gateway.lanes import AGAIN, ALONE
-from gateway.types import Kind, Waiting
+from gateway.types.inbound import Kind, Waiting
 
 MOST_ROWS = 20  # messages merged into one turn
 MOST_BYTES = 32 * 1024

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway import access
-from gateway.types import Chunk, Conversation, Identity, UsageSettled
+from gateway.types.outbound import Chunk
+from gateway.types.people import Identity
+from gateway.types.places import Conversation
+from gateway.types.usage import UsageSettled
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

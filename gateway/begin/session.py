@@ -9,7 +9,11 @@ from gateway.begin.rules import Rules, language
 from gateway.notices import put, under
 from gateway.sessions import Continue, New, carried_over, new_code, reset_notice, resolve
 from gateway.texts import say
-from gateway.types import Button, Conversation, Identity, OutboxRow, Session, Waiting
+from gateway.types.inbound import Waiting
+from gateway.types.outbound import Button, OutboxRow
+from gateway.types.people import Identity
+from gateway.types.places import Conversation
+from gateway.types.sessions import Session
 
 if TYPE_CHECKING:
     from storage import Unit

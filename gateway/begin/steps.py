@@ -6,7 +6,11 @@ from dataclasses import dataclass
 
 from gateway.jobs.ends import End
 from gateway.progress import Started
-from gateway.types import Conversation, Identity, OutboxRow, Turn, Waiting
+from gateway.types.inbound import Waiting
+from gateway.types.outbound import OutboxRow
+from gateway.types.people import Identity
+from gateway.types.places import Conversation
+from gateway.types.turns import Turn
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -120,7 +120,7 @@ def lines(settings: Settings, at: int) -> Iterator[Line]:
 
 def _line(settings: Settings, ref: str, uses: tuple[str, ...], at: int) -> Line:
     from gateway.searching import search_price
-    from gateway.types import Tokens
+    from gateway.types.usage import Tokens
     from gateway.usage import find_price
 
     kind, facts = _asked(settings, ref, at)
@@ -140,7 +140,7 @@ def _searches(settings: Settings, ref: str) -> bool:
 
 
 def _transcription(settings: Settings, ref: str, at: int) -> Line:
-    from gateway.types import Tokens
+    from gateway.types.usage import Tokens
     from gateway.usage import find_audio_price
 
     _, facts = _asked(settings, ref, at)

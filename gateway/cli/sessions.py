@@ -10,7 +10,7 @@ from gateway.cli import compactions, session_documents, session_labels, session_
 from gateway.cli.client import asked
 from gateway.cli.options import AsJson, Config
 from gateway.cli.session_asking import Id, asked_of
-from gateway.types import SessionState
+from gateway.types.sessions import SessionState
 
 app = typer.Typer(no_args_is_help=True, help="Conversations on every channel, and what was said in them.")
 

@@ -10,7 +10,7 @@ from gateway.commands.quote import plain
 from gateway.errors import Refused
 from gateway.manager import SessionManager
 from gateway.texts import say
-from gateway.types import Role
+from gateway.types.people import Role
 
 DESCRIPTION = 200  # characters
 

@@ -6,7 +6,7 @@ from gateway.calls import Call, Offer, Reply
 from gateway.errors import Refused
 from gateway.manager import SessionManager
 from gateway.texts import say
-from gateway.types import Json
+from gateway.types.json import Json
 
 
 async def announce(manager: SessionManager, call: Call) -> Reply:

@@ -15,7 +15,8 @@ from gateway.errors import NotFound, Refused
 from gateway.manager import SessionManager
 from gateway.texts import say
 from gateway.texts.forms import money
-from gateway.types import DOLLAR, Json
+from gateway.types.json import Json
+from gateway.types.measures import DOLLAR
 from gateway.views import BudgetSet
 
 Decision = Literal["allow", "raise"]

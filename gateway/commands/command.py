@@ -13,7 +13,8 @@ from gateway.commands.quote import plain
 from gateway.errors import Refused
 from gateway.manager import SessionManager, SessionMeta
 from gateway.texts import say
-from gateway.types import Json, Role, Viewer
+from gateway.types.json import Json
+from gateway.types.people import Role, Viewer
 
 Handler = Callable[[SessionManager, Call], Awaitable[Reply]]
 Press = Callable[[SessionManager, Json, Call], Awaitable[Reply]]

@@ -7,7 +7,7 @@ from gateway.calls import Call, Reply
 from gateway.errors import Refused
 from gateway.manager import SessionManager
 from gateway.texts import say
-from gateway.types import Json
+from gateway.types.json import Json
 
 
 async def approve(manager: SessionManager, call: Call) -> Reply:

@@ -16,11 +16,11 @@ from gateway.commands.quote import plain
 from gateway.errors import Refused
 from gateway.manager import SessionManager
 from gateway.moments import day
-from gateway.protocols import Made
+from gateway.protocols.answer import Made
 from gateway.reports import By, CostOverview, DayCost, Share, ToolUsage, UsageSummary
 from gateway.texts import say
 from gateway.texts.forms import money, tokens, whole
-from gateway.types import File
+from gateway.types.outbound import File
 
 MOST_ROWS = 15  # the last of them sums up what is left out
 NAME = 40  # characters

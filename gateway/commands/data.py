@@ -9,7 +9,9 @@ from gateway.commands.command import misread
 from gateway.errors import DeliveryError, Refused
 from gateway.manager import SessionManager
 from gateway.texts import say
-from gateway.types import Address, File, Identity
+from gateway.types.outbound import File
+from gateway.types.people import Identity
+from gateway.types.places import Address
 
 
 async def data(manager: SessionManager, call: Call) -> Reply:

@@ -10,7 +10,8 @@ from gateway.commands.quote import plain, titled
 from gateway.manager import SessionManager
 from gateway.manager.documents import FORMS, Form
 from gateway.texts import say
-from gateway.types import File, Json
+from gateway.types.json import Json
+from gateway.types.outbound import File
 
 SUFFIX: dict[Form, tuple[str, str]] = {
     "markdown": ("md", "text/markdown"),

@@ -13,7 +13,8 @@ from gateway.errors import Refused
 from gateway.manager import Match, SessionManager
 from gateway.manager.labels import tag_of
 from gateway.texts import say
-from gateway.types import Filter, SessionState, Viewer
+from gateway.types.people import Viewer
+from gateway.types.sessions import Filter, SessionState
 
 PAGE = 20
 LAST_PAGE = 10_000

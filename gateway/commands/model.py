@@ -11,7 +11,7 @@ from gateway.commands.command import by, misread
 from gateway.commands.quote import plain
 from gateway.errors import Refused
 from gateway.manager import Offered, SessionManager
-from gateway.protocols import THINK
+from gateway.protocols.prompt import THINK
 from gateway.texts import say
 from gateway.texts.forms import rate
 

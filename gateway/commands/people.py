@@ -13,7 +13,8 @@ from gateway.linking import address as address_of
 from gateway.manager import SessionManager
 from gateway.roster import ROLES, Actor, Member, Request, Roster
 from gateway.texts import say
-from gateway.types import Identity, Json
+from gateway.types.json import Json
+from gateway.types.people import Identity
 
 LISTED = 30  # people; more of them push the list itself off a phone's screen
 

@@ -8,7 +8,8 @@ from gateway.access import enough
 from gateway.calls import Call
 from gateway.commands.command import Command, together
 from gateway.errors import Refused
-from gateway.types import Address, Identity, Role
+from gateway.types.people import Identity, Role
+from gateway.types.places import Address
 
 Administers = Callable[[Address, str], Awaitable[bool]]
 """(chat, user id): whether the platform counts that person among the chat's administrators."""

@@ -10,7 +10,7 @@ from gateway.commands.quote import titled
 from gateway.errors import Refused
 from gateway.manager import Resumed, SessionManager
 from gateway.texts import say
-from gateway.types import Json
+from gateway.types.json import Json
 
 LISTED = 8
 

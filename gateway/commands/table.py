@@ -42,7 +42,9 @@ from gateway.errors import Refused
 from gateway.manager import SessionManager
 from gateway.roster import Roster
 from gateway.texts import ENGLISH, LANGUAGES
-from gateway.types import Json, MenuEntry, Role
+from gateway.types.json import Json
+from gateway.types.outbound import MenuEntry
+from gateway.types.people import Role
 
 # What the same things are called elsewhere.
 ALIASES = {

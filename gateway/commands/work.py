@@ -11,7 +11,7 @@ from gateway.errors import Refused
 from gateway.manager import SessionManager, Standing, Stopped
 from gateway.moments import shown
 from gateway.texts import say
-from gateway.types import Json
+from gateway.types.json import Json
 
 
 async def stop(manager: SessionManager, call: Call) -> Reply:

@@ -20,10 +20,12 @@ from gateway.failpoints import Point
 from gateway.hub import Hub, Seen
 from gateway.lanes import askable
 from gateway.models.catalogue import Catalogue
-from gateway.protocols import Clock
+from gateway.protocols.clock import Clock
 from gateway.reports import usage_summary
 from gateway.texts import say
-from gateway.types import Enclosed, Identity, Inbound, Kind, Place, Sender
+from gateway.types.inbound import Enclosed, Inbound, Kind
+from gateway.types.people import Identity, Sender
+from gateway.types.places import Place
 from gateway.views import Generated
 
 if TYPE_CHECKING:

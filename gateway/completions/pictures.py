@@ -16,7 +16,7 @@ from gateway.media.kinds import HEAD, type_of
 from gateway.media.reading import Reader
 from gateway.media.showing import shown
 from gateway.texts import say
-from gateway.types import Enclosed
+from gateway.types.inbound import Enclosed
 
 Why = Literal["too_big", "too_many", "too_much", "too_many_pixels", "unreadable", "gone", "outside", "data"]
 

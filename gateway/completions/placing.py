@@ -16,7 +16,12 @@ from gateway.errors import Refused
 from gateway.media.gallery import MOST_PICTURES
 from gateway.media.showing import entered
 from gateway.sessions import new_code, title_of
-from gateway.types import Account, Conversation, Enclosed, Entry, Identity, Json, Place, Session
+from gateway.types.inbound import Enclosed
+from gateway.types.json import Json
+from gateway.types.people import Identity
+from gateway.types.places import Account, Conversation, Place
+from gateway.types.sessions import Session
+from gateway.types.turns import Entry
 
 if TYPE_CHECKING:
     from storage import Unit

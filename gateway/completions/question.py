@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gateway.completions.lineage import Past
-from gateway.types import Account
+from gateway.types.places import Account
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

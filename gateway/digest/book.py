@@ -19,9 +19,9 @@ from gateway.jobs.spec import CHAT, MAIN, JobSpec, spec_of
 from gateway.jobs.sync import put
 from gateway.jobs.unreadable import Unreadable
 from gateway.jobs.views import JobView
-from gateway.protocols import Clock
+from gateway.protocols.clock import Clock
 from gateway.schedule import ScheduleError, next_after, parse
-from gateway.types import Conversation, Place
+from gateway.types.places import Conversation, Place
 
 if TYPE_CHECKING:
     from collections.abc import Callable

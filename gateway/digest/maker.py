@@ -24,10 +24,14 @@ from gateway.jobs.spec import CHAT, MAIN, JobSpec
 from gateway.journal import check
 from gateway.media.gallery import Gallery
 from gateway.progress import Outcome, Progress, Started
-from gateway.protocols import Answer, Clock, Made, Model
+from gateway.protocols.answer import Answer, Made
+from gateway.protocols.clock import Clock
+from gateway.protocols.model import Model
 from gateway.texts import say
 from gateway.transcript import Text
-from gateway.types import Conversation, File, Identity
+from gateway.types.outbound import File
+from gateway.types.people import Identity
+from gateway.types.places import Conversation
 from gateway.whereabouts import conversation_of
 
 if TYPE_CHECKING:

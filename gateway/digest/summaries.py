@@ -6,7 +6,8 @@ import re
 from collections.abc import Sequence
 
 from gateway.digest.talks import Talk
-from gateway.protocols import Prompt, UserMessage
+from gateway.protocols.messages import UserMessage
+from gateway.protocols.prompt import Prompt
 from gateway.texts import LANGUAGES, language_of
 
 SHOWN = 400  # characters of each message

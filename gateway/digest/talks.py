@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gateway import rewinding, transcript
-from gateway.types import Entry, Json
+from gateway.types.json import Json
+from gateway.types.turns import Entry
 
 if TYPE_CHECKING:
     from storage import Unit

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from gateway.jobs.spec import CHAT, MAIN
 
 if TYPE_CHECKING:
-    from gateway.types import Conversation, Identity
+    from gateway.types.people import Identity
+    from gateway.types.places import Conversation
     from storage import Unit
     from storage.jobs import Job
 

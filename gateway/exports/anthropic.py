@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from gateway.exports.entry import DAY, HOUR, SEARCHES, Entry, Export, ExportError, Row, searched
-from gateway.types import Tokens
+from gateway.types.usage import Tokens
 
 TITLES = {True: "Anthropic's cost report", False: "Anthropic's usage report"}
 

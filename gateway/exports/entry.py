@@ -10,7 +10,8 @@ from fractions import Fraction
 from typing import Any, Literal
 
 from gateway.errors import Refused
-from gateway.types import DOLLAR, SECOND, Tokens
+from gateway.types.measures import DOLLAR, SECOND
+from gateway.types.usage import Tokens
 
 HOUR = 3600 * SECOND
 DAY = 24 * HOUR

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from gateway.exports.entry import SEARCHES, Entry, Export, ExportError, Row, searched
-from gateway.types import Tokens
+from gateway.types.usage import Tokens
 
 TITLES = {True: "OpenAI's costs", False: "OpenAI's usage of completions"}
 COMPLETIONS = "organization.usage.completions.result"

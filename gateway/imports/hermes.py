@@ -8,7 +8,7 @@ from gateway.imports import bots, people, providers, scheduled
 from gateway.imports.plan import Plan, among, listed, table
 from gateway.imports.providers import Offer
 from gateway.imports.sources import Sources
-from gateway.types import Json
+from gateway.types.json import Json
 
 FOLDER = "~/.hermes"
 # Variables of keys -> the provider, in their .env.example.

@@ -11,7 +11,7 @@ from gateway.imports import bots, people, providers, scheduled
 from gateway.imports.plan import Plan, listed, table
 from gateway.imports.providers import LOGIN, Offer
 from gateway.imports.sources import Sources
-from gateway.types import Json
+from gateway.types.json import Json
 
 FOLDER = "~/.nanobot"
 _JOBS = "cron/jobs.json"

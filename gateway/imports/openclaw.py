@@ -9,7 +9,7 @@ from gateway.imports import bots, people, providers, scheduled
 from gateway.imports.plan import Plan, among, listed, table
 from gateway.imports.providers import LOGIN, Offer
 from gateway.imports.sources import Sources
-from gateway.types import Json
+from gateway.types.json import Json
 
 FOLDER = "~/.openclaw"
 _SPEAKS = {

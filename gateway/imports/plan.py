@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from gateway.types import Json
+from gateway.types.json import Json
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,8 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from gateway.imports.plan import Plan, Taken, among
-from gateway.types import SECOND, Json
+from gateway.types.json import Json
+from gateway.types.measures import SECOND
 
 _TOPIC = re.compile(r"(-?[0-9]+)(?::topic:|:)([0-9]+)", re.ASCII)
 _TARGET = re.compile(r"-?[0-9]+", re.ASCII)

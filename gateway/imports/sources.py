@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.errors import Refused
-from gateway.types import Json
+from gateway.types.json import Json
 
 LARGEST = 16 * 1024 * 1024  # bytes of one file
 _REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")

@@ -19,7 +19,8 @@ from gateway.jobs.unreadable import Unreadable
 from gateway.jobs.views import SHOWN
 from gateway.lanes import askable
 from gateway.schedule import Cron, Schedule, ScheduleError, parse, upcoming
-from gateway.types import DAY, MINUTE, Identity
+from gateway.types.measures import DAY, MINUTE
+from gateway.types.people import Identity
 
 if TYPE_CHECKING:
     from storage import Unit

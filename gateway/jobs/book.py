@@ -13,7 +13,7 @@ from gateway.jobs.adding import Bounds, Planned
 from gateway.jobs.rights import OPERATOR, Requester
 from gateway.jobs.spec import JobSpec, Source
 from gateway.jobs.views import JobView, RunView
-from gateway.protocols import Clock
+from gateway.protocols.clock import Clock
 from gateway.schedule import next_after, upcoming
 
 if TYPE_CHECKING:

@@ -15,8 +15,10 @@ from gateway.jobs.ends import End, Pen
 from gateway.jobs.places import Spot
 from gateway.jobs.runs import Owed
 from gateway.jobs.spec import JobSpec, spec_of
-from gateway.protocols import Accept, Clock
-from gateway.types import DAY, MINUTE, Chunk, File, OutboxRow
+from gateway.protocols.channel import Accept
+from gateway.protocols.clock import Clock
+from gateway.types.measures import DAY, MINUTE
+from gateway.types.outbound import Chunk, File, OutboxRow
 
 if TYPE_CHECKING:
     from storage import Store, Unit

@@ -11,7 +11,8 @@ from gateway.jobs import reasons
 from gateway.jobs.spec import RETRY_AFTER, spec_of
 from gateway.notices import notice
 from gateway.texts import say
-from gateway.types import SECOND, Chunk, OutboxRow
+from gateway.types.measures import SECOND
+from gateway.types.outbound import Chunk, OutboxRow
 
 if TYPE_CHECKING:
     from storage import Unit

@@ -17,7 +17,7 @@ from gateway.errors import Refused
 from gateway.jobs import phrases
 from gateway.jobs.spec import CHAT, NAME, CatchUp, JobSpec, Joins, Overlap
 from gateway.plain import plain
-from gateway.types import DOLLAR
+from gateway.types.measures import DOLLAR
 from gateway.zones import meant, near
 
 OPTION = re.compile(r"([a-z_]+)=(\"[^\"]*\"|\S+)(?:\s+|$)", re.IGNORECASE)

@@ -10,7 +10,8 @@ from gateway import log
 from gateway.delivery import Delivery, Line
 from gateway.errors import DeliveryError
 from gateway.jobs.spec import CHAT, MAIN, JobSpec
-from gateway.types import Chunk, Conversation
+from gateway.types.outbound import Chunk
+from gateway.types.places import Conversation
 from gateway.whereabouts import conversation_of
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from gateway.errors import NotFound, Refused
 from gateway.jobs.slots import known
-from gateway.types import Identity
+from gateway.types.people import Identity
 
 if TYPE_CHECKING:
     from storage import Unit

@@ -11,7 +11,8 @@ from gateway.jobs.ends import End, Pen
 from gateway.jobs.slots import on_schedule
 from gateway.jobs.spec import JobSpec, spec_of
 from gateway.moments import local
-from gateway.types import Account, Inbound, Kind, Lane, Place, Receipt
+from gateway.types.inbound import Inbound, Kind, Lane, Receipt
+from gateway.types.places import Account, Place
 
 if TYPE_CHECKING:
     from storage import Unit

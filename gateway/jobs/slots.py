@@ -9,7 +9,7 @@ from gateway.errors import NotFound, Refused
 from gateway.jobs import reasons
 from gateway.jobs.spec import RETRY_AFTER, CatchUp
 from gateway.schedule import Every, Schedule, missed, next_after, parse
-from gateway.types import DAY, HOUR, SECOND
+from gateway.types.measures import DAY, HOUR, SECOND
 
 if TYPE_CHECKING:
     from storage import Unit

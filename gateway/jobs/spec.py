@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Literal
 
-from gateway.types import Json
+from gateway.types.json import Json
 
 if TYPE_CHECKING:
     from storage.jobs import Job

@@ -43,7 +43,8 @@ from gateway.progress import Options
 from gateway.session_views import Closed, Deleted, Erased, Forked, Match, Rewound, SessionDetails
 from gateway.tools import default_tools
 from gateway.tools.jobs import job_tools
-from gateway.types import Filter, Viewer
+from gateway.types.people import Viewer
+from gateway.types.sessions import Filter
 from gateway.views import (
     Compacted,
     ContextUsage,

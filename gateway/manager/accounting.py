@@ -23,18 +23,10 @@ from gateway.reports import (
     shares,
     usage_summary,
 )
-from gateway.types import (
-    DOLLAR,
-    OPERATOR,
-    Tokens,
-    UsageOpen,
-    UsageSettled,
-    Viewer,
-)
-from gateway.views import (
-    StoreHealth,
-    UsageRecord,
-)
+from gateway.types.measures import DOLLAR
+from gateway.types.people import OPERATOR, Viewer
+from gateway.types.usage import Tokens, UsageOpen, UsageSettled
+from gateway.views import StoreHealth, UsageRecord
 
 if TYPE_CHECKING:
     from storage import Unit

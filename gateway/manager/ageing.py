@@ -12,7 +12,7 @@ from gateway.errors import NotFound, Refused
 from gateway.failpoints import Point
 from gateway.manager.forgetting import Forgetting
 from gateway.manager.labels import archived
-from gateway.types import Viewer
+from gateway.types.people import Viewer
 
 if TYPE_CHECKING:
     from storage import Unit

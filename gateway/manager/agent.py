@@ -13,24 +13,13 @@ from gateway import approvals, branching, units
 from gateway.errors import NotFound, Refused
 from gateway.failpoints import Point
 from gateway.hub import Seen
-from gateway.reports import (
-    usage_summary,
-)
+from gateway.reports import usage_summary
 from gateway.texts import say
-from gateway.types import (
-    OPERATOR,
-    Account,
-    Identity,
-    Inbound,
-    Kind,
-    Place,
-    Sender,
-    Session,
-    Viewer,
-)
-from gateway.views import (
-    Generated,
-)
+from gateway.types.inbound import Inbound, Kind
+from gateway.types.people import OPERATOR, Identity, Sender, Viewer
+from gateway.types.places import Account, Place
+from gateway.types.sessions import Session
+from gateway.views import Generated
 
 if TYPE_CHECKING:
     from storage import Unit

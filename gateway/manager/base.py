@@ -7,10 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gateway.core import Core
-from gateway.protocols import Model
-from gateway.types import (
-    Session,
-)
+from gateway.protocols.model import Model
+from gateway.types.sessions import Session
 
 if TYPE_CHECKING:
     from storage import Store

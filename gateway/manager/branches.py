@@ -13,7 +13,9 @@ from gateway.manager.turning import Turning
 from gateway.notices import notice
 from gateway.session_views import Forked
 from gateway.texts import say
-from gateway.types import OPERATOR, Conversation, OutboxRow, Place, Viewer
+from gateway.types.outbound import OutboxRow
+from gateway.types.people import OPERATOR, Viewer
+from gateway.types.places import Conversation, Place
 from gateway.views import SessionMeta
 
 if TYPE_CHECKING:

@@ -9,19 +9,13 @@ from gateway import log, units
 from gateway.errors import DeliveryError, Refused
 from gateway.failpoints import Point
 from gateway.progress import think_of
-from gateway.protocols import ToolSpec
+from gateway.protocols.tool import ToolSpec
 from gateway.sessions import gap_of
-from gateway.types import (
-    Address,
-    Conversation,
-    Identity,
-    Json,
-    Session,
-)
-from gateway.views import (
-    Offered,
-    offered,
-)
+from gateway.types.json import Json
+from gateway.types.people import Identity
+from gateway.types.places import Address, Conversation
+from gateway.types.sessions import Session
+from gateway.views import Offered, offered
 
 if TYPE_CHECKING:
     from storage import Unit

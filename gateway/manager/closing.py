@@ -11,10 +11,12 @@ from gateway.billing import Booking, Request
 from gateway.errors import ModelError, Refused
 from gateway.failpoints import Point
 from gateway.manager.base import Base
-from gateway.protocols import Answer
+from gateway.protocols.answer import Answer
 from gateway.session_views import Closed
 from gateway.transcript import Text
-from gateway.types import OPERATOR, Entry, Session, Viewer
+from gateway.types.people import OPERATOR, Viewer
+from gateway.types.sessions import Session
+from gateway.types.turns import Entry
 
 if TYPE_CHECKING:
     from storage import Unit

@@ -9,7 +9,10 @@ from gateway.billing import Booking
 from gateway.drafts import Order, window
 from gateway.errors import Refused
 from gateway.failpoints import Point
-from gateway.types import OPERATOR, Cause, Compaction, Session, Viewer, Weighed
+from gateway.types.compactions import Cause, Compaction
+from gateway.types.people import OPERATOR, Viewer
+from gateway.types.sessions import Session
+from gateway.types.usage import Weighed
 from gateway.views import Compacted, ContextUsage, compacted_of
 
 if TYPE_CHECKING:

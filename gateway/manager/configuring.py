@@ -10,8 +10,10 @@ from gateway.errors import Refused
 from gateway.failpoints import Point
 from gateway.manager.base import Base
 from gateway.manager.choices import changed
-from gateway.protocols import THINK, ToolSpec
-from gateway.types import OPERATOR, Session, Viewer
+from gateway.protocols.prompt import THINK
+from gateway.protocols.tool import ToolSpec
+from gateway.types.people import OPERATOR, Viewer
+from gateway.types.sessions import Session
 from gateway.views import SessionMeta
 
 if TYPE_CHECKING:

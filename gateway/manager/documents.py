@@ -14,7 +14,10 @@ from gateway.manager.base import Base
 from gateway.manager.labels import MOST_TAGS, tag_of
 from gateway.sessions import new_code, title_of
 from gateway.shelf import Shelf, name_of
-from gateway.types import OPERATOR, Conversation, Json, Session, Viewer
+from gateway.types.json import Json
+from gateway.types.people import OPERATOR, Viewer
+from gateway.types.places import Conversation
+from gateway.types.sessions import Session
 from gateway.views import SessionMeta
 
 if TYPE_CHECKING:

@@ -14,7 +14,8 @@ from gateway.manager.base import Base
 from gateway.session_views import Deleted
 from gateway.shelf import Shelf, name_of
 from gateway.texts import say
-from gateway.types import OPERATOR, Session, Viewer
+from gateway.types.people import OPERATOR, Viewer
+from gateway.types.sessions import Session
 
 if TYPE_CHECKING:
     from storage import Unit

@@ -11,24 +11,12 @@ from gateway.errors import Refused
 from gateway.failpoints import Point
 from gateway.hub import Seen
 from gateway.notices import notice
-from gateway.reports import (
-    UsageSummary,
-    usage_summary,
-)
+from gateway.reports import UsageSummary, usage_summary
 from gateway.texts import say
-from gateway.types import (
-    CloseReason,
-    OutboxRow,
-    Session,
-    Viewer,
-)
-from gateway.views import (
-    Resumed,
-    SessionMeta,
-    Standing,
-    Stopped,
-    meta_of,
-)
+from gateway.types.outbound import OutboxRow
+from gateway.types.people import Viewer
+from gateway.types.sessions import CloseReason, Session
+from gateway.views import Resumed, SessionMeta, Standing, Stopped, meta_of
 
 if TYPE_CHECKING:
     from storage import Unit

@@ -11,7 +11,8 @@ from gateway.errors import Refused
 from gateway.failpoints import Point
 from gateway.manager.base import Base
 from gateway.sessions import title_of
-from gateway.types import OPERATOR, Session, Viewer
+from gateway.types.people import OPERATOR, Viewer
+from gateway.types.sessions import Session
 from gateway.views import SessionMeta
 
 if TYPE_CHECKING:

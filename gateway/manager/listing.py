@@ -14,7 +14,8 @@ from gateway.progress import think_of
 from gateway.reports import usage_summary
 from gateway.roster import addressed
 from gateway.session_views import Match, SessionDetails, snippet
-from gateway.types import OPERATOR, Filter, Session, Viewer
+from gateway.types.people import OPERATOR, Viewer
+from gateway.types.sessions import Filter, Session
 from gateway.views import Message, SessionMeta, message_of, meta_of
 from gateway.words import searched
 

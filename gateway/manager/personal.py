@@ -10,7 +10,9 @@ from gateway.failpoints import Point
 from gateway.manager.forgetting import Forgetting
 from gateway.roster import addressed
 from gateway.session_views import Erased
-from gateway.types import Identity, Json, Session
+from gateway.types.json import Json
+from gateway.types.people import Identity
+from gateway.types.sessions import Session
 
 if TYPE_CHECKING:
     from storage import Unit

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import uuid
-from typing import TYPE_CHECKING
 
 from gateway import addressee, announcing, posting
 from gateway.announcing import Audience
 from gateway.errors import DeliveryError, NotFound, Refused
 from gateway.failpoints import Point
 from gateway.hub import Seen
-from gateway.posting import Posted
-from gateway.types import Identity
-from gateway.whereabouts import conversation_of
-
-if TYPE_CHECKING:
-    pass
-
 from gateway.manager.base import Base
+from gateway.posting import Posted
+from gateway.types.people import Identity
+from gateway.whereabouts import conversation_of
 
 
 class Posting(Base):

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from gateway.access import enough, standing
 from gateway.jobs.rights import Requester
 from gateway.manager.choices import Choices
-from gateway.types import Conversation, Identity, Role
+from gateway.types.people import Identity, Role
+from gateway.types.places import Conversation
 
 if TYPE_CHECKING:
     from storage import Unit

@@ -8,13 +8,9 @@ from gateway import folding, rewinding, transcript, units
 from gateway.errors import Refused
 from gateway.failpoints import Point
 from gateway.sessions import Continue, New, SessionDecision, title_of
-from gateway.types import OPERATOR, Filter, Viewer
-from gateway.views import (
-    Message,
-    SessionMeta,
-    message_of,
-    meta_of,
-)
+from gateway.types.people import OPERATOR, Viewer
+from gateway.types.sessions import Filter
+from gateway.views import Message, SessionMeta, message_of, meta_of
 
 if TYPE_CHECKING:
     from storage import Unit

@@ -13,7 +13,9 @@ from gateway.failpoints import Point
 from gateway.hub import Seen
 from gateway.manager.agent import LOCAL_USER, Agent
 from gateway.session_views import Rewound
-from gateway.types import OPERATOR, Conversation, Identity, Session, Viewer
+from gateway.types.people import OPERATOR, Identity, Viewer
+from gateway.types.places import Conversation
+from gateway.types.sessions import Session
 from gateway.views import Generated, SessionMeta
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from gateway.errors import Refused
 from gateway.failpoints import Point
 from gateway.hub import Seen
 from gateway.manager.agent import Agent
-from gateway.types import Identity
+from gateway.types.people import Identity
 from gateway.views import Generated
 
 if TYPE_CHECKING:

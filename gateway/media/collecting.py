@@ -15,8 +15,9 @@ from gateway.media.folder import Coming, Folder, Kept
 from gateway.media.kinds import HEAD, treatment, type_of
 from gateway.media.reading import Reader
 from gateway.media.showing import shown
-from gateway.protocols import Channel
-from gateway.types import Attachment, Json, Waiting
+from gateway.protocols.channel import Channel
+from gateway.types.inbound import Attachment, Waiting
+from gateway.types.json import Json
 
 TRIES = 3
 PAUSES = (0.5, 2.0)  # seconds before the second and the third

@@ -12,9 +12,12 @@ from gateway.failpoints import Point
 from gateway.media.collecting import Bounds, Collected, Collector, attachments
 from gateway.media.folder import Folder
 from gateway.notices import notice
-from gateway.protocols import Clock
+from gateway.protocols.clock import Clock
 from gateway.texts import say
-from gateway.types import Conversation, Json, OutboxRow, Waiting
+from gateway.types.inbound import Waiting
+from gateway.types.json import Json
+from gateway.types.outbound import OutboxRow
+from gateway.types.places import Conversation
 
 if TYPE_CHECKING:
     from storage import Store, Unit

@@ -10,8 +10,9 @@ from gateway.errors import NotFound
 from gateway.failpoints import Point
 from gateway.media.folder import Folder, Kept
 from gateway.media.kinds import SUFFIXES
-from gateway.protocols import Made, Message, UserMessage
-from gateway.types import File
+from gateway.protocols.answer import Made
+from gateway.protocols.messages import Message, UserMessage
+from gateway.types.outbound import File
 
 if TYPE_CHECKING:
     from storage import Store, Unit

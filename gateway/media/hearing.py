@@ -10,7 +10,7 @@ from gateway.billing import Biller, Booking
 from gateway.errors import OPERATOR_FAULTS, ModelError, Refused
 from gateway.media.kinds import SUFFIXES
 from gateway.models.catalogue import Catalogue
-from gateway.types import Attachment, Waiting
+from gateway.types.inbound import Attachment, Waiting
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

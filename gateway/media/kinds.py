@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 from typing import Literal
 
-from gateway.types import Attachment
+from gateway.types.inbound import Attachment
 
 Treatment = Literal["image", "pdf", "text", "audio", "other"]
 HEAD = 4096  # bytes that tell what a file is

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from gateway.media.kinds import encoding_of
-from gateway.types import Json
+from gateway.types.json import Json
 
 MOST_TEXT = 200_000  # characters of a text file
 LONGEST = 40.0  # seconds for one file; the other process ends itself before

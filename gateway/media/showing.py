@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from gateway.media.folder import Coming, Folder, Kept
 from gateway.media.kinds import SUFFIXES
 from gateway.media.reading import Reader
-from gateway.types import Enclosed, Json
+from gateway.types.inbound import Enclosed
+from gateway.types.json import Json
 
 if TYPE_CHECKING:
     from storage import Unit

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gateway.protocols import Picture
-from gateway.types import Json
+from gateway.protocols.messages import Picture
+from gateway.types.json import Json
 
 NAME = 100  # characters of what its sender calls a file
 # Why a file could not be used, to the model; people are told in their own language.

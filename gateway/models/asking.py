@@ -24,9 +24,11 @@ from gateway.errors import ModelError
 from gateway.models import convert
 from gateway.models.classify import model_error
 from gateway.models.connection import ProviderConfig
-from gateway.protocols import Answer, Counted, Delta, ModelEvent, Prompt, Thought
+from gateway.protocols.answer import Answer, Counted, Delta, ModelEvent, Thought
+from gateway.protocols.prompt import Prompt
 from gateway.transcript import Part, Text, ToolUse
-from gateway.types import DOLLAR, Tokens
+from gateway.types.measures import DOLLAR
+from gateway.types.usage import Tokens
 from gateway.vendors import VENDORS
 
 

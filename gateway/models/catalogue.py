@@ -12,7 +12,8 @@ from gateway.models.demo import DemoModel
 from gateway.models.provider import ProviderModel
 from gateway.models.transcription import KINDS as HEARING
 from gateway.models.transcription import Transcriber
-from gateway.protocols import Hearing, Model
+from gateway.protocols.hearing import Hearing
+from gateway.protocols.model import Model
 from gateway.vendors import KINDS, VENDORS
 
 __all__ = ["DEMO", "Catalogue", "ProviderConfig"]

@@ -10,7 +10,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from gateway.errors import ModelError, ModelErrorKind
-from gateway.types import Tokens
+from gateway.types.usage import Tokens
 
 MAX_MESSAGE = 300  # characters
 

@@ -33,18 +33,12 @@ from pydantic_ai.tools import ToolDefinition
 
 from gateway.models.legal import clean, legal
 from gateway.models.marks import marks
-from gateway.protocols import (
-    AssistantMessage,
-    Made,
-    Message,
-    Picture,
-    Prompt,
-    ResultsMessage,
-    Source,
-    UserMessage,
-)
+from gateway.protocols.answer import Made, Source
+from gateway.protocols.messages import AssistantMessage, Message, Picture, ResultsMessage, UserMessage
+from gateway.protocols.prompt import Prompt
 from gateway.transcript import Opaque, Part, Text, ToolResult, ToolUse
-from gateway.types import Json, Tokens
+from gateway.types.json import Json
+from gateway.types.usage import Tokens
 
 if TYPE_CHECKING:
     from pydantic_ai.models.anthropic import AnthropicModelSettings

@@ -9,18 +9,11 @@ from collections.abc import AsyncGenerator
 
 from gateway import compaction
 from gateway.jobs import phrases
-from gateway.protocols import (
-    Answer,
-    AssistantMessage,
-    Counted,
-    Delta,
-    ModelEvent,
-    Prompt,
-    ResultsMessage,
-    UserMessage,
-)
+from gateway.protocols.answer import Answer, Counted, Delta, ModelEvent
+from gateway.protocols.messages import AssistantMessage, ResultsMessage, UserMessage
+from gateway.protocols.prompt import Prompt
 from gateway.transcript import Part, Text, ToolUse
-from gateway.types import Tokens
+from gateway.types.usage import Tokens
 
 REF = "demo:demo"
 BYTES_PER_TOKEN = 4
@@ -71,7 +64,7 @@ FILLER = (
 
 
 class DemoModel:
-    """See gateway.protocols.Model. *delay* in seconds between words."""
+    """See gateway.protocols.model.Model. *delay* in seconds between words."""
 
     def __init__(self, *, delay: float = 0.0) -> None:
         self.ref = REF

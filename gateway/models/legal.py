@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from gateway.protocols import AssistantMessage, Message, ResultsMessage, UserMessage
+from gateway.protocols.messages import AssistantMessage, Message, ResultsMessage, UserMessage
 from gateway.transcript import Opaque, Part, Text, ToolResult, ToolUse
 
 CALL_ID = re.compile(r"[A-Za-z0-9_-]{1,40}")  # Messages API, tool_use.id; Chat Completions, tool_calls[].id

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gateway.protocols import AssistantMessage, Message, UserMessage
+from gateway.protocols.messages import AssistantMessage, Message, UserMessage
 from gateway.transcript import Opaque
 
 

@@ -8,7 +8,8 @@ from contextlib import aclosing
 
 from gateway.models.connection import Connection
 from gateway.models.sight import sees
-from gateway.protocols import ModelEvent, Prompt
+from gateway.protocols.answer import ModelEvent
+from gateway.protocols.prompt import Prompt
 
 # Models of Anthropic's that do not think, which the model layer takes for ones that do; extended thinking came
 # with 3.7 (Messages API, extended thinking, supported models).
@@ -16,7 +17,7 @@ BEFORE_THINKING = re.compile(r"claude-(instant|2|3-(5|haiku|sonnet|opus))")
 
 
 class ProviderModel:
-    """See gateway.protocols.Model."""
+    """See gateway.protocols.model.Model."""
 
     def __init__(self, *, connection: Connection, model: str) -> None:
         config = connection.config

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from gateway.errors import ModelError
 from gateway.models.classify import model_error
 from gateway.models.connection import Connection
-from gateway.protocols import Transcript
-from gateway.types import Tokens
+from gateway.protocols.hearing import Transcript
+from gateway.types.usage import Tokens
 
 if TYPE_CHECKING:
     import httpx2
@@ -23,7 +23,7 @@ LONGEST_ANSWER = 4 * 2**20  # bytes; an hour of speech is some 60 kB
 
 
 class Transcriber:
-    """See gateway.protocols.Hearing. *language* as ISO 639-1 ("de"); '': the model finds out."""
+    """See gateway.protocols.hearing.Hearing. *language* as ISO 639-1 ("de"); '': the model finds out."""
 
     def __init__(self, *, connection: Connection, model: str, language: str = "") -> None:
         config = connection.config

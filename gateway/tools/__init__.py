@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.protocols import Tool
+from gateway.protocols.tool import Tool
 from gateway.tools import fence
 from gateway.tools.now import Now
 

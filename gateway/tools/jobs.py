@@ -13,9 +13,9 @@ from gateway.jobs import told
 from gateway.jobs.book import Jobs, Requester
 from gateway.jobs.spec import CHAT, JobSpec
 from gateway.jobs.told import Reader
-from gateway.protocols import Tool, ToolContext, ToolFailed, ToolSpec
+from gateway.protocols.tool import Tool, ToolContext, ToolFailed, ToolSpec
 from gateway.texts import say
-from gateway.types import Json
+from gateway.types.json import Json
 
 Asking = Callable[[int, int | None], Awaitable[Requester]]
 """(conversation, identity): who asks, and what they may there."""
@@ -61,7 +61,7 @@ class ListJobs(_Own):
 
 
 class CreateJob(_Own):
-    """See gateway.protocols.Consented."""
+    """See gateway.protocols.tool.Consented."""
 
     spec = ToolSpec(
         name="create_job",
@@ -103,7 +103,7 @@ class CreateJob(_Own):
 
 
 class RemoveJob(_Own):
-    """See gateway.protocols.Consented."""
+    """See gateway.protocols.tool.Consented."""
 
     spec = ToolSpec(
         name="remove_job",

@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from gateway.protocols import ToolContext, ToolFailed, ToolSpec
-from gateway.types import SECOND, Json
+from gateway.protocols.tool import ToolContext, ToolFailed, ToolSpec
+from gateway.types.json import Json
+from gateway.types.measures import SECOND
 
 
 class Now:

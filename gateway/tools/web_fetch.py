@@ -13,9 +13,9 @@ from gateway.media.charset import charset_of, decoded
 from gateway.media.folder import Folder
 from gateway.media.kinds import HEAD, type_of
 from gateway.media.reading import Reader
-from gateway.protocols import ToolContext, ToolFailed, ToolSpec
+from gateway.protocols.tool import ToolContext, ToolFailed, ToolSpec
 from gateway.tools.fence import fenced
-from gateway.types import Json
+from gateway.types.json import Json
 
 AT_ONCE = 4  # fetched at the same time, over all conversations
 HTML = ("text/html", "application/xhtml+xml")

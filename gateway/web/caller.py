@@ -11,8 +11,8 @@ from fastapi import Depends, Request
 from gateway.access import enough
 from gateway.keys import Scope
 from gateway.roster import Actor
-from gateway.types import OPERATOR as EVERYTHING
-from gateway.types import Identity, Role, Viewer
+from gateway.types.people import OPERATOR as EVERYTHING
+from gateway.types.people import Identity, Role, Viewer
 
 Who = Role | Literal["machine"]
 CALLER = "parley.caller"  # in the scope of a request

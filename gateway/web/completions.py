@@ -11,7 +11,7 @@ from fastapi import Header, Path, Request, Response
 from gateway.app import App
 from gateway.completions.question import Accepted
 from gateway.errors import ParleyError
-from gateway.types import SECOND
+from gateway.types.measures import SECOND
 from gateway.views import Generated
 from gateway.web import completion_answer as answer
 from gateway.web.caller import Calling

@@ -10,7 +10,7 @@ from starlette.responses import PlainTextResponse
 from gateway.app import App
 from gateway.errors import Refused
 from gateway.manager import Deleted, Erased, SessionMeta
-from gateway.types import Json as Object
+from gateway.types.json import Json as Object
 from gateway.web.body import Body, Id
 from gateway.web.caller import Caller, Calling
 from gateway.web.finding import Address

@@ -15,7 +15,8 @@ from gateway.budgets import Budget
 from gateway.manager import Compacted, Generated
 from gateway.reconciliation import Booked, Reconciliation
 from gateway.reports import DayCost, UsageSummary, dollars
-from gateway.types import SessionState, Tokens
+from gateway.types.sessions import SessionState
+from gateway.types.usage import Tokens
 from gateway.views import SessionMeta
 
 

@@ -10,7 +10,7 @@ from pydantic import Field
 from gateway.app import App
 from gateway.errors import NotFound
 from gateway.manager import Match, Message, SessionDetails, SessionManager, SessionMeta
-from gateway.types import Filter, SessionState
+from gateway.types.sessions import Filter, SessionState
 from gateway.web.body import Id, Skip
 from gateway.web.caller import Caller, Calling
 from gateway.web.routes import Routes

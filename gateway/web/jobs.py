@@ -16,7 +16,7 @@ from gateway.jobs.spec import MAIN, CatchUp, Joins, Overlap
 from gateway.manager import OPERATOR, JobSpec, JobView, Requester, RunView
 from gateway.moments import local
 from gateway.schedule import ScheduleError
-from gateway.types import DOLLAR
+from gateway.types.measures import DOLLAR
 from gateway.web.body import Body, Id, When
 from gateway.web.caller import Caller, Calling
 from gateway.web.routes import Routes

@@ -19,7 +19,7 @@ from gateway.app import App
 from gateway.gauges import BOUNDS, Durations
 from gateway.manager.measuring import Measured, Waiting
 from gateway.reports import Share, dollars
-from gateway.types import SECOND
+from gateway.types.measures import SECOND
 from gateway.web.routes import Routes
 
 FORM = "Prometheus' text format, version 1.0.0"

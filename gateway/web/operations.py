@@ -16,7 +16,7 @@ from gateway.chores import back_up, backed_up
 from gateway.manager import StoreHealth
 from gateway.models.catalogue import DEMO
 from gateway.settings import Changes
-from gateway.types import SECOND
+from gateway.types.measures import SECOND
 from gateway.web.body import WHOLE, Body, Name
 from gateway.web.encoding import Json
 from gateway.web.faults import Fault

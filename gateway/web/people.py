@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from gateway.app import App
 from gateway.roster import Member, Request
-from gateway.types import Role
+from gateway.types.people import Role
 from gateway.web.body import Body, Name, Number
 from gateway.web.caller import Calling
 from gateway.web.routes import Routes

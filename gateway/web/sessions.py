@@ -12,7 +12,7 @@ from gateway.app import App
 from gateway.errors import NotFound
 from gateway.manager import Message, SessionMeta
 from gateway.reports import UsageSummary
-from gateway.types import Filter, SessionState
+from gateway.types.sessions import Filter, SessionState
 from gateway.web.body import WHOLE, Body, Id, Name, Skip
 from gateway.web.caller import Caller, Calling
 from gateway.web.encoding import Json

@@ -7,7 +7,7 @@ from datetime import date, timedelta
 
 from gateway.errors import ParleyError
 from gateway.moments import local, midnight
-from gateway.types import DAY, HOUR
+from gateway.types.measures import DAY, HOUR
 
 FORMS = "write microseconds UTC, YYYY-MM-DD, today or a number of days such as 7d"
 AHEAD = "write a number of days or hours such as 90d or 12h, YYYY-MM-DD, or microseconds UTC"

@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway import log
 from gateway.errors import ParleyError
-from gateway.protocols import Webhook
+from gateway.protocols.channel import Webhook
 from gateway.web.guard import Guard
 
 SLOWEST_BODY = 20.0  # seconds for all of it

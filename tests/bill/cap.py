@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gateway.budgets import LEAST_OUTPUT
-from gateway.types import DOLLAR
+from gateway.types.measures import DOLLAR
 from tests.bill.reckoning import Reckoning
 from tests.bill.stage import USED, BillStage, bill_stage
 

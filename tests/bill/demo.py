@@ -22,7 +22,8 @@ from io import StringIO
 from pathlib import Path
 
 from gateway.texts.forms import money
-from gateway.types import DOLLAR, SECOND, Tokens
+from gateway.types.measures import DOLLAR, SECOND
+from gateway.types.usage import Tokens
 from tests.bill.cap import ADMITTED, TURNS, stopped
 from tests.bill.stage import BillStage, bill_stage, providers
 from tests.bill.truth import PRICES, Seen, due, rates_of, told

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from gateway.errors import ParleyError
 from gateway.failpoints import Point
-from gateway.types import Kind, Place
+from gateway.types.inbound import Kind
+from gateway.types.places import Place
 from tests.bill.truth import Seen, asked_last, seen
 from tests.conftest import Clock
 from tests.fakes.llm import Ask, Call, Pace, Page, Recorded, Reply, Search, Vendor

@@ -10,7 +10,7 @@ from gateway.commands.table import Table
 from gateway.manager import SessionManager
 from gateway.roster import Roster
 from gateway.transcript import ToolUse
-from gateway.types import Kind
+from gateway.types.inbound import Kind
 from storage import open_store
 from tests.conftest import Clock
 from tests.fakes.model import Script, ScriptedModel

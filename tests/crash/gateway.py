@@ -15,9 +15,9 @@ from gateway.app import App
 from gateway.core import system_clock
 from gateway.errors import Refused, StoreError
 from gateway.process import run
-from gateway.protocols import Tool, ToolContext, ToolSpec
+from gateway.protocols.tool import Tool, ToolContext, ToolSpec
 from gateway.settings import Settings
-from gateway.types import Json
+from gateway.types.json import Json
 from tests.crash.clock import FileClock
 from tests.crash.model import TOOL
 from tests.fakes.llm import KEY, OPENAI_MODELS

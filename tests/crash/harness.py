@@ -20,7 +20,7 @@ from typing import Any
 
 import aiohttp
 
-from gateway.types import SECOND
+from gateway.types.measures import SECOND
 from tests.crash.clock import FileClock
 from tests.crash.model import last_line
 from tests.crash.platforms import PLATFORMS, Name, Platform, Shown

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from gateway.jobs.slots import MISSED
 from gateway.schedule import Cron, missed
-from gateway.types import HOUR, MINUTE, SECOND
+from gateway.types.measures import HOUR, MINUTE, SECOND
 from tests.crash.harness import Stage, Stuck, stage
 from tests.crash.judge import judge
 from tests.jobs import at

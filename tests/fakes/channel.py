@@ -7,8 +7,10 @@ import itertools
 from collections.abc import Callable, Sequence
 
 from gateway.errors import DeliveryError
-from gateway.protocols import Accept
-from gateway.types import Account, Address, Capabilities, Chunk, Limits, Place, Reaction
+from gateway.protocols.channel import Accept
+from gateway.types.abilities import Capabilities, Limits
+from gateway.types.outbound import Chunk, Reaction
+from gateway.types.places import Account, Address, Place
 
 LONGEST = 400
 

@@ -11,7 +11,8 @@ from decimal import Decimal
 from io import StringIO
 from typing import Any
 
-from gateway.types import SECOND, Tokens
+from gateway.types.measures import SECOND
+from gateway.types.usage import Tokens
 
 NANO = Decimal(10**9)
 TITLES = {"claude-haiku-4-5-20251001": "Claude Haiku 4.5", "claude-sonnet-5": "Claude Sonnet 5"}

@@ -7,19 +7,11 @@ from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field
 
 from gateway.errors import ModelError
-from gateway.protocols import (
-    Answer,
-    Counted,
-    Delta,
-    Made,
-    ModelEvent,
-    Prompt,
-    ResultsMessage,
-    Thought,
-    UserMessage,
-)
+from gateway.protocols.answer import Answer, Counted, Delta, Made, ModelEvent, Thought
+from gateway.protocols.messages import ResultsMessage, UserMessage
+from gateway.protocols.prompt import Prompt
 from gateway.transcript import Text, ToolUse
-from gateway.types import Tokens
+from gateway.types.usage import Tokens
 
 
 @dataclass

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gateway.protocols import ToolContext, ToolFailed, ToolSpec
-from gateway.types import Json
+from gateway.protocols.tool import ToolContext, ToolFailed, ToolSpec
+from gateway.types.json import Json
 
 
 class Paint:

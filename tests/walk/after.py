@@ -12,7 +12,7 @@ from typing import Any
 
 from gateway.outgoing import OVER
 from gateway.texts import say
-from gateway.types import Kind
+from gateway.types.inbound import Kind
 from tests.fakes.channel import LONGEST
 from tests.walk.model import WORD
 from tests.walk.world import World

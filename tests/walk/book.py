@@ -12,7 +12,7 @@ from typing import Any
 
 from gateway import history
 from gateway.rewinding import TALK
-from gateway.types import Entry
+from gateway.types.turns import Entry
 
 Row = tuple[int, int | None, str, str, int]  # seq, turn, kind, body, created
 

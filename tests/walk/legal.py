@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from gateway.errors import ModelError
 from gateway.models.catalogue import Catalogue, ProviderConfig
 from gateway.models.legal import legal
-from gateway.protocols import Prompt
+from gateway.protocols.prompt import Prompt
 from tests.fakes.llm import KEY, FakeLLM, Pace, Reply
 
 REFS = ("anthropic:claude-sonnet-5", "openai:gpt-5-mini")

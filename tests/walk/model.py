@@ -9,9 +9,11 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 
 from gateway.errors import ModelError
-from gateway.protocols import Answer, Counted, Delta, ModelEvent, Prompt, ResultsMessage, UserMessage
+from gateway.protocols.answer import Answer, Counted, Delta, ModelEvent
+from gateway.protocols.messages import ResultsMessage, UserMessage
+from gateway.protocols.prompt import Prompt
 from gateway.transcript import Text, ToolUse
-from gateway.types import Tokens
+from gateway.types.usage import Tokens
 
 WORD = re.compile(r"\b([a-z]+)x(\d{4})\b")  # chat and number of a message
 PIECE = 60  # characters

@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeVar
 
 from gateway.errors import DeliveryError
-from gateway.types import Address, Chunk, Inbound
+from gateway.types.inbound import Inbound
+from gateway.types.outbound import Chunk
+from gateway.types.places import Address
 from tests.fakes.channel import FakeChannel
 
 T = TypeVar("T")

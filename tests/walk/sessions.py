@@ -18,7 +18,7 @@ from gateway.manager import SessionManager
 from gateway.price import Rates
 from gateway.pricing import Pricing
 from gateway.progress import Options
-from gateway.types import Entry
+from gateway.types.turns import Entry
 from storage import Store
 from tests.path import OneModel
 from tests.walk.book import Known, Row

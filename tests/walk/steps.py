@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from gateway.during import MODES, During
 from gateway.errors import DeliveryError, DeliveryErrorKind
-from gateway.types import Kind
+from gateway.types.inbound import Kind
 from tests.walk.model import KINDS
 from tests.walk.world import PLACES, World
 

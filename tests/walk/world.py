@@ -22,9 +22,12 @@ from gateway.manager import SessionManager
 from gateway.price import Rates
 from gateway.pricing import Pricing
 from gateway.progress import Options
-from gateway.protocols import ToolContext, ToolSpec
+from gateway.protocols.tool import ToolContext, ToolSpec
 from gateway.roster import Roster
-from gateway.types import Account, Inbound, Json, Kind, Place, Sender
+from gateway.types.inbound import Inbound, Kind
+from gateway.types.json import Json
+from gateway.types.people import Sender
+from gateway.types.places import Account, Place
 from storage import Store
 from tests.path import OneModel
 from tests.walk.model import WalkModel

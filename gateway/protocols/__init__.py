@@ -1,0 +1,1 @@
+"""What we ask of a channel, of a model and of a clock."""
