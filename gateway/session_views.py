@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -105,10 +106,15 @@ class Erased:
 def snippet(text: str, words: Sequence[str]) -> str:
     """A line of *text* around the first of *words*, at most SNIPPET characters of it."""
     line = " ".join(text.split())
-    folded = line.casefold()
-    found = [at for word in words if (at := folded.find(word.casefold())) >= 0]
+    bare = "".join(map(_bare, line))
+    found = [at for word in words if (at := bare.find("".join(map(_bare, word)))) >= 0]
     start = max(0, min(found, default=0) - SNIPPET // 4)
     if start:
         start = line.find(" ", start) + 1 or start
     cut = line[start : start + SNIPPET]
     return ("…" if start else "") + cut + ("…" if start + SNIPPET < len(line) else "")
+
+
+def _bare(letter: str) -> str:
+    """One character for one, without case and accents, as the index of words has it: places stay where they are."""
+    return unicodedata.normalize("NFD", letter)[0].lower()[:1]

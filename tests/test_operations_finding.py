@@ -206,6 +206,8 @@ def test_a_snippet_is_one_line_around_the_word() -> None:
     line = snippet(text, ("needle",))
     assert "needle" in line and len(line) <= SNIPPET + 2 and line[0] == line[-1] == "…"
     assert snippet("short", ("absent",)) == "short"
+    # Found without case and accents, so shown without them too, also behind letters that fold to more than one.
+    assert "CRÈME" in snippet("ﬃ ß İ " * 60 + "a CRÈME brûlée " + "word " * 60, ("creme",))
 
 
 # -- one ------------------------------------------------------------------------------------------------------
