@@ -617,19 +617,19 @@ def test_of_the_backups_of_a_folder_as_many_stay_as_one_wants(home: Path) -> Non
     assert "--keep counts the backups of a folder" in said and not (home / "b.tar.gz").exists()
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to somebody else")
 def test_what_root_makes_in_a_folder_of_somebody_elses_is_theirs(home: Path) -> None:
     """As `sudo parley …` beside a gateway that runs as a user of its own, which must be able to open all of it."""
     data = home / "data"
     data.mkdir(exist_ok=True)
-    os.chown(data, 12345, 12345)
+    if os.geteuid() == 0:  # nobody else can give a file away, nor need they: theirs is the folder then
+        os.chown(data, 12345, 12345)
     parley("people", "allow", "telegram:1")
     path = told("backup")["path"]
     parley("restore", path, "--yes")
     parley("people", "list")
     owners = {str(each.relative_to(data)): each.stat().st_uid for each in data.rglob("*")}
     assert {"parley.db", "parley.db.lock", "backups"} <= owners.keys()
-    assert set(owners.values()) == {12345}, owners
+    assert set(owners.values()) == {data.stat().st_uid}, owners
 
 
 @pytest.mark.parametrize("content", [b"", b"nothing like it", b"SQLite format 3\x00 and no more"])

@@ -208,7 +208,9 @@ def test_a_word_of_a_command_stays_one(word: str, written: str) -> None:
     assert quoted(word, command=True) == written
 
 
-@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="there is no systemd-analyze")
+@pytest.mark.skipif(
+    shutil.which("systemd-analyze") is None, reason="only systemd can judge its units, and it is not here"
+)
 @pytest.mark.parametrize("user", [None, "root"])
 def test_systemd_itself_finds_nothing_wrong_with_it(tmp_path: Path, user: str | None) -> None:
     """Odd paths as well; the programs are there, so that it can look at them."""
