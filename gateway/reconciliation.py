@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from fractions import Fraction
@@ -223,21 +223,6 @@ def _within(theirs: Booked, known: Booked, rough: Booked, slack: int) -> bool:
         low, high = (known.cost or 0) - slack, (known.cost or 0) + (rough.cost or 0) + slack
         return not known.unpriced and not rough.unpriced and low <= theirs.cost <= high
     return True
-
-
-def differences(line: Line) -> Mapping[str, tuple[int, int, int]]:
-    """(theirs, ours known, ours estimated) of whatever is not equal: kinds of token, and 'cost' in nano-dollars."""
-    found: dict[str, tuple[int, int, int]] = {}
-    if line.theirs.tokens is not None:
-        for kind in KINDS:
-            counts = tuple(getattr(each.tokens, kind) for each in (line.theirs, line.known, line.estimated))
-            if counts[0] != counts[1] or counts[2]:
-                found[kind] = counts
-    if line.theirs.cost is not None:
-        theirs, known, rough = line.theirs.cost, line.known.cost or 0, line.estimated.cost or 0
-        if abs(theirs - known) > line.slack or rough or line.known.unpriced or line.estimated.unpriced:
-            found["cost"] = theirs, known, rough
-    return found
 
 
 def _sum(one: Sum | None, other: Sum | None) -> Sum | None:
